@@ -1,0 +1,102 @@
+/* Hosts (Nova's compute nodes) and services (Nova's, one per host, and our own node's conductor and scheduler). */
+#pragma once
+
+#include "base/uuid.h"
+#include "db/database.h"
+
+#define DB_NAME_SIZE 256
+
+/* One row of os-services. */
+struct db_service {
+	int64_t id;
+	char uuid[UUID_SIZE];
+	char binary[64]; /* nova-compute, nova-conductor, nova-scheduler */
+	char host[DB_NAME_SIZE];
+	char zone[64]; /* nova for nova-compute, internal for the others */
+	bool is_disabled;
+	char *disabled_reason; /* owned, NULL when none */
+	bool is_forced_down;
+	bool is_up; /* as last seen; a forced down service counts as down, see db_service_is_up */
+	int64_t updated_us; /* last sign of life or change; 0 never */
+};
+
+/* One libvirt host; its service stands in `service`. */
+struct db_host {
+	int64_t id; /* Nova's integer hypervisor id */
+	char uuid[UUID_SIZE];
+	char name[DB_NAME_SIZE];
+	char *uri; /* libvirt URI of the control connection; owned */
+	char *user_name; /* SASL credentials; owned, NULL when none */
+	char *password_file; /* owned, NULL when none */
+	char *migration_address; /* address of the migration NIC; owned, NULL: the control address */
+	struct db_service service;
+	char *hypervisor_type; /* as Nova prints it: QEMU; owned */
+	int64_t hypervisor_version; /* 7002000 is 7.2.0 */
+	char *host_ip; /* owned */
+	int64_t vcpus;
+	int64_t memory_mb;
+	int64_t disk_gb;
+	double cpu_allocation_ratio; /* 0: the scheduler's setting */
+	double ram_allocation_ratio;
+	double disk_allocation_ratio;
+	int64_t reserved_memory_mb; /* -1: the scheduler's setting */
+	int64_t reserved_disk_gb; /* -1: the scheduler's setting */
+	int64_t failed_migrations; /* since the last one that went well: the build_failure weigher's number */
+	char *cpu_info; /* JSON as os-hypervisors shows it; owned */
+	char *facts; /* JSON of what discovery learnt: arch, machine types, networks, pools; owned */
+	int64_t created_us;
+	int64_t updated_us; /* when libvirt was last read */
+};
+
+struct db_host_list {
+	struct db_host *items;
+	size_t count;
+};
+
+struct db_service_list {
+	struct db_service *items;
+	size_t count;
+};
+
+/* What the servers and claims of a host take: the same numbers for the scheduler, the claim and os-hypervisors. */
+struct db_host_usage {
+	int64_t vcpus;
+	int64_t memory_mb;
+	int64_t disk_gb;
+	int64_t servers; /* that stand there */
+	int64_t running_servers;
+	int64_t moves; /* unfinished migrations from or to it: Nova's num_io_ops */
+};
+
+bool db_service_is_up(const struct db_service *service);
+void db_service_clear(struct db_service *service);
+void db_service_list_clear(struct db_service_list *list);
+void db_host_clear(struct db_host *host);
+void db_host_list_clear(struct db_host_list *list);
+#define CLEANUP_DB_SERVICE  __attribute__((cleanup(db_service_clear)))
+#define CLEANUP_DB_SERVICES __attribute__((cleanup(db_service_list_clear)))
+#define CLEANUP_DB_HOST     __attribute__((cleanup(db_host_clear)))
+#define CLEANUP_DB_HOSTS    __attribute__((cleanup(db_host_list_clear)))
+
+int db_host_by_id(struct db_session *session, int64_t id, struct db_host *ret_host, struct error *error);
+int db_host_by_name(struct db_session *session, const char *name, struct db_host *ret_host, struct error *error);
+int db_host_by_uuid(struct db_session *session, const char *uuid, struct db_host *ret_host, struct error *error);
+/* All, by id. */
+int db_host_all(struct db_session *session, struct db_host_list *ret_hosts, struct error *error);
+int db_host_usage(struct db_session *session, int64_t host_id, struct db_host_usage *ret_usage, struct error *error);
+
+/* Registers a host with its nova-compute service; `host->id`, uuid and service are filled when they are 0 or empty.
+ * -EEXIST when the name is taken. */
+int db_host_insert(struct db_session *session, struct db_host *host, struct error *error);
+/* Writes everything but id, uuid, name and service. */
+int db_host_update(struct db_session *session, const struct db_host *host, struct error *error);
+/* -EBUSY while servers stand there or unfinished jobs touch it. */
+int db_host_remove(struct db_session *session, int64_t id, struct error *error);
+int db_host_set_failed_migrations(struct db_session *session, int64_t id, int64_t failed_migrations,
+				  struct error *error);
+
+/* All services, by id. */
+int db_service_all(struct db_session *session, struct db_service_list *ret_services, struct error *error);
+int db_service_insert(struct db_session *session, struct db_service *service, struct error *error);
+/* Writes disabled, reason, forced down, up and updated_us of the service with that id. */
+int db_service_update(struct db_session *session, const struct db_service *service, struct error *error);
