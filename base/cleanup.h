@@ -52,7 +52,7 @@ static inline pthread_mutex_t *lock_mutex(pthread_mutex_t *mutex)
 
 /* Hands a pointer to a new owner and forgets it here. */
 #define TAKE_POINTER(pointer)                                                                                          \
-	({                                                                                                             \
+	__extension__({                                                                                                \
 		__typeof__(pointer) *taken_from = &(pointer);                                                          \
 		__typeof__(pointer) taken = *taken_from;                                                               \
 		*taken_from = NULL;                                                                                    \
