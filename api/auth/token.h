@@ -19,11 +19,11 @@ struct error;
 
 /* One key. Exactly one of `secret` and `secret_file` for HS*, exactly one of `pem` and `pem_file` for RS* and ES*. */
 struct token_key {
-	const char *kid; /* NULL: only tokens without a kid, and those with one that no key has, try it */
+	const char *kid; /* a token that names a kid is tried with that key; NULL: with a kid that no key has */
 	const char *algorithm; /* HS256 HS384 HS512 RS256 RS384 RS512 ES256 ES384 ES512 */
 	const char *secret; /* at least 32 bytes */
 	const char *secret_file; /* one trailing newline is not part of the secret */
-	const char *pem; /* a public key or a certificate; a private key also signs (token_make) */
+	const char *pem; /* a public key, a certificate, or a private key, which also signs (token_make) */
 	const char *pem_file;
 };
 
