@@ -68,29 +68,46 @@ struct db_host_usage {
 	int64_t moves; /* unfinished migrations from or to it: Nova's num_io_ops */
 };
 
+struct db_host_usage_of {
+	int64_t host_id;
+	struct db_host_usage usage;
+};
+
+struct db_host_usage_list {
+	struct db_host_usage_of *items;
+	size_t count;
+};
+
 bool db_service_is_up(const struct db_service *service);
 void db_service_clear(struct db_service *service);
 void db_service_list_clear(struct db_service_list *list);
 void db_host_clear(struct db_host *host);
 void db_host_list_clear(struct db_host_list *list);
+void db_host_usage_list_clear(struct db_host_usage_list *list);
 #define CLEANUP_DB_SERVICE  __attribute__((cleanup(db_service_clear)))
 #define CLEANUP_DB_SERVICES __attribute__((cleanup(db_service_list_clear)))
 #define CLEANUP_DB_HOST     __attribute__((cleanup(db_host_clear)))
 #define CLEANUP_DB_HOSTS    __attribute__((cleanup(db_host_list_clear)))
+#define CLEANUP_DB_USAGES   __attribute__((cleanup(db_host_usage_list_clear)))
 
 int db_host_by_id(struct db_session *session, int64_t id, struct db_host *ret_host, struct error *error);
 int db_host_by_name(struct db_session *session, const char *name, struct db_host *ret_host, struct error *error);
 int db_host_by_uuid(struct db_session *session, const char *uuid, struct db_host *ret_host, struct error *error);
 /* All, by id. */
 int db_host_all(struct db_session *session, struct db_host_list *ret_hosts, struct error *error);
+/* All zero for a host that is not there. */
 int db_host_usage(struct db_session *session, int64_t host_id, struct db_host_usage *ret_usage, struct error *error);
+/* Of every host, by id, in one query: for the scheduler's memory at the start. */
+int db_host_usage_all(struct db_session *session, struct db_host_usage_list *ret_usages, struct error *error);
 
 /* Registers a host with its nova-compute service; `host->id`, uuid and service are filled when they are 0 or empty.
  * -EEXIST when the name is taken. */
 int db_host_insert(struct db_session *session, struct db_host *host, struct error *error);
-/* Writes everything but id, uuid, name and service. */
+/* Writes everything but id, uuid, name, service, created_us and failed_migrations (which has its own function, so that a
+ * reading of libvirt does not undo a count). */
 int db_host_update(struct db_session *session, const struct db_host *host, struct error *error);
-/* -EBUSY while servers stand there or unfinished jobs touch it. */
+/* -EBUSY, with the number of them, while servers stand there, unfinished jobs touch it, or claims, kept domains or volumes
+ * of ours are bound to it. */
 int db_host_remove(struct db_session *session, int64_t id, struct error *error);
 int db_host_set_failed_migrations(struct db_session *session, int64_t id, int64_t failed_migrations,
 				  struct error *error);

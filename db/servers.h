@@ -82,6 +82,8 @@ struct db_server_filter {
 	bool has_deleted; /* deleted ones too */
 };
 
+/* Root, ephemeral and swap in whole GiB: what a server of this flavor takes in usages and claims. */
+int64_t db_flavor_disk_gb(const struct db_flavor *flavor);
 void db_flavor_clear(struct db_flavor *flavor);
 void db_server_clear(struct db_server *server);
 void db_server_list_clear(struct db_server_list *list);
@@ -93,11 +95,13 @@ int db_server_by_uuid(struct db_session *session, const char *uuid, struct db_se
 int db_server_find(struct db_session *session, const struct db_server_filter *filter,
 		   struct db_server_list *ret_servers, struct error *error);
 
-/* Fills id (when 0), reservation id, empty JSON texts and times that are 0; the flavor gets the id of an equal one. */
+/* Fills id (when 0), reservation id, empty JSON texts, and created_us and launched_us when they are 0; the flavor gets the id
+ * of an equal one. -EEXIST when a living server has that uuid. */
 int db_server_insert(struct db_session *session, struct db_server *server, struct error *error);
 /* Writes every column but id, uuid and created_us, and sets updated_us to now. */
 int db_server_update(struct db_session *session, struct db_server *server, struct error *error);
-/* The frequent narrow changes; each sets updated_us. task_state "" is none. */
+/* The frequent narrow changes; each sets updated_us; -ENOENT for a deleted server. task_state "" is none; NULL for vm_state or
+ * task_state leaves it as it is. A fault with code 0 takes the fault away; locked_by "" unlocks. */
 int db_server_set_state(struct db_session *session, const char *uuid, const char *vm_state, const char *task_state,
 			struct error *error);
 int db_server_set_place(struct db_session *session, const char *uuid, int64_t host_id, int power_state,

@@ -1,0 +1,119 @@
+/* Claims: checked and made in the caller's transaction, which the single writer runs alone. */
+#include "db/claims.h"
+
+#include "base/error.h"
+#include "db/place.h"
+#include "db/query.h"
+
+static const struct row_column columns[] = {
+	COLUMN(struct db_claim, id, ROW_KEY),    COLUMN(struct db_claim, host_id, 0),
+	COLUMN(struct db_claim, server_uuid, 0), COLUMN(struct db_claim, migration_id, 0),
+	COLUMN(struct db_claim, vcpus, 0),       COLUMN(struct db_claim, memory_mb, 0),
+	COLUMN(struct db_claim, disk_gb, 0),
+};
+static const struct row_type claim_row = ROW_TYPE("claims", "claim", struct db_claim, columns);
+
+void db_claim_list_clear(struct db_claim_list *list)
+{
+	row_list_clear(&claim_row, list->items, list->count);
+	*list = (struct db_claim_list){ 0 };
+}
+
+static int check_fits(struct db_session *session, const struct db_claim *claim,
+		      const struct db_claim_capacity *capacity, struct error *error)
+{
+	struct db_host_usage usage;
+	int result = db_host_usage(session, claim->host_id, &usage, error);
+
+	if (result < 0)
+		return result;
+
+	const struct {
+		const char *what;
+		int64_t wanted;
+		int64_t used;
+		int64_t limit;
+	} resources[] = {
+		{ "vCPUs", claim->vcpus, usage.vcpus, capacity->vcpus },
+		{ "MiB of memory", claim->memory_mb, usage.memory_mb, capacity->memory_mb },
+		{ "GiB of disk", claim->disk_gb, usage.disk_gb, capacity->disk_gb },
+	};
+	for (size_t i = 0; i < sizeof(resources) / sizeof(resources[0]); i++)
+		if (resources[i].limit >= 0 && resources[i].wanted > 0
+		    && resources[i].wanted > resources[i].limit - resources[i].used)
+			return error_set(error, EBUSY, "%lld %s are wanted, %lld of %lld are taken",
+					 (long long)resources[i].wanted, resources[i].what,
+					 (long long)resources[i].used, (long long)resources[i].limit);
+	return 0;
+}
+
+int db_claim_make(struct db_session *session, const struct db_claim *claim, const struct db_claim_capacity *capacity,
+		  struct error *error)
+{
+	int64_t id = 0;
+
+	if (claim->vcpus < 0 || claim->memory_mb < 0 || claim->disk_gb < 0)
+		return error_set(error, EINVAL, "a claim of server %.36s for less than nothing", claim->server_uuid);
+
+	int result = check_fits(session, claim, capacity, error);
+	if (result < 0)
+		return result;
+	result = row_insert(session, &claim_row, claim, &id, error);
+	if (result < 0)
+		return result;
+	result = session_changed(session, DB_TABLE_CLAIMS, id, error);
+	return result < 0 ? result : place_changed(session, claim->host_id, error);
+}
+
+int db_claim_release(struct db_session *session, int64_t migration_id, int64_t host_id, struct error *error)
+{
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+	int result = statement_begin(session,
+				     "DELETE FROM claims WHERE migration_id = ?1 AND (?2 = 0 OR host_id = ?2)"
+				     " RETURNING id, host_id",
+				     NULL, &statement, error);
+
+	if (result < 0)
+		return result;
+	statement_bind_int64(statement, 1, migration_id);
+	statement_bind_int64(statement, 2, host_id);
+	while ((result = statement_step(statement, error)) > 0) {
+		result = session_changed(session, DB_TABLE_CLAIMS, statement_column_int64(statement, 0), error);
+		if (result == 0)
+			result = place_changed(session, statement_column_int64(statement, 1), error);
+		if (result < 0)
+			return result;
+	}
+	return result;
+}
+
+static int read_claims(struct db_session *session, const char *condition, int64_t id, struct db_claim_list *ret_claims,
+		       struct error *error)
+{
+	const struct query_condition conditions[] = {
+		{ .sql = condition, .kind = QUERY_NUMBER, .is_wanted = true, .number = id },
+	};
+	struct query query = {
+		.select = "SELECT $columns FROM claims",
+		.order = "ORDER BY id",
+		.conditions = conditions,
+		.condition_count = 1,
+	};
+	struct row_list rows;
+	int result = query_read_all(session, &claim_row, &query, &rows, error);
+
+	if (result == 0)
+		ROW_LIST_GIVE(rows, ret_claims);
+	return result;
+}
+
+int db_claim_by_host(struct db_session *session, int64_t host_id, struct db_claim_list *ret_claims, struct error *error)
+{
+	return read_claims(session, "host_id = ?#", host_id, ret_claims, error);
+}
+
+int db_claim_by_migration(struct db_session *session, int64_t migration_id, struct db_claim_list *ret_claims,
+			  struct error *error)
+{
+	return read_claims(session, "migration_id = ?#", migration_id, ret_claims, error);
+}
