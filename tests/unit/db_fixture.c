@@ -23,6 +23,7 @@ int db_fixture_setup(void **state)
 	snprintf(fixture->path, sizeof(fixture->path), "%s/state.db", fixture->directory);
 	fixture->clock = clock_manual_create(FIXTURE_START_US);
 	assert_non_null(fixture->clock);
+	pthread_mutex_init(&fixture->mutex, NULL);
 	if (db_open(fixture->path, fixture->clock, NULL, &fixture->database, &fixture->error) < 0)
 		fail_msg("%s", fixture->error.text);
 	*state = fixture;
@@ -48,6 +49,7 @@ int db_fixture_teardown(void **state)
 
 	db_close(fixture->database);
 	clock_manual_destroy(fixture->clock);
+	pthread_mutex_destroy(&fixture->mutex);
 	remove_directory(fixture->directory);
 	free(fixture);
 	return 0;
@@ -139,4 +141,30 @@ int64_t db_fixture_migration(struct db_fixture *fixture, const char *server_uuid
 	TEXT_COPY(migration.dest_compute, target);
 	db_fixture_write(fixture, insert_migration, &migration);
 	return migration.id;
+}
+
+struct claim_context {
+	const struct db_claim *claim;
+	struct db_claim_capacity capacity;
+};
+
+static int make_claim(struct db_session *session, void *context, struct error *error)
+{
+	struct claim_context *claim_context = context;
+
+	return db_claim_make(session, claim_context->claim, &claim_context->capacity, error);
+}
+
+int db_fixture_claim(struct db_fixture *fixture, const struct db_claim *claim, int64_t memory_limit_mb)
+{
+	struct claim_context context = { .claim = claim, .capacity = { -1, memory_limit_mb, -1 } };
+	struct error error = { 0 };
+	int result = db_write(fixture->database, make_claim, &context, &error);
+
+	if (result < 0) {
+		pthread_mutex_lock(&fixture->mutex);
+		fixture->error = error;
+		pthread_mutex_unlock(&fixture->mutex);
+	}
+	return result;
 }

@@ -13,6 +13,7 @@
 #include "db/volumes.h"
 
 #include <limits.h>
+#include <pthread.h>
 
 #define FIXTURE_START_US 1767312000000000 /* 2026-01-02T00:00:00Z */
 
@@ -21,6 +22,7 @@ struct db_fixture {
 	char path[PATH_MAX];
 	struct clock *clock;
 	struct database *database;
+	pthread_mutex_t mutex; /* guards error where threads claim */
 	struct error error;
 };
 
@@ -33,6 +35,13 @@ void db_fixture_reopen(struct db_fixture *fixture);
 void db_fixture_write(struct db_fixture *fixture, db_write_fn write, void *context);
 struct db_session *db_fixture_read(struct db_fixture *fixture);
 
+/* For calls that fill fixture->error: the test fails with its words and the line. */
+#define OK(call)                                                                                                       \
+	do {                                                                                                           \
+		if ((call) < 0)                                                                                        \
+			fail_msg("%s:%d: %s", __FILE__, __LINE__, fixture->error.text);                                \
+	} while (0)
+
 /* A host with 8 vCPUs, 8192 MiB and 100 GiB; returns its id. */
 int64_t db_fixture_host(struct db_fixture *fixture, const char *name);
 /* A running server of 2 vCPUs, 1024 MiB and 10 GiB there; `ret_uuid` may be NULL; returns its id. */
@@ -40,3 +49,5 @@ int64_t db_fixture_server(struct db_fixture *fixture, const char *name, int64_t 
 /* An accepted live migration between two hosts' names. */
 int64_t db_fixture_migration(struct db_fixture *fixture, const char *server_uuid, const char *source,
 			     const char *target);
+/* Claims on a host that holds that much memory in all (-1: no limit); returns what db_claim_make did. */
+int db_fixture_claim(struct db_fixture *fixture, const struct db_claim *claim, int64_t memory_limit_mb);
