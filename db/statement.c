@@ -38,6 +38,7 @@ static const struct translation {
 	{ SQLITE_CONSTRAINT_FOREIGNKEY, EINVAL, "the row that it refers to is not there, or is still referred to" },
 	{ SQLITE_CONSTRAINT, EINVAL, NULL },
 	{ SQLITE_FULL, ENOSPC, "make room on its file system; what was accepted before is kept" },
+	{ SQLITE_IOERR_SHMSIZE, ENOSPC, "make room on its file system; what was accepted before is kept" },
 	{ SQLITE_TOOBIG, EINVAL, NULL },
 	{ SQLITE_NOMEM, ENOMEM, NULL },
 	{ SQLITE_READONLY, EROFS, "the file, its directory or its file system is not writable by this user" },
@@ -60,13 +61,29 @@ static const struct translation *find_translation(int result)
 	return NULL;
 }
 
+/* What the last failed write to the log said: for a quota or a limit SQLite only says "I/O error". */
+static int errno_of_log(sqlite3 *connection)
+{
+	sqlite3_file *log = NULL;
+	int log_errno = 0;
+
+	if (sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK || !log
+	    || !log->pMethods || log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &log_errno) != SQLITE_OK)
+		return 0;
+	return log_errno;
+}
+
 /* The system's own reason is truer than SQLite's, where there is one that callers act upon. */
 static int code_of_system_error(sqlite3 *connection, int result)
 {
-	int system_errno = connection ? sqlite3_system_errno(connection) : 0;
+	int system_errno = 0;
 
-	if ((result & 0xff) != SQLITE_IOERR && (result & 0xff) != SQLITE_CANTOPEN)
+	if (!connection)
 		return 0;
+	if (result == SQLITE_IOERR_WRITE)
+		system_errno = errno_of_log(connection);
+	else if ((result & 0xff) == SQLITE_IOERR || (result & 0xff) == SQLITE_CANTOPEN)
+		system_errno = sqlite3_system_errno(connection);
 	switch (system_errno) {
 	case ENOSPC:
 	case EDQUOT:
