@@ -212,8 +212,12 @@ static int inherit_deprecated(struct builder *builder, const struct policy_defau
 static int add_default(struct builder *builder, const struct policy_default *fallback)
 {
 	struct policy_rule *rule = find_rule(builder->policy, fallback->name);
+	struct policy_rule *old =
+		fallback->deprecated_name ? find_rule(builder->policy, fallback->deprecated_name) : NULL;
 	struct policy_node *old_node;
 
+	if (old)
+		old->is_referenced = true;
 	if (rule->node)
 		return 0;
 	if (fallback->deprecated_name && inherit_deprecated(builder, fallback, rule) < 0)
@@ -257,14 +261,18 @@ static int add_rules(struct builder *builder, const struct policy_default *defau
 static void resolve(const struct builder *builder, const struct policy_rule *rule, struct policy_node *node)
 {
 	CLEANUP_TEXT struct text words = TEXT_EMPTY;
+	struct policy_rule *meant;
 
 	for (struct policy_node *child = node->first; child; child = child->next)
 		resolve(builder, rule, child);
 	if (node->kind != POLICY_NODE_RULE || node->rule)
 		return;
-	node->rule = policy_find(builder->policy, node->match_text);
-	if (node->rule)
+	meant = find_rule(builder->policy, node->match_text);
+	node->rule = meant;
+	if (meant) {
+		meant->is_referenced = true;
 		return;
+	}
 	node->rule = builder->policy->default_rule;
 	text_append_format(&words, "it refers to the rule \"%s\", which is not there", node->match_text);
 	if (!text_failed(&words))
@@ -335,6 +343,9 @@ static int report_overrides(const struct builder *builder)
 			return -ENOMEM;
 		if (!policy->rules[i].is_overridden)
 			continue;
+		if (!policy->rules[i].is_registered && !policy->rules[i].is_referenced
+		    && &policy->rules[i] != policy->default_rule)
+			report(builder, &policy->rules[i], "nothing here asks for a policy of this name");
 		visits[i] = VISIT_OPEN;
 		if (goes_in_circle(policy, policy->rules[i].node, visits, true))
 			report(builder, &policy->rules[i],

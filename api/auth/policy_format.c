@@ -84,6 +84,11 @@ static int read_conversion(struct reader *reader, struct policy_piece *piece)
 {
 	piece->is_conversion = true;
 	piece->precision = -1;
+	if (*reader->place == '%') {
+		/* Only side by side: %5% is no conversion. */
+		piece->type = *reader->place++;
+		return 0;
+	}
 	if (*reader->place == '(') {
 		int result = read_key(reader, piece);
 
@@ -112,10 +117,6 @@ static int read_conversion(struct reader *reader, struct policy_piece *piece)
 		return 0;
 	}
 	reader->place++;
-	if (piece->type == '%') {
-		reader->is_taken = reader->is_taken || piece->key;
-		return 0;
-	}
 	/* A bare conversion takes the whole target, once; behind a key there is none left. */
 	if (!piece->key && reader->is_taken)
 		piece->fault = "not enough arguments for the format";

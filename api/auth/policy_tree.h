@@ -176,6 +176,7 @@ struct policy_rule {
 	unsigned int scopes;
 	bool is_registered; /* a default in code */
 	bool is_overridden; /* the file names it */
+	bool is_referenced; /* by another rule, or as a deprecated name */
 	bool is_malformed;
 	const char *file; /* NULL: the default in code */
 	unsigned int line;

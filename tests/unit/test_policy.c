@@ -184,8 +184,8 @@ static void a_deprecated_name_in_the_file_counts_for_its_successors(void **state
 static void a_rule_that_raises_grants_nothing_and_says_which(void **state)
 {
 	CLEANUP_TEXT struct text reports = TEXT_EMPTY;
-	struct policy *policy =
-		MAKE(&reports, { MIGRATE, "\"not user_id:%(project_id)d or @\"" }, { MIGRATE_LIVE, "\"not 1x:y\"" });
+	struct policy *policy = MAKE(&reports, { MIGRATE, "\"not user_id:%(project_id)d or @\"" },
+				     { MIGRATE_LIVE, "\"not 1x:y\"" }, { MIGRATE_HOST, "\"not user_id:%5%\"" });
 	struct policy_target target = policy_target_project("mine");
 	struct error error = { 0 };
 
@@ -194,6 +194,7 @@ static void a_rule_that_raises_grants_nothing_and_says_which(void **state)
 	assert_non_null(strstr(error.text, MIGRATE));
 	assert_non_null(strstr(error.text, "user_id:%(project_id)d"));
 	assert_int_equal(ask(policy, MIGRATE_LIVE, &admin), POLICY_RAISED);
+	assert_int_equal(ask(policy, MIGRATE_HOST, &admin), POLICY_RAISED);
 	assert_non_null(strstr(reports.data, "policies.yaml:2: policy " MIGRATE_LIVE ": the check \"1x:y\" can never"));
 	policy_destroy(policy);
 }
@@ -250,6 +251,23 @@ static void doors_left_open_doubled_rules_and_circles_are_reported(void **state)
 	assert_int_equal(ask(policy, MIGRATE, &stranger), POLICY_ALLOWED);
 	assert_int_equal(ask(policy, MIGRATE_LIVE, &admin), POLICY_REFUSED);
 	assert_int_equal(ask(policy, MIGRATE_HOST, &admin), POLICY_RAISED);
+	policy_destroy(policy);
+}
+
+static void a_misspelt_policy_name_is_reported(void **state)
+{
+	CLEANUP_TEXT struct text reports = TEXT_EMPTY;
+	struct policy *policy = MAKE(&reports, { "os_compute_api:os-migrate-server:migrate-live", "\"@\"" },
+				     { MIGRATE, "\"rule:ours\"" }, { "ours", "\"role:mover\"" }, { "default", "\"!\"" },
+				     { "os_compute_api:os-services", "\"role:admin\"" });
+
+	(void)state;
+
+	const char *found =
+		strstr(reports.data, "policies.yaml:1: policy os_compute_api:os-migrate-server:migrate-live: nothing");
+
+	assert_non_null(found);
+	assert_null(strstr(strchr(found, '\n'), "nothing here asks"));
 	policy_destroy(policy);
 }
 
@@ -435,6 +453,7 @@ int main(void)
 		cmocka_unit_test(a_rule_that_is_not_understood_is_reported_with_its_line_and_refuses),
 		cmocka_unit_test(a_value_that_is_no_rule_stops_the_start_with_file_and_line),
 		cmocka_unit_test(doors_left_open_doubled_rules_and_circles_are_reported),
+		cmocka_unit_test(a_misspelt_policy_name_is_reported),
 		cmocka_unit_test(the_shipped_defaults_give_no_cause_for_a_report),
 		cmocka_unit_test(a_caller_and_its_credentials_get_the_same_verdicts),
 		cmocka_unit_test(services_and_hypervisors_have_no_project_to_own),
