@@ -1,0 +1,96 @@
+/* What the operator can set, as plain data: one struct per room of server/, filled by the configuration (config.h) or by a
+ * test, read by the rooms. Texts belong to whoever filled the struct and outlive its readers. Defaults stand in the
+ * configuration's tables (config_keys.c); each member's key in the YAML file is named behind it where it differs.
+ * Sections are Nova's: `libvirt`, `filter_scheduler`, `scheduler`, `api`; what Nova has in [DEFAULT] stands at the top.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* listener: … */
+struct listener_settings {
+	const char *address; /* numeric, IPv4 or IPv6 */
+	int64_t port; /* 0: any free one (tests) */
+	int64_t threads;
+	int64_t connections_max; /* max_connections */
+	int64_t connections_per_address_max; /* max_connections_per_address; 0: no limit of its own */
+	int64_t header_bytes_max; /* max_header_bytes: request line and all headers of one request */
+	int64_t body_bytes_max; /* max_body_bytes: 413 beyond, as Nova's max_request_body_size */
+	int64_t idle_timeout_s; /* idle_timeout */
+	int64_t drain_timeout_s; /* drain_timeout: how long requests in flight may take after SIGTERM */
+	int64_t wait_timeout_s; /* wait_timeout: how long a request below 2.34 waits for the dispatcher's verdict */
+	const char *certificate_file; /* NULL: plain HTTP */
+	const char *key_file;
+};
+
+/* api: … and public_endpoint */
+struct api_settings {
+	const char *public_endpoint; /* for links in answers, without a slash at the end; NULL: from the Host header */
+	int64_t max_limit; /* rows on a page */
+};
+
+enum timeout_action { TIMEOUT_ACTION_ABORT, TIMEOUT_ACTION_FORCE_COMPLETE };
+
+/* Nova's [libvirt] and [DEFAULT] names without units; `worker: …` for our own. */
+struct worker_settings {
+	int64_t threads; /* worker: threads: moves that are driven at the same time */
+	int64_t lease_s; /* worker: lease: a job whose owner is silent for so long may be taken up by another node */
+	int64_t progress_interval_s; /* worker: progress_interval: how often one job's progress is written at most */
+	int64_t poll_interval_ms; /* worker: poll_interval: how often libvirt is asked for a job's statistics */
+	int64_t stall_timeout_s; /* worker: stall_timeout: a stream of which not one byte moved for so long is ended;
+				  * 0: never */
+	int64_t retry_interval_s; /* worker: retry_interval: while a side of an unfinished job cannot be reached */
+
+	int64_t max_concurrent_live_migrations; /* per source host; 0: no limit */
+	int64_t max_concurrent_cold_migrations; /* per source host; 0: no limit; ours */
+	int64_t max_concurrent_incoming_migrations; /* per target host, of either type; 0: no limit; ours */
+	int64_t shutdown_timeout_s; /* shutdown_timeout: cold: how long the guest may take to go down by itself */
+
+	int64_t live_migration_downtime_ms; /* live_migration_downtime */
+	int64_t live_migration_downtime_steps;
+	int64_t live_migration_downtime_delay_s; /* per GiB */
+	int64_t live_migration_completion_timeout_s; /* per GiB of memory and disk to copy, at least 2; 0: never */
+	enum timeout_action live_migration_timeout_action;
+	bool live_migration_permit_post_copy;
+	bool live_migration_permit_auto_converge;
+	int64_t live_migration_bandwidth_mib_s; /* live_migration_bandwidth; 0: no cap */
+	int64_t live_migration_parallel_connections; /* 1: a single one */
+	bool live_migration_with_native_tls;
+	const char *live_migration_scheme; /* "tcp", "rdma", … NULL: tcp */
+	const char *live_migration_inbound_addr; /* NULL: the host's migration_address, else its control address; "%s"
+						  * in it stands for the host's name */
+};
+
+enum hypervisor_driver { HYPERVISOR_DRIVER_LIBVIRT, HYPERVISOR_DRIVER_SIMULATED };
+
+/* hypervisor: … */
+struct hypervisor_settings {
+	enum hypervisor_driver driver;
+	const char *control_socket; /* the simulated fleet's; NULL with libvirt */
+	int64_t connect_timeout_s; /* connect_timeout */
+	int64_t call_timeout_s; /* call_timeout: a host whose answer takes longer counts as down */
+	int64_t keepalive_interval_s; /* keepalive_interval */
+	int64_t keepalive_count; /* unanswered ones after which the connection is closed */
+	int64_t reconnect_interval_s; /* reconnect_interval */
+	int64_t reconcile_interval_s; /* reconcile_interval: everything is read again so often */
+	const char *default_project; /* of guests without Nova's metadata */
+	const char *default_user;
+	const char *pki_path; /* directory with cacert.pem, clientcert.pem, clientkey.pem; NULL: libvirt's own */
+};
+
+/* One of hosts: … */
+struct host_settings {
+	const char *name;
+	const char *uri;
+	const char *user_name; /* username: SASL; NULL: none */
+	const char *password_file;
+	const char *migration_address; /* address or name; NULL: none of its own */
+	double cpu_allocation_ratio; /* 0: the scheduler's; the two below too */
+	double ram_allocation_ratio;
+	double disk_allocation_ratio;
+	int64_t reserved_memory_mb; /* reserved_host_memory_mb; -1: the scheduler's */
+	int64_t reserved_disk_mb; /* reserved_host_disk_mb; -1: the scheduler's */
+	unsigned int line; /* in the file, for messages */
+};
