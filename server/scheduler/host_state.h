@@ -1,6 +1,6 @@
 /* The hosts as the scheduler sees them: plain numbers in one contiguous array, so that a pass over 10,000 hosts is one
  * loop. What is not a number (machine types, networks, storage, CPU) is mostly equal on hosts bought together: equal
- * collections are kept once, as a kind, and a request is held against each kind once, not against each host.
+ * collections of names are kept once, and a request is held against each collection once, not against each host.
  *
  *     struct host_table *table = host_table_create();
  *     struct host_state state = HOST_STATE_DEFAULT;
@@ -19,36 +19,6 @@
 #include <stdint.h>
 
 struct error;
-
-/* Used numbers include claims. */
-struct host_state {
-	int64_t id; /* of the hosts' table */
-	const char *name; /* the table's copy; not read in the loop */
-	const char *disabled_reason; /* the table's copy, NULL when none; not read in the loop */
-	bool is_up; /* answers; the service's own state */
-	bool is_disabled;
-	bool is_forced_down;
-	bool has_migration_address; /* an address that live migrations to this host can use */
-	uint32_t kind; /* set by the table: which collection of host_facts */
-	int64_t hypervisor_version; /* 7002000 is 7.2.0 */
-	int64_t vcpus_total;
-	int64_t vcpus_used;
-	int64_t memory_mb_total;
-	int64_t memory_mb_used; /* without the reservation */
-	int64_t memory_mb_reserved; /* -1: the scheduler's setting */
-	int64_t disk_mb_total;
-	int64_t disk_mb_used; /* without the reservation */
-	int64_t disk_mb_reserved; /* -1: the scheduler's setting */
-	double cpu_allocation_ratio; /* 0: the scheduler's setting; the two below too */
-	double ram_allocation_ratio;
-	double disk_allocation_ratio;
-	int64_t num_io_ops; /* moves under way from and to it */
-	int64_t num_instances;
-	int64_t failed_migrations; /* to it since the last that went well: Nova's failed_builds */
-};
-
-#define HOST_STATE_DEFAULT                                                                                             \
-	((struct host_state){ .memory_mb_reserved = -1, .disk_mb_reserved = -1, .has_migration_address = true })
 
 /* What hosts offer by name and guests ask for by name. A guest fits when each name that it asks for is offered. */
 enum host_set {
@@ -75,6 +45,36 @@ struct name_list {
 struct host_facts {
 	struct name_list sets[HOST_SET_COUNT];
 };
+
+/* Used numbers include claims. */
+struct host_state {
+	int64_t id; /* of the hosts' table */
+	const char *name; /* the table's copy; not read in the loop */
+	const char *disabled_reason; /* the table's copy, NULL when none; not read in the loop */
+	bool is_up; /* answers; the service's own state */
+	bool is_disabled;
+	bool is_forced_down;
+	bool has_migration_address; /* an address that live migrations to this host can use */
+	uint32_t sets[HOST_SET_COUNT]; /* filled by the table: numbers of its collections */
+	int64_t hypervisor_version; /* 7002000 is 7.2.0 */
+	int64_t vcpus_total;
+	int64_t vcpus_used;
+	int64_t memory_mb_total;
+	int64_t memory_mb_used; /* without the reservation */
+	int64_t memory_mb_reserved; /* -1: the scheduler's setting */
+	int64_t disk_mb_total;
+	int64_t disk_mb_used; /* without the reservation */
+	int64_t disk_mb_reserved; /* -1: the scheduler's setting */
+	double cpu_allocation_ratio; /* 0: the scheduler's setting; the two below too */
+	double ram_allocation_ratio;
+	double disk_allocation_ratio;
+	int64_t num_io_ops; /* moves under way from and to it */
+	int64_t num_instances;
+	int64_t failed_migrations; /* to it since the last that went well: Nova's failed_builds */
+};
+
+#define HOST_STATE_DEFAULT                                                                                             \
+	((struct host_state){ .memory_mb_reserved = -1, .disk_mb_reserved = -1, .has_migration_address = true })
 
 /* What claims and servers take; for the frequent narrow change. */
 struct host_usage {
@@ -103,6 +103,7 @@ const struct host_state *host_table_states(const struct host_table *table, size_
 const struct host_state *host_table_by_id(const struct host_table *table, int64_t id); /* NULL: none */
 const struct host_state *host_table_by_name(const struct host_table *table, const char *name); /* NULL: none */
 
-/* How many kinds there are (numbers of kinds are below it; some may be unused), and a kind's set, names sorted. */
-size_t host_table_kind_count(const struct host_table *table);
-const struct name_list *host_table_kind_set(const struct host_table *table, uint32_t kind, enum host_set set);
+/* The table's collections of one sort are numbered from 0 (which is: not known); some numbers may be out of use. A
+ * collection's names are sorted by strcmp. */
+size_t host_table_set_count(const struct host_table *table, enum host_set set);
+const struct name_list *host_table_set(const struct host_table *table, enum host_set set, uint32_t number);
