@@ -107,3 +107,7 @@ const struct host_state *host_table_by_name(const struct host_table *table, cons
  * collection's names are sorted by strcmp. */
 size_t host_table_set_count(const struct host_table *table, enum host_set set);
 const struct name_list *host_table_set(const struct host_table *table, enum host_set set, uint32_t number);
+
+/* Memory for one choice, kept between choices (a fresh megabyte for each would cost more than the choice itself): `bytes`
+ * bytes of undefined content, aligned for any number, good until the next call. NULL when out of memory. */
+void *host_table_scratch(struct host_table *table, size_t bytes);

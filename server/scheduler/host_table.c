@@ -29,6 +29,8 @@ struct host_table {
 	size_t count;
 	size_t capacity;
 	struct collections sets[HOST_SET_COUNT];
+	void *scratch;
+	size_t scratch_bytes;
 };
 
 static size_t next_capacity(size_t capacity)
@@ -222,6 +224,7 @@ void host_table_destroy(struct host_table *table)
 	for (size_t i = 0; i < table->count; i++)
 		clear_state(&table->states[i]);
 	free(table->states);
+	free(table->scratch);
 	for (int set = 0; set < HOST_SET_COUNT; set++) {
 		for (size_t i = 1; i < table->sets[set].count; i++)
 			free((void *)table->sets[set].items[i].list.names);
@@ -378,4 +381,14 @@ size_t host_table_set_count(const struct host_table *table, enum host_set set)
 const struct name_list *host_table_set(const struct host_table *table, enum host_set set, uint32_t number)
 {
 	return &table->sets[set].items[number].list;
+}
+
+void *host_table_scratch(struct host_table *table, size_t bytes)
+{
+	if (bytes <= table->scratch_bytes)
+		return table->scratch;
+	free(table->scratch);
+	table->scratch = malloc(bytes);
+	table->scratch_bytes = table->scratch ? bytes : 0;
+	return table->scratch;
 }

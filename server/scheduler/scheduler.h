@@ -146,8 +146,9 @@ struct schedule_result {
 void schedule_result_clear(struct schedule_result *result);
 #define CLEANUP_SCHEDULE __attribute__((cleanup(schedule_result_clear)))
 
-/* Fills the result, also when no host is left (then choice_count is 0). -ENOMEM. */
-int scheduler_select(const struct host_table *table, const struct scheduler_settings *settings,
+/* Fills the result, also when no host is left (then choice_count is 0). Of the table only its scratch memory changes.
+ * -ENOMEM. */
+int scheduler_select(struct host_table *table, const struct scheduler_settings *settings,
 		     const struct schedule_request *request, struct schedule_result *ret_result, struct error *error);
 
 /* What is still checked for a host that was forced (below 2.30, or `force`): not the source, up (disabled is accepted),

@@ -19,29 +19,49 @@ struct ranked {
 	uint32_t host; /* place in the table */
 };
 
-/* All memory of one choice beside its result. */
+/* What one choice works with beside its result; all of it lies in the table's scratch memory. */
 struct scratch {
-	uint32_t *left_out; /* by place */
-	int64_t *members; /* by place */
-	uint32_t *missing[HOST_SET_COUNT]; /* by number of a collection */
+	int64_t *members; /* by place; NULL: no members anywhere */
+	uint32_t *left_out; /* by place; NULL: nobody is left out */
+	uint32_t *missing[HOST_SET_COUNT]; /* by number of a collection; NULL: nothing of that sort is needed */
 	uint32_t *candidates; /* places of the hosts that pass */
 	double *figures;
 	double *weights;
 	struct ranked *ranked;
 };
 
-static void scratch_clear(struct scratch *scratch)
+/* `count` items of `size` bytes at *place, which moves behind them, to the next multiple of 8. */
+static void *take(size_t *place, void *block, size_t count, size_t size)
 {
-	free(scratch->left_out);
-	free(scratch->members);
-	for (int set = 0; set < HOST_SET_COUNT; set++)
-		free(scratch->missing[set]);
-	free(scratch->candidates);
-	free(scratch->figures);
-	free(scratch->weights);
-	free(scratch->ranked);
+	void *items = block ? (char *)block + *place : NULL;
+
+	*place += (count * size + 7) & ~(size_t)7;
+	return items;
 }
-#define CLEANUP_SCRATCH __attribute__((cleanup(scratch_clear)))
+
+/* Lays the parts out in `block`, and counts its bytes; with NULL it only counts. */
+static size_t lay_out(void *block, const struct host_table *table, const struct schedule_request *request,
+		      struct scratch *ret_scratch)
+{
+	size_t count;
+	size_t bytes = 0;
+
+	host_table_states(table, &count);
+	*ret_scratch = (struct scratch){ 0 };
+	if (request->group != SCHEDULE_GROUP_NONE && request->group_place_count > 0)
+		ret_scratch->members = take(&bytes, block, count, sizeof(int64_t));
+	if (request->left_out_count > 0)
+		ret_scratch->left_out = take(&bytes, block, count, sizeof(uint32_t));
+	for (int set = 0; set < HOST_SET_COUNT; set++)
+		if (request->needs[set].count > 0)
+			ret_scratch->missing[set] =
+				take(&bytes, block, host_table_set_count(table, (enum host_set)set), sizeof(uint32_t));
+	ret_scratch->candidates = take(&bytes, block, count, sizeof(uint32_t));
+	ret_scratch->figures = take(&bytes, block, count, sizeof(double));
+	ret_scratch->weights = take(&bytes, block, count, sizeof(double));
+	ret_scratch->ranked = take(&bytes, block, count, sizeof(struct ranked));
+	return bytes;
+}
 
 void schedule_result_clear(struct schedule_result *result)
 {
@@ -59,17 +79,14 @@ static uint64_t scramble(uint64_t seed)
 	return seed ^ (seed >> 31);
 }
 
-static bool mark_left_out(const struct host_table *table, const struct schedule_request *request, size_t count,
-			  struct scratch *scratch)
+static void mark_left_out(const struct host_table *table, const struct schedule_request *request,
+			  const struct scratch *scratch)
 {
-	size_t unused;
-	const struct host_state *hosts = host_table_states(table, &unused);
+	size_t count;
+	const struct host_state *hosts = host_table_states(table, &count);
 
-	if (request->left_out_count == 0)
-		return true;
-	scratch->left_out = malloc((count + 1) * sizeof(*scratch->left_out));
 	if (!scratch->left_out)
-		return false;
+		return;
 	for (size_t i = 0; i < count; i++)
 		scratch->left_out[i] = NOT_LEFT_OUT;
 	for (size_t i = 0; i < request->left_out_count; i++) {
@@ -78,46 +95,36 @@ static bool mark_left_out(const struct host_table *table, const struct schedule_
 		if (host)
 			scratch->left_out[host - hosts] = (uint32_t)i;
 	}
-	return true;
 }
 
-static bool mark_members(const struct host_table *table, const struct schedule_request *request, size_t count,
-			 struct scratch *scratch)
+static void mark_members(const struct host_table *table, const struct schedule_request *request,
+			 const struct scratch *scratch)
 {
-	size_t unused;
-	const struct host_state *hosts = host_table_states(table, &unused);
+	size_t count;
+	const struct host_state *hosts = host_table_states(table, &count);
 
-	if (request->group == SCHEDULE_GROUP_NONE || request->group_place_count == 0)
-		return true;
-	scratch->members = calloc(count + 1, sizeof(*scratch->members));
 	if (!scratch->members)
-		return false;
+		return;
+	memset(scratch->members, 0, count * sizeof(*scratch->members));
 	for (size_t i = 0; i < request->group_place_count; i++) {
 		const struct host_state *host = host_table_by_id(table, request->group_places[i].host_id);
 
 		if (host)
 			scratch->members[host - hosts] = request->group_places[i].members;
 	}
-	return true;
 }
 
 /* Each collection is held against what the request needs once. */
-static bool mark_missing(const struct host_table *table, const struct schedule_request *request,
-			 struct scratch *scratch)
+static void mark_missing(const struct host_table *table, const struct schedule_request *request,
+			 const struct scratch *scratch)
 {
 	for (int set = 0; set < HOST_SET_COUNT; set++) {
-		size_t count = host_table_set_count(table, (enum host_set)set);
+		size_t count = scratch->missing[set] ? host_table_set_count(table, (enum host_set)set) : 0;
 
-		if (request->needs[set].count == 0)
-			continue;
-		scratch->missing[set] = malloc(count * sizeof(*scratch->missing[set]));
-		if (!scratch->missing[set])
-			return false;
 		for (size_t i = 0; i < count; i++)
 			scratch->missing[set][i] = filter_missing_name(
 				&request->needs[set], host_table_set(table, (enum host_set)set, (uint32_t)i));
 	}
-	return true;
 }
 
 static struct filter_context make_context(const struct host_table *table, const struct scheduler_settings *settings,
@@ -230,7 +237,7 @@ static void pick_from_subset(struct ranked *ranked, size_t subset, uint64_t seed
 }
 
 /* Weights, order and shares of `count` candidates; false when out of memory. One alone is not weighed. */
-static bool weigh(const struct filter_context *context, struct scratch *scratch, size_t count,
+static bool weigh(const struct filter_context *context, const struct scratch *scratch, size_t count,
 		  struct schedule_result *result)
 {
 	const struct weigher_context weighing = {
@@ -245,12 +252,10 @@ static bool weigh(const struct filter_context *context, struct scratch *scratch,
 
 	wanted = wanted == 0 || wanted > count ? count : wanted;
 	subset = subset > count ? count : subset;
-	scratch->figures = malloc(count * sizeof(*scratch->figures));
-	scratch->weights = calloc(count, sizeof(*scratch->weights));
-	scratch->ranked = malloc(count * sizeof(*scratch->ranked));
 	result->choices = calloc(wanted, sizeof(*result->choices));
-	if (!scratch->figures || !scratch->weights || !scratch->ranked || !result->choices)
+	if (!result->choices)
 		return false;
+	memset(scratch->weights, 0, count * sizeof(*scratch->weights));
 	for (int i = 0; count > 1 && i < SCHEDULER_WEIGHER_COUNT; i++)
 		scales[i] = weigher_add((enum scheduler_weigher)i, &weighing, scratch->candidates, count,
 					scratch->figures, scratch->weights);
@@ -271,32 +276,31 @@ static bool weigh(const struct filter_context *context, struct scratch *scratch,
 	return true;
 }
 
-int scheduler_select(const struct host_table *table, const struct scheduler_settings *settings,
+int scheduler_select(struct host_table *table, const struct scheduler_settings *settings,
 		     const struct schedule_request *request, struct schedule_result *ret_result, struct error *error)
 {
-	CLEANUP_SCRATCH struct scratch scratch = { 0 };
 	CLEANUP_SCHEDULE struct schedule_result result = { 0 };
+	struct scratch scratch;
 	struct filter_context context;
-	size_t total;
 	size_t first = 0;
-	const struct host_state *hosts = host_table_states(table, &total);
+	const struct host_state *hosts = host_table_states(table, &result.verdict_count);
+	void *block = host_table_scratch(table, lay_out(NULL, table, request, &scratch));
 
-	if (!mark_left_out(table, request, total, &scratch) || !mark_members(table, request, total, &scratch)
-	    || !mark_missing(table, request, &scratch))
-		return error_no_memory(error);
 	if (request->requested_host_id != 0) {
 		const struct host_state *host = host_table_by_id(table, request->requested_host_id);
 
 		first = host ? (size_t)(host - hosts) : 0;
-		total = host ? 1 : 0;
+		result.verdict_count = host ? 1 : 0;
 	}
-	result.verdicts = malloc((total + 1) * sizeof(*result.verdicts));
-	scratch.candidates = malloc((total + 1) * sizeof(*scratch.candidates));
-	if (!result.verdicts || !scratch.candidates)
+	result.verdicts = malloc((result.verdict_count + 1) * sizeof(*result.verdicts));
+	if (!result.verdicts || (!block && result.verdict_count > 0))
 		return error_no_memory(error);
+	lay_out(block, table, request, &scratch);
+	mark_left_out(table, request, &scratch);
+	mark_members(table, request, &scratch);
+	mark_missing(table, request, &scratch);
 	context = make_context(table, settings, request, &scratch);
-	result.verdict_count = total;
-	result.candidate_count = judge_all(&context, first, total, result.verdicts, scratch.candidates);
+	result.candidate_count = judge_all(&context, first, result.verdict_count, result.verdicts, scratch.candidates);
 	if (result.candidate_count > 0 && !weigh(&context, &scratch, result.candidate_count, &result))
 		return error_no_memory(error);
 	*ret_result = result;

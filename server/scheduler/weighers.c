@@ -127,7 +127,7 @@ struct weigher_scale weigher_add(enum scheduler_weigher number, const struct wei
 		return scale;
 	scale = measure(weigher, context, candidates, count, figures);
 	scale.multiplier = weigher->is_subtracted ? -multiplier : multiplier;
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; scale.range > 0 && i < count; i++)
 		weights[i] += weigher_share(&scale, figures[i]);
 	return scale;
 }

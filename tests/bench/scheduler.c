@@ -82,7 +82,7 @@ static double now_us(void)
 }
 
 /* 1 when the promise is broken. */
-static int measure(const char *what, const struct host_table *table, struct schedule_request *request)
+static int measure(const char *what, struct host_table *table, struct schedule_request *request)
 {
 	static double times[ROUNDS];
 	struct error error = { 0 };
