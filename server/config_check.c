@@ -1,0 +1,178 @@
+/* What is wrong though each value has its type: texts of no good form, and keys that need or exclude one another. */
+#include "server/config_table.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/text.h"
+
+#define HOST_NAME_MAX_LENGTH 255
+
+static const char name_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+
+/* As the API takes them (Nova's pattern for host names). */
+const char *config_expected_host_name(const char *text)
+{
+	size_t length = strlen(text);
+
+	return strspn(text, name_characters) == length && length <= HOST_NAME_MAX_LENGTH
+		       ? NULL
+		       : "a name of at most 255 letters, digits, - . and _";
+}
+
+const char *config_expected_uri(const char *text)
+{
+	const char *colon = strchr(text, ':');
+	size_t scheme = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789+");
+
+	return colon && colon != text && text + scheme == colon && colon[1] == '/'
+		       ? NULL
+		       : "a libvirt URI like qemu+tls://HOST/system";
+}
+
+static bool is_address(const char *text)
+{
+	unsigned char address[sizeof(struct in6_addr)];
+
+	return inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1;
+}
+
+const char *config_expected_listen_address(const char *text)
+{
+	return is_address(text) ? NULL : "an IPv4 or IPv6 address in figures";
+}
+
+/* A zone ("fe80::1%eth0") means something on one machine only, and brackets belong to URIs. */
+const char *config_expected_migration_address(const char *text)
+{
+	static const char expected[] = "an IPv4 or IPv6 address without brackets and zone, or a host name";
+	const char *mark = strstr(text, "%s");
+	char name[HOST_NAME_MAX_LENGTH + 1];
+
+	if (is_address(text))
+		return NULL;
+	if (strlen(text) > HOST_NAME_MAX_LENGTH)
+		return expected;
+	snprintf(name, sizeof(name), "%.*s%s", mark ? (int)(mark - text) : HOST_NAME_MAX_LENGTH, text,
+		 mark ? mark + 2 : "");
+	return strspn(name, name_characters) == strlen(name) ? NULL : expected;
+}
+
+const char *config_expected_endpoint(const char *text)
+{
+	bool has_scheme = text_starts_with(text, "http://") || text_starts_with(text, "https://");
+
+	return has_scheme && !text_ends_with(text, "/") && !strpbrk(text, "?# \t\r\n\"<>")
+		       ? NULL
+		       : "a URL that begins with http:// or https:// and has no slash at its end";
+}
+
+const char *config_expected_algorithm(const char *text)
+{
+	static const char *const algorithms[] = { "HS256", "HS384", "HS512", "RS256", "RS384",
+						  "RS512", "ES256", "ES384", "ES512" };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(algorithms); i++)
+		if (strcmp(text, algorithms[i]) == 0)
+			return NULL;
+	return "HS256, HS384, HS512, RS256, RS384, RS512, ES256, ES384 or ES512";
+}
+
+/* The token room itself says whether it could use the key. */
+int config_check_token_key(const void *item, struct error *error)
+{
+	const struct token_settings settings = { .keys = item, .key_count = 1 };
+	struct token_verifier *verifier = NULL;
+	int result = token_verifier_create(&settings, &verifier, error);
+
+	token_verifier_destroy(verifier);
+	return result;
+}
+
+/* The line of "section.key", of the section, or 1. */
+static unsigned int line_of(const struct tree_node *document, const char *section, const char *key)
+{
+	const struct tree_entry *outer = tree_find(document, section);
+	const struct tree_entry *inner = outer ? tree_find(outer->value, key) : NULL;
+
+	return inner ? inner->line : outer ? outer->line : 1;
+}
+
+/* Both or none. */
+static void check_pair(struct config_reader *reader, unsigned int line, const char *first_name, const char *first,
+		       const char *second_name, const char *second)
+{
+	if (!first != !second)
+		config_problem(reader, line, NULL, "%s needs %s", first ? first_name : second_name,
+			       first ? second_name : first_name);
+}
+
+static void check_hosts(struct config_reader *reader)
+{
+	const struct config *config = reader->config;
+
+	for (size_t i = 0; i < config->host_count; i++) {
+		const struct host_settings *host = &config->hosts[i];
+
+		check_pair(reader, host->line, "username", host->user_name, "password_file", host->password_file);
+		for (size_t j = 0; host->name && j < i; j++)
+			if (text_equal(config->hosts[j].name, host->name))
+				config_problem(reader, host->line, NULL,
+					       "the host %s stands here a second time, first in line %u", host->name,
+					       config->hosts[j].line);
+	}
+}
+
+static void check_driver(struct config_reader *reader, const struct tree_node *document)
+{
+	const struct hypervisor_settings *settings = &reader->config->hypervisor;
+	bool is_simulated = settings->driver == HYPERVISOR_DRIVER_SIMULATED;
+
+	if (settings->control_socket && !is_simulated)
+		config_problem(reader, line_of(document, "hypervisor", "control_socket"), NULL,
+			       "hypervisor.control_socket is for the driver simulated only");
+}
+
+/* Twice the same kid, or too many keys: what one key alone does not show. */
+static void check_keys(struct config_reader *reader, const struct tree_node *document)
+{
+	const struct token_settings *token = &reader->config->token;
+	struct token_verifier *verifier = NULL;
+	struct error error = { 0 };
+
+	if (reader->problem_count > 0 || token->key_count == 0)
+		return;
+	if (token_verifier_create(token, &verifier, &error) < 0)
+		config_problem(reader, line_of(document, "auth", "keys"), NULL, "auth.keys: %s", error.text);
+	token_verifier_destroy(verifier);
+}
+
+/* A value that is no rule takes the whole file with it; its words have file and line. */
+static void check_policies(struct config_reader *reader)
+{
+	struct policy *policy = NULL;
+	struct error error = { 0 };
+
+	if (reader->config->policy.override_count == 0)
+		return;
+	if (policy_create(&reader->config->policy, &policy, &error) < 0)
+		config_problem(reader, 0, NULL, "%s", error.text);
+	policy_destroy(policy);
+}
+
+void config_check(struct config_reader *reader, const struct tree_node *document)
+{
+	const struct config *config = reader->config;
+
+	check_pair(reader, line_of(document, "listener", "certificate_file"), "listener.certificate_file",
+		   config->listener.certificate_file, "listener.key_file", config->listener.key_file);
+	if (config->token.key_count == 0 && tree_find(document, "auth") && reader->problem_count == 0)
+		config_problem(reader, line_of(document, "auth", "keys"), NULL,
+			       "auth.keys: at least one key is needed");
+	check_driver(reader, document);
+	check_hosts(reader);
+	check_keys(reader, document);
+	check_policies(reader);
+}

@@ -1,0 +1,122 @@
+/* Inside the configuration: how a table of keys says where a value goes, and what reads by it. A kind of document is a
+ * section; a section is a table of keys; a value is read by its type's function. */
+#pragma once
+
+#include "server/config.h"
+#include "server/yaml_tree.h"
+
+enum config_type {
+	CONFIG_SECTION, /* a mapping with keys of its own; offsets are those of the enclosing struct */
+	CONFIG_ITEMS, /* a list of mappings: an array of structs, with its count */
+	CONFIG_TEXT, /* const char * */
+	CONFIG_PATH, /* const char *: made absolute */
+	CONFIG_FILE, /* the same, and it must be readable */
+	CONFIG_BOOLEAN, /* bool */
+	CONFIG_INTEGER, /* int64_t */
+	CONFIG_SIZE, /* size_t */
+	CONFIG_DECIMAL, /* double */
+	CONFIG_CHOICE, /* an enum */
+	CONFIG_NAMES, /* a list of names: uint32_t with one bit each */
+	CONFIG_RULES, /* a mapping of policies: added to the configuration's overrides */
+	CONFIG_RULES_FILE, /* a file with such a mapping */
+};
+
+/* A word in the file and its number. */
+struct config_choice {
+	const char *word; /* NULL ends the list */
+	int number;
+};
+
+struct config_key {
+	const char *name;
+	enum config_type type;
+	size_t offset; /* in the struct; of items: of the pointer */
+	const char *by_default; /* as it would stand in the file; NULL: nothing (NULL, 0, false) */
+	const char *meaning; /* for the manual; with the unit */
+	double low; /* numbers: the range; of equal ones it is not checked */
+	double high;
+	bool is_required;
+	bool is_inverted; /* booleans: true in the file is false in the struct */
+	bool is_secret; /* is not printed */
+	const struct config_choice *choices;
+	const struct config_section *section; /* CONFIG_SECTION, CONFIG_ITEMS */
+	size_t count_offset; /* CONFIG_ITEMS */
+	size_t item_size; /* CONFIG_ITEMS */
+	const char *(*name_of)(unsigned int number); /* CONFIG_NAMES: NULL behind the last */
+	unsigned int first_name; /* CONFIG_NAMES: where the numbers begin */
+	const char *(*expected)(const char *text); /* texts: NULL when it is good, else what was expected */
+};
+
+struct config_section {
+	const struct config_key *keys;
+	size_t count;
+	/* Looks at an item that was read; "" or NULL-free words are reported at the item's line. */
+	int (*check_item)(const void *item, struct error *error);
+	size_t line_offset; /* of items: an unsigned int that gets the line; 0: none */
+};
+
+/* Where in the file something stands: "listener.port", "hosts[2].uri". */
+struct config_place {
+	const struct config_place *parent;
+	const char *name; /* NULL: a member of a list */
+	size_t index;
+};
+
+/* What is kept for as long as the configuration. */
+struct config_memory {
+	struct yaml_tree **trees; /* the file, the policy file */
+	size_t tree_count;
+	struct policy_override *overrides;
+	size_t override_count;
+	size_t override_capacity;
+	json_t *rule_values; /* an array that owns the overrides' values */
+};
+
+struct config_reader {
+	struct config *config;
+	struct config_memory *memory;
+	struct yaml_tree *tree; /* being read */
+	config_report *report;
+	void *report_context;
+	struct error *error; /* the first problem; never NULL */
+	size_t problem_count;
+	bool is_out_of_memory;
+};
+
+/* The configuration's own document, and all kinds of documents by their `kind`. */
+extern const struct config_section config_root;
+
+/* Tells a problem at a line of the tree that is being read; `place` may be NULL. */
+void config_problem(struct config_reader *reader, unsigned int line, const struct config_place *place,
+		    const char *format, ...) __attribute__((format(printf, 4, 5)));
+void config_out_of_memory(struct config_reader *reader);
+
+/* Reads a mapping by its table into `base`; missing keys get their defaults. */
+void config_read_section(struct config_reader *reader, const struct config_section *section,
+			 const struct tree_node *node, const struct config_place *place, void *base);
+/* One value by its type (config_value.c); sections and items excepted. */
+void config_read_value(struct config_reader *reader, const struct config_key *key, const struct tree_node *node,
+		       const struct config_place *place, void *base);
+/* The default of a key that is not there. */
+void config_set_default(struct config_reader *reader, const struct config_key *key, unsigned int line,
+			const struct config_place *place, void *base);
+
+/* Policies (config_policy.c). */
+void config_read_rules(struct config_reader *reader, const struct tree_node *node, const struct config_place *place);
+void config_read_rules_file(struct config_reader *reader, const char *path, unsigned int line,
+			    const struct config_place *place);
+
+/* What is wrong between keys, though each is right (config_check.c); `node` is the document. */
+void config_check(struct config_reader *reader, const struct tree_node *node);
+
+/* Words for texts that are no good (config_check.c); NULL: good. */
+const char *config_expected_host_name(const char *text);
+const char *config_expected_uri(const char *text);
+const char *config_expected_listen_address(const char *text);
+const char *config_expected_migration_address(const char *text);
+const char *config_expected_endpoint(const char *text);
+const char *config_expected_algorithm(const char *text);
+int config_check_token_key(const void *item, struct error *error);
+
+/* The number of single letters to add, take away, change or swap to make one of the other; more than 3 is 3. */
+unsigned int config_distance(const char *a, const char *b);
