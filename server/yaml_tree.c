@@ -397,7 +397,7 @@ int yaml_tree_read(const char *path, struct yaml_tree **ret_tree, struct error *
 	CLEANUP_FREE struct builder *builder = calloc(1, sizeof(*builder));
 	struct yaml_tree *tree = calloc(1, sizeof(*tree));
 	struct error unwanted;
-	size_t length;
+	size_t length = 0;
 	int result;
 
 	if (!builder || !tree) {
