@@ -282,6 +282,25 @@ static void a_subset_is_drawn_by_the_seed_alone(void **state)
 	}
 }
 
+static void equals_are_shuffled_only_when_asked_for(void **state)
+{
+	struct fleet *fleet = *state;
+	unsigned int drawn[4] = { 0 };
+
+	fleet->settings.is_shuffling_equals = true;
+	for (uint64_t seed = 0; seed < 64; seed++) {
+		fleet->request.random_seed = seed;
+		fleet_choose(fleet);
+		drawn[fleet->result.choices[0].host_id]++;
+	}
+	assert_true(drawn[2] > 10 && drawn[3] > 10);
+	assert_true(host_table_set_usage(fleet->table, 2, &(struct host_usage){ .memory_mb = 1 }));
+	for (uint64_t seed = 0; seed < 64; seed++) {
+		fleet->request.random_seed = seed;
+		fleet_expect_choice(fleet, 3);
+	}
+}
+
 static void few_choices_are_the_first_of_all(void **state)
 {
 	struct fleet *fleet = *state;
@@ -370,6 +389,7 @@ int main(void)
 		TEST(one_candidate_alone_is_not_weighed),
 		TEST(a_group_draws_together_or_apart),
 		TEST(a_subset_is_drawn_by_the_seed_alone),
+		TEST(equals_are_shuffled_only_when_asked_for),
 		TEST(few_choices_are_the_first_of_all),
 		TEST(a_forced_host_is_checked_for_what_would_lose_the_guest),
 	};
