@@ -2,7 +2,6 @@
  * reads one case a line, prints each difference, and last `N cases, M differ`. Ends with 0 only when none differs.
  *
  * A case of the tier `exotic` may also be refused where oslo.policy grants; never the other way round. */
-#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "tests/case_lines.h"
 
 #define CLEANUP_JSON   __attribute__((cleanup(cleanup_json)))
 #define CLEANUP_POLICY __attribute__((cleanup(cleanup_policy)))
@@ -256,29 +256,5 @@ static int run_line(const char *line, size_t number)
 
 int main(int argument_count, char **arguments)
 {
-	CLEANUP_FCLOSE FILE *file = NULL;
-	CLEANUP_FREE char *line = NULL;
-	size_t size = 0;
-	size_t number = 0;
-	size_t cases = 0;
-	size_t differing = 0;
-
-	if (argument_count != 2) {
-		fprintf(stderr, "usage: policy_cases FILE|-\n");
-		return 2;
-	}
-	file = strcmp(arguments[1], "-") == 0 ? stdin : fopen(arguments[1], "re");
-	if (!file) {
-		fprintf(stderr, "policy_cases: cannot read %s: %s\n", arguments[1], strerror(errno));
-		return 2;
-	}
-	while (getline(&line, &size, file) >= 0) {
-		number++;
-		if (line[strspn(line, " \t\r\n")] == '\0')
-			continue;
-		cases++;
-		differing += (size_t)run_line(line, number);
-	}
-	printf("%zu cases, %zu differ\n", cases, differing);
-	return cases > 0 && differing == 0 ? 0 : 1;
+	return case_lines_run(argument_count, arguments, run_line);
 }
