@@ -19,6 +19,11 @@
 #define IDLE_READERS_MAX 8
 #define BUSY_TIMEOUT_MS  5000
 
+/* What a write's savepoint keeps for its undoing stays in memory up to this many bytes. With less (64 KiB is the default) most
+ * commits would make a temporary file; without a bound SQLite walks a list that grows with the write, at every statement;
+ * from 128 KiB on, the spilling itself fails (seen with 3.40). */
+#define UNDO_IN_MEMORY_MAX (127 * 1024)
+
 /* Creates the file for this user alone (it holds guests' user data), and says plainly what keeps us from it. */
 static int check_file(const char *path, struct error *error)
 {
@@ -61,8 +66,8 @@ int session_open(struct database *database, bool is_writer, struct db_session **
 		sqlite3_limit(session->connection, SQLITE_LIMIT_LENGTH, 4 * STATEMENT_TEXT_MAX);
 		result = statement_execute(session,
 					   is_writer ? "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; "
-						       "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4096"
-						     : "PRAGMA query_only = ON; PRAGMA cache_size = -1024",
+						       "PRAGMA cache_size = -16384"
+						     : "PRAGMA query_only = ON; PRAGMA cache_size = -2048",
 					   error);
 	}
 	if (result < 0) {
@@ -135,6 +140,8 @@ int db_open(const char *path, struct clock *clock, struct log *log, struct datab
 		return error_no_memory(error);
 	database->clock = clock;
 	database->log = log;
+	/* Before the process's first use of SQLite; later it is refused and the first one's word stays. */
+	sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, UNDO_IN_MEMORY_MAX);
 	pthread_mutex_init(&database->readers_mutex, NULL);
 	pthread_mutex_init(&database->queue_mutex, NULL);
 	pthread_cond_init(&database->queue_filled, NULL);

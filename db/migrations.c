@@ -56,6 +56,9 @@ int db_migration_by_uuid(struct db_session *session, const char *uuid, struct db
 int db_migration_find(struct db_session *session, const struct db_migration_filter *filter,
 		      struct db_migration_list *ret_migrations, struct error *error)
 {
+	/* Few rows changed lately or are under way: their ids are found first, unless another condition leaves fewer. */
+	bool is_narrow =
+		filter->server_uuid || filter->host || filter->source_compute || filter->user_id || filter->project_id;
 	const struct query_condition conditions[] = {
 		CONDITION_TEXT("server_uuid = ?#", filter->server_uuid),
 		CONDITION_TEXT("status = ?#", filter->status),
@@ -64,10 +67,16 @@ int db_migration_find(struct db_session *session, const struct db_migration_filt
 		CONDITION_TEXT("source_compute = ?#", filter->source_compute),
 		CONDITION_TEXT("user_id = ?#", filter->user_id),
 		CONDITION_TEXT("project_id = ?#", filter->project_id),
-		CONDITION_NUMBER("updated_us >= ?#", filter->changes_since_us),
-		CONDITION_NUMBER("updated_us > 0 AND updated_us <= ?#", filter->changes_before_us),
+		CONDITION_NUMBER("updated_us >= ?#", is_narrow ? filter->changes_since_us : 0),
+		CONDITION_NUMBER("id IN (SELECT id FROM migrations WHERE updated_us >= ?#)",
+				 is_narrow ? 0 : filter->changes_since_us),
+		/* The first one says nothing new, but leads to the place in the order. */
+		CONDITION_NUMBER("created_us <= ?# AND updated_us > 0 AND updated_us <= ?#", filter->changes_before_us),
 		CONDITION_FACT("type = 'live-migration' AND status IN " MIGRATION_STATUSES_LIVE_IN_PROGRESS,
 			       filter->is_in_progress),
+		CONDITION_FACT("id IN (SELECT id FROM migrations WHERE source_compute >= '' AND status "
+			       "IN " MIGRATION_STATUSES_MOVING ")",
+			       filter->is_in_progress && !is_narrow),
 		CONDITION_FACT("is_hidden = 0", !filter->has_hidden),
 		CONDITION_TEXT("(created_us, id) < (SELECT created_us, id FROM migrations WHERE uuid = ?#)",
 			       filter->marker),

@@ -136,11 +136,17 @@ CREATE TABLE migrations (
 CREATE INDEX migrations_created ON migrations (created_us, id);
 CREATE INDEX migrations_server ON migrations (server_uuid, created_us, id);
 CREATE INDEX migrations_status ON migrations (status, created_us, id);
+CREATE INDEX migrations_type ON migrations (type, created_us, id);
 CREATE INDEX migrations_source ON migrations (source_compute, created_us, id);
 CREATE INDEX migrations_dest ON migrations (dest_compute, created_us, id);
 CREATE INDEX migrations_project ON migrations (project_id, created_us, id);
 CREATE INDEX migrations_user ON migrations (user_id, created_us, id);
 CREATE INDEX migrations_updated ON migrations (updated_us);
+-- Those under way, as db/migration_status.h lists them: a query must say the very same list.
+CREATE INDEX migrations_moving_source ON migrations (source_compute) WHERE status IN
+	('accepted', 'queued', 'preparing', 'pre-migrating', 'running', 'migrating', 'post-migrating', 'reverting');
+CREATE INDEX migrations_moving_dest ON migrations (dest_compute) WHERE status IN
+	('accepted', 'queued', 'preparing', 'pre-migrating', 'running', 'migrating', 'post-migrating', 'reverting');
 
 CREATE TABLE jobs (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -108,6 +108,8 @@ int db_server_find(struct db_session *session, const struct db_server_filter *fi
 	if (result < 0)
 		return result;
 
+	/* Few servers changed lately: their ids are found first, unless another condition leaves fewer. */
+	bool is_narrow = filter->uuid || filter->project_id || filter->host_id;
 	const struct query_condition conditions[] = {
 		CONDITION_TEXT("servers.uuid = ?#", filter->uuid),
 		CONDITION_TEXT("servers.project_id = ?#", filter->project_id),
@@ -115,7 +117,9 @@ int db_server_find(struct db_session *session, const struct db_server_filter *fi
 		CONDITION_TEXT("servers.vm_state = ?#", filter->vm_state),
 		CONDITION_TEXT("servers.task_state = ?#", filter->task_state),
 		CONDITION_TEXT("LOWER(servers.name) LIKE LOWER(?#) ESCAPE '!'", pattern.data),
-		CONDITION_NUMBER("servers.updated_us >= ?#", filter->changes_since_us),
+		CONDITION_NUMBER("servers.updated_us >= ?#", is_narrow ? filter->changes_since_us : 0),
+		CONDITION_NUMBER("servers.id IN (SELECT id FROM servers WHERE updated_us >= ?#)",
+				 is_narrow ? 0 : filter->changes_since_us),
 		CONDITION_FACT("servers.is_deleted = 0", !filter->has_deleted),
 		CONDITION_TEXT("(servers.created_us, servers.id) < "
 			       "(SELECT created_us, id FROM servers WHERE uuid = ?# ORDER BY id DESC LIMIT 1)",

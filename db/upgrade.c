@@ -18,6 +18,11 @@ static const char newest_schema[] = {
 	'\0',
 };
 
+static const char planner[] = {
+#include "db/planner.inc"
+	'\0',
+};
+
 /* A change of schema.sql after a release adds a row here with the SQL that leads an older file to the same. */
 static const struct upgrade_step steps[] = {
 	{ 1, NULL },
@@ -25,7 +30,7 @@ static const struct upgrade_step steps[] = {
 
 const struct upgrade_plan *upgrade_plan_newest(void)
 {
-	static const struct upgrade_plan plan = { newest_schema, steps, ARRAY_LENGTH(steps) };
+	static const struct upgrade_plan plan = { newest_schema, steps, ARRAY_LENGTH(steps), planner };
 
 	return &plan;
 }
@@ -157,6 +162,8 @@ static int apply(struct db_session *session, const struct upgrade_plan *plan, in
 			if (result < 0)
 				error_wrap(error, "step to schema version %d", plan->steps[i].version);
 		}
+	if (result == 0 && plan->planner)
+		result = statement_execute(session, plan->planner, error);
 	if (result == 0)
 		result = statement_execute(session, "DELETE FROM schema_version", error);
 	if (result < 0)

@@ -12,6 +12,7 @@ struct upgrade_plan {
 	const char *schema; /* the newest, for an empty file */
 	const struct upgrade_step *steps;
 	size_t count; /* the last one's version is the newest */
+	const char *planner; /* run after each change of the schema; NULL: nothing */
 };
 
 /* The program's own. */

@@ -24,12 +24,11 @@ int64_t db_flavor_disk_gb(const struct db_flavor *flavor)
 #define SOURCE_MOVES                                                                                                   \
 	"SELECT hosts.id AS host_id, 0 AS vcpus, 0 AS memory_mb, 0 AS disk_gb, 0 AS servers, 0 AS running_servers, "   \
 	"COUNT(*) AS moves FROM migrations JOIN hosts ON hosts.name = migrations.source_compute "                      \
-	"WHERE migrations.status IN " MIGRATION_STATUSES_MOVING
+	"WHERE status IN " MIGRATION_STATUSES_MOVING
 #define TARGET_MOVES                                                                                                   \
 	"SELECT hosts.id AS host_id, 0 AS vcpus, 0 AS memory_mb, 0 AS disk_gb, 0 AS servers, 0 AS running_servers, "   \
 	"COUNT(*) AS moves FROM migrations JOIN hosts ON hosts.name = migrations.dest_compute "                        \
-	"WHERE migrations.status IN " MIGRATION_STATUSES_MOVING                                                        \
-	" AND migrations.source_compute <> migrations.dest_compute"
+	"WHERE status IN " MIGRATION_STATUSES_MOVING " AND migrations.source_compute <> migrations.dest_compute"
 
 #define SUM_OF_PARTS                                                                                                   \
 	"COALESCE(SUM(parts.vcpus), 0), COALESCE(SUM(parts.memory_mb), 0), COALESCE(SUM(parts.disk_gb), 0), "          \

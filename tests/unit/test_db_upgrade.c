@@ -163,9 +163,10 @@ static const struct upgrade_step broken_steps[] = {
 	{ 2, "UPDATE things SET name = 'spoilt'" },
 	{ 3, "UPDATE no_such_table SET colour = 'blue'" },
 };
-static const struct upgrade_plan first_plan = { "CREATE TABLE things (name TEXT)", three_steps, 1 };
-static const struct upgrade_plan third_plan = { "CREATE TABLE things (name TEXT, colour TEXT)", three_steps, 3 };
-static const struct upgrade_plan broken_plan = { "CREATE TABLE things (name TEXT, colour TEXT)", broken_steps, 3 };
+static const struct upgrade_plan first_plan = { "CREATE TABLE things (name TEXT)", three_steps, 1, NULL };
+static const struct upgrade_plan third_plan = { "CREATE TABLE things (name TEXT, colour TEXT)", three_steps, 3, NULL };
+static const struct upgrade_plan broken_plan = { "CREATE TABLE things (name TEXT, colour TEXT)", broken_steps, 3,
+						 NULL };
 
 /* A file beside the fixture's, brought to a plan's newest version. */
 static int bring_to(struct db_fixture *fixture, const char *path, const struct upgrade_plan *plan, const char *sql)
