@@ -1,0 +1,154 @@
+"""`./dev test [SUITE...]`: runs the suites and closes with `N passed, N failed, N skipped`.
+
+Every suite is a command that speaks TAP (`ok 1 - what`, `not ok 2 - what`, `ok 3 - what # SKIP why`). Its lines are shown
+under one running number; all else that it writes goes to build/test-logs, and is shown where something failed.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[1]
+LOGS = TOP / "build" / "test-logs"
+BUILD = TOP / "build"
+SANITISED = TOP / "build" / "asan"
+POINT = re.compile(r"^(not )?ok\b\s*\d*\s*(?:-\s*)?(.*?)\s*(?:#\s*(skip)\S*\s*(.*))?$", re.IGNORECASE)
+SECONDS_OF_A_SUITE = 20 * 60
+
+
+class Tally:
+    """Counts and shows what the suites report."""
+
+    def __init__(self):
+        self.passed = 0
+        self.failed = 0
+        self.skipped = 0
+
+    def add(self, is_good, what, skip_reason=None):
+        if skip_reason is not None:
+            self.skipped += 1
+        elif is_good:
+            self.passed += 1
+        else:
+            self.failed += 1
+        number = self.passed + self.failed + self.skipped
+        tail = f" # SKIP {skip_reason}" if skip_reason is not None else ""
+        print(f"{'ok' if is_good else 'not ok'} {number} - {what}{tail}", flush=True)
+
+    def relay(self, suite, command, **environment):
+        """Runs a command that speaks TAP, and takes over its points. Ending badly without a bad point is one too."""
+        LOGS.mkdir(parents=True, exist_ok=True)
+        log_path = LOGS / f"{suite.replace('/', '-')}.log"
+        points = bad = 0
+        other = []
+        with open(log_path, "w", encoding="utf-8") as log, subprocess.Popen(
+                [str(word) for word in command], cwd=TOP, env={**os.environ, **environment}, text=True, errors="replace",
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+            watchdog = threading.Timer(SECONDS_OF_A_SUITE, process.terminate)
+            watchdog.start()
+            for line in process.stdout:
+                log.write(line)
+                log.flush()
+                line = line.rstrip("\n")
+                point = POINT.match(line)
+                if not point or line.startswith("ok_"):
+                    other.append(line)
+                    continue
+                is_good = point[1] is None
+                if point[3]:
+                    self.add(is_good, f"{suite}: {point[2]}", point[4] or "no reason given")
+                else:
+                    self.add(is_good, f"{suite}: {point[2]}")
+                if not is_good:
+                    bad += 1
+                    self.show(other)
+                other.clear()
+                points += 1
+            watchdog.cancel()
+        if process.returncode != 0 and bad == 0:
+            self.add(False, f"{suite}: ends with status {process.returncode}")
+            self.show(other)
+        elif points == 0:
+            self.add(False, f"{suite}: reports something")
+            self.show(other)
+
+    @staticmethod
+    def show(lines):
+        for line in lines[-60:]:
+            print(f"# {line}" if not line.startswith("#") else line, flush=True)
+
+
+def build(folder, *options):
+    """Sets a build folder up when it is new, and builds it; ends the run when that fails."""
+    if not (folder / "build.ninja").exists():
+        subprocess.run(["meson", "setup", *options, str(folder), str(TOP)], check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(["ninja", "-C", str(folder)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        print(done.stdout[-8000:], done.stderr[-2000:], sep="\n", file=sys.stderr)
+        raise SystemExit(f"{folder}: the build failed")
+
+
+def unit(tally):
+    """The cmocka programs, built with the address and undefined-behaviour sanitisers."""
+    build(SANITISED, "-Db_sanitize=address,undefined", "-Db_lundef=false")
+    asked = subprocess.run(["meson", "introspect", "--tests", str(SANITISED)], capture_output=True, text=True, check=True)
+    for test in sorted(json.loads(asked.stdout), key=lambda test: test["name"]):
+        program = Path(test["cmd"][0])
+        if not program.is_relative_to(SANITISED):
+            continue  # the checkers stand in meson's list too; here they are a suite of their own
+        tally.relay(f"unit/{test['name']}", test["cmd"], CMOCKA_MESSAGE_OUTPUT="tap", **test["env"],
+                    ASAN_OPTIONS="detect_leaks=1:halt_on_error=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
+
+
+def checkers(tally):
+    """Recorded verdicts and weights, through the programs that a developer may call by hand."""
+    for program, recorded, cases in (("policy_cases", "policy_cases.jsonl.xz", 600),
+                                     ("weigh_cases", "weights.jsonl.xz", 200)):
+        unpacked = subprocess.run(["xz", "-dc", str(TOP / "tests/data" / recorded)], capture_output=True, check=True)
+        done = subprocess.run([str(BUILD / "tests" / program), "-"], input=unpacked.stdout, capture_output=True,
+                              check=False)
+        lines = done.stdout.decode(errors="replace").splitlines()
+        last = lines[-1] if lines else "(nothing)"
+        is_good = done.returncode == 0 and last == f"{cases} cases, 0 differ"
+        tally.add(is_good, f"checkers: {program}: {last}")
+        if not is_good:
+            tally.show(lines + done.stderr.decode(errors="replace").splitlines())
+
+
+def replay(tally):
+    tally.relay("replay", ["python3", TOP / "tests/replay/suite.py"])
+
+
+def lab(tally):
+    tally.relay("lab", ["python3", TOP / "tests/lab/suite.py", "lab"])
+
+
+def network(tally):
+    tally.relay("network", ["python3", TOP / "tests/lab/suite.py", "network"])
+
+
+SUITES = {"unit": unit, "checkers": checkers, "replay": replay, "lab": lab, "network": network}
+
+
+def main():
+    names = sys.argv[1:] or list(SUITES)
+    unknown = [name for name in names if name not in SUITES]
+    if unknown:
+        raise SystemExit(f"no suite {' '.join(unknown)}; there are: {' '.join(SUITES)}")
+    began = time.monotonic()
+    build(BUILD)
+    tally = Tally()
+    for name in names:
+        SUITES[name](tally)
+    print(f"# {time.monotonic() - began:.0f} s")
+    print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
+    return 0 if tally.passed > 0 and tally.failed == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
