@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "db/place.h"
-#include "db/query.h"
+#include "db/row.h"
 
 static const struct row_column columns[] = {
 	COLUMN(struct db_claim, id, ROW_KEY),    COLUMN(struct db_claim, host_id, 0),
@@ -87,20 +87,11 @@ int db_claim_release(struct db_session *session, int64_t migration_id, int64_t h
 	return result;
 }
 
-static int read_claims(struct db_session *session, const char *condition, int64_t id, struct db_claim_list *ret_claims,
+static int read_claims(struct db_session *session, const char *sql, int64_t id, struct db_claim_list *ret_claims,
 		       struct error *error)
 {
-	const struct query_condition conditions[] = {
-		{ .sql = condition, .kind = QUERY_NUMBER, .is_wanted = true, .number = id },
-	};
-	struct query query = {
-		.select = "SELECT $columns FROM claims",
-		.order = "ORDER BY id",
-		.conditions = conditions,
-		.condition_count = 1,
-	};
 	struct row_list rows;
-	int result = query_read_all(session, &claim_row, &query, &rows, error);
+	int result = row_list_by_number(session, &claim_row, sql, id, &rows, error);
 
 	if (result == 0)
 		ROW_LIST_GIVE(rows, ret_claims);
@@ -109,11 +100,13 @@ static int read_claims(struct db_session *session, const char *condition, int64_
 
 int db_claim_by_host(struct db_session *session, int64_t host_id, struct db_claim_list *ret_claims, struct error *error)
 {
-	return read_claims(session, "host_id = ?#", host_id, ret_claims, error);
+	return read_claims(session, "SELECT $columns FROM claims WHERE host_id = ?1 ORDER BY id", host_id, ret_claims,
+			   error);
 }
 
 int db_claim_by_migration(struct db_session *session, int64_t migration_id, struct db_claim_list *ret_claims,
 			  struct error *error)
 {
-	return read_claims(session, "migration_id = ?#", migration_id, ret_claims, error);
+	return read_claims(session, "SELECT $columns FROM claims WHERE migration_id = ?1 ORDER BY id", migration_id,
+			   ret_claims, error);
 }

@@ -113,17 +113,11 @@ int db_action_find(struct db_session *session, const struct db_action_filter *fi
 int db_event_by_action(struct db_session *session, int64_t action_id, struct db_event_list *ret_events,
 		       struct error *error)
 {
-	const struct query_condition conditions[] = {
-		{ .sql = "action_id = ?#", .kind = QUERY_NUMBER, .is_wanted = true, .number = action_id },
-	};
-	struct query query = {
-		.select = "SELECT $columns FROM instance_action_events",
-		.order = "ORDER BY id DESC",
-		.conditions = conditions,
-		.condition_count = 1,
-	};
 	struct row_list rows;
-	int result = query_read_all(session, &event_row, &query, &rows, error);
+	int result =
+		row_list_by_number(session, &event_row,
+				   "SELECT $columns FROM instance_action_events WHERE action_id = ?1 ORDER BY id DESC",
+				   action_id, &rows, error);
 
 	if (result == 0)
 		ROW_LIST_GIVE(rows, ret_events);
@@ -155,15 +149,13 @@ static int check_found(int result, const char *noun, int64_t id, struct error *e
 int db_action_finish(struct db_session *session, int64_t id, const char *message, struct error *error)
 {
 	CLEANUP_STATEMENT struct statement *statement = NULL;
-	int result = statement_begin(session,
-				     "UPDATE instance_actions SET finish_us = ?2, updated_us = ?2, message = ?3"
-				     " WHERE id = ?1 RETURNING id",
-				     NULL, &statement, error);
+	int result = statement_begin_change(session,
+					    "UPDATE instance_actions SET finish_us = ?2, updated_us = ?2, message = ?3"
+					    " WHERE id = ?1 RETURNING id",
+					    id, &statement, error);
 
 	if (result < 0)
 		return result;
-	statement_bind_int64(statement, 1, id);
-	statement_bind_int64(statement, 2, db_now_us(session));
 	statement_bind_text(statement, 3, message);
 	return check_found(statement_step(statement, error), action_row.noun, id, error);
 }
@@ -171,13 +163,12 @@ int db_action_finish(struct db_session *session, int64_t id, const char *message
 static int touch_action(struct db_session *session, int64_t id, struct error *error)
 {
 	CLEANUP_STATEMENT struct statement *statement = NULL;
-	int result = statement_begin(session, "UPDATE instance_actions SET updated_us = ?2 WHERE id = ?1 RETURNING id",
-				     NULL, &statement, error);
+	int result = statement_begin_change(session,
+					    "UPDATE instance_actions SET updated_us = ?2 WHERE id = ?1 RETURNING id",
+					    id, &statement, error);
 
 	if (result < 0)
 		return result;
-	statement_bind_int64(statement, 1, id);
-	statement_bind_int64(statement, 2, db_now_us(session));
 	return check_found(statement_step(statement, error), action_row.noun, id, error);
 }
 
@@ -200,15 +191,14 @@ int db_event_finish(struct db_session *session, int64_t id, const char *result_w
 		    const char *details, struct error *error)
 {
 	CLEANUP_STATEMENT struct statement *statement = NULL;
-	int result = statement_begin(session,
-				     "UPDATE instance_action_events SET finish_us = ?2, result = ?3, traceback = ?4,"
-				     " details = ?5 WHERE id = ?1 RETURNING action_id",
-				     NULL, &statement, error);
+	int result =
+		statement_begin_change(session,
+				       "UPDATE instance_action_events SET finish_us = ?2, result = ?3, traceback = ?4,"
+				       " details = ?5 WHERE id = ?1 RETURNING action_id",
+				       id, &statement, error);
 
 	if (result < 0)
 		return result;
-	statement_bind_int64(statement, 1, id);
-	statement_bind_int64(statement, 2, db_now_us(session));
 	statement_bind_name(statement, 3, result_word, sizeof(((struct db_event *)NULL)->result));
 	statement_bind_text(statement, 4, traceback);
 	statement_bind_text(statement, 5, details);

@@ -112,15 +112,14 @@ int db_job_set_verdict(struct db_session *session, int64_t id, int status, const
 		       const char *message_for_admins, struct error *error)
 {
 	CLEANUP_STATEMENT struct statement *statement = NULL;
-	int result = statement_begin(session,
-				     "UPDATE jobs SET updated_us = ?2, verdict_status = ?3, verdict_message = ?4, "
-				     "verdict_message_for_admins = ?5 WHERE id = ?1 RETURNING id",
-				     NULL, &statement, error);
+	int result =
+		statement_begin_change(session,
+				       "UPDATE jobs SET updated_us = ?2, verdict_status = ?3, verdict_message = ?4, "
+				       "verdict_message_for_admins = ?5 WHERE id = ?1 RETURNING id",
+				       id, &statement, error);
 
 	if (result < 0)
 		return result;
-	statement_bind_int64(statement, 1, id);
-	statement_bind_int64(statement, 2, db_now_us(session));
 	statement_bind_int64(statement, 3, status);
 	statement_bind_text(statement, 4, message);
 	statement_bind_text(statement, 5, message_for_admins);
@@ -130,18 +129,16 @@ int db_job_set_verdict(struct db_session *session, int64_t id, int status, const
 int db_job_request(struct db_session *session, int64_t id, bool abort, bool force_complete, struct error *error)
 {
 	CLEANUP_STATEMENT struct statement *statement = NULL;
-	int result = statement_begin(
+	int result = statement_begin_change(
 		session,
 		"UPDATE jobs SET updated_us = ?2,"
 		" is_abort_requested = CASE WHEN ?3 = 1 THEN 1 ELSE is_abort_requested END,"
 		" is_force_complete_requested = CASE WHEN ?4 = 1 THEN 1 ELSE is_force_complete_requested END"
 		" WHERE id = ?1 RETURNING id",
-		NULL, &statement, error);
+		id, &statement, error);
 
 	if (result < 0)
 		return result;
-	statement_bind_int64(statement, 1, id);
-	statement_bind_int64(statement, 2, db_now_us(session));
 	statement_bind_int64(statement, 3, abort);
 	statement_bind_int64(statement, 4, force_complete);
 	return statement_change(statement, DB_TABLE_JOBS, "job", error);
@@ -164,16 +161,14 @@ static int explain_refusal(struct db_session *session, int64_t id, const char *n
 int db_job_take(struct db_session *session, int64_t id, const char *node, int64_t lease_until_us, struct error *error)
 {
 	CLEANUP_STATEMENT struct statement *statement = NULL;
-	int result = statement_begin(session,
-				     "UPDATE jobs SET updated_us = ?2, owner = ?3, lease_until_us = ?4"
-				     " WHERE id = ?1 AND finished_us = 0"
-				     " AND (owner = '' OR owner = ?3 OR lease_until_us < ?2) RETURNING id",
-				     NULL, &statement, error);
+	int result = statement_begin_change(session,
+					    "UPDATE jobs SET updated_us = ?2, owner = ?3, lease_until_us = ?4"
+					    " WHERE id = ?1 AND finished_us = 0"
+					    " AND (owner = '' OR owner = ?3 OR lease_until_us < ?2) RETURNING id",
+					    id, &statement, error);
 
 	if (result < 0)
 		return result;
-	statement_bind_int64(statement, 1, id);
-	statement_bind_int64(statement, 2, db_now_us(session));
 	statement_bind_name(statement, 3, node, DB_NAME_SIZE);
 	statement_bind_int64(statement, 4, lease_until_us);
 	result = statement_change(statement, DB_TABLE_JOBS, "job", error);

@@ -71,7 +71,7 @@ int db_migration_find(struct db_session *session, const struct db_migration_filt
 		CONDITION_NUMBER("id IN (SELECT id FROM migrations WHERE updated_us >= ?#)",
 				 is_narrow ? 0 : filter->changes_since_us),
 		/* The first one says nothing new, but leads to the place in the order. */
-		CONDITION_NUMBER("created_us <= ?# AND updated_us > 0 AND updated_us <= ?#", filter->changes_before_us),
+		CONDITION_NUMBER("created_us <= ?# AND updated_us <> 0 AND updated_us <= ?#", filter->changes_before_us),
 		CONDITION_FACT("type = 'live-migration' AND status IN " MIGRATION_STATUSES_LIVE_IN_PROGRESS,
 			       filter->is_in_progress),
 		CONDITION_FACT("id IN (SELECT id FROM migrations WHERE source_compute >= '' AND status "
@@ -133,14 +133,6 @@ int db_migration_insert(struct db_session *session, struct db_migration *migrati
 	return result < 0 ? result : place_changed_by_migration(session, id, error);
 }
 
-/* A narrow update whose ?1 is the id and ?2 the time; the caller has bound the rest. */
-static int change(struct db_session *session, struct statement *statement, int64_t id, struct error *error)
-{
-	statement_bind_int64(statement, 1, id);
-	statement_bind_int64(statement, 2, db_now_us(session));
-	return statement_change(statement, DB_TABLE_MIGRATIONS, "migration", error);
-}
-
 static void bind_name(struct statement *statement, int index, const char *name, size_t size)
 {
 	statement_bind_name(statement, index, name ? name : "", size);
@@ -149,14 +141,14 @@ static void bind_name(struct statement *statement, int index, const char *name, 
 int db_migration_set_status(struct db_session *session, int64_t id, const char *status, struct error *error)
 {
 	CLEANUP_STATEMENT struct statement *statement = NULL;
-	int result = statement_begin(session,
-				     "UPDATE migrations SET updated_us = ?2, status = ?3 WHERE id = ?1 RETURNING id",
-				     NULL, &statement, error);
+	int result = statement_begin_change(
+		session, "UPDATE migrations SET updated_us = ?2, status = ?3 WHERE id = ?1 RETURNING id", id,
+		&statement, error);
 
 	if (result < 0)
 		return result;
 	bind_name(statement, 3, status, sizeof(((struct db_migration *)NULL)->status));
-	result = change(session, statement, id, error);
+	result = statement_change(statement, DB_TABLE_MIGRATIONS, migration_row.noun, error);
 	return result < 0 ? result : place_changed_by_migration(session, id, error);
 }
 
@@ -167,30 +159,31 @@ int db_migration_set_target(struct db_session *session, int64_t id, const char *
 	int result = place_changed_by_migration(session, id, error);
 
 	if (result == 0)
-		result = statement_begin(session,
-					 "UPDATE migrations SET updated_us = ?2, dest_compute = ?3, dest_node = ?4, "
-					 "dest_host = ?5 WHERE id = ?1 RETURNING id",
-					 NULL, &statement, error);
+		result = statement_begin_change(
+			session,
+			"UPDATE migrations SET updated_us = ?2, dest_compute = ?3, dest_node = ?4, "
+			"dest_host = ?5 WHERE id = ?1 RETURNING id",
+			id, &statement, error);
 	if (result < 0)
 		return result;
 	bind_name(statement, 3, compute, DB_NAME_SIZE);
 	bind_name(statement, 4, node, DB_NAME_SIZE);
 	bind_name(statement, 5, address, DB_NAME_SIZE);
-	result = change(session, statement, id, error);
+	result = statement_change(statement, DB_TABLE_MIGRATIONS, migration_row.noun, error);
 	return result < 0 ? result : place_changed_by_migration(session, id, error);
 }
 
 int db_migration_set_source_node(struct db_session *session, int64_t id, const char *node, struct error *error)
 {
 	CLEANUP_STATEMENT struct statement *statement = NULL;
-	int result = statement_begin(
-		session, "UPDATE migrations SET updated_us = ?2, source_node = ?3 WHERE id = ?1 RETURNING id", NULL,
+	int result = statement_begin_change(
+		session, "UPDATE migrations SET updated_us = ?2, source_node = ?3 WHERE id = ?1 RETURNING id", id,
 		&statement, error);
 
 	if (result < 0)
 		return result;
 	bind_name(statement, 3, node, DB_NAME_SIZE);
-	return change(session, statement, id, error);
+	return statement_change(statement, DB_TABLE_MIGRATIONS, migration_row.noun, error);
 }
 
 static void bind_progress(struct statement *statement, int first_index, const struct db_progress *progress)
@@ -206,20 +199,20 @@ int db_migration_set_progress(struct db_session *session, int64_t id, const stru
 			      const struct db_progress *disk, struct error *error)
 {
 	CLEANUP_STATEMENT struct statement *statement = NULL;
-	int result = statement_begin(session,
-				     "UPDATE migrations SET updated_us = ?2,"
-				     " memory_total = COALESCE(?3, memory_total),"
-				     " memory_processed = COALESCE(?4, memory_processed),"
-				     " memory_remaining = COALESCE(?5, memory_remaining),"
-				     " disk_total = COALESCE(?6, disk_total),"
-				     " disk_processed = COALESCE(?7, disk_processed),"
-				     " disk_remaining = COALESCE(?8, disk_remaining)"
-				     " WHERE id = ?1 RETURNING id",
-				     NULL, &statement, error);
+	int result = statement_begin_change(session,
+					    "UPDATE migrations SET updated_us = ?2,"
+					    " memory_total = COALESCE(?3, memory_total),"
+					    " memory_processed = COALESCE(?4, memory_processed),"
+					    " memory_remaining = COALESCE(?5, memory_remaining),"
+					    " disk_total = COALESCE(?6, disk_total),"
+					    " disk_processed = COALESCE(?7, disk_processed),"
+					    " disk_remaining = COALESCE(?8, disk_remaining)"
+					    " WHERE id = ?1 RETURNING id",
+					    id, &statement, error);
 
 	if (result < 0)
 		return result;
 	bind_progress(statement, 3, memory);
 	bind_progress(statement, 6, disk);
-	return change(session, statement, id, error);
+	return statement_change(statement, DB_TABLE_MIGRATIONS, migration_row.noun, error);
 }

@@ -237,6 +237,18 @@ int row_by_text(struct db_session *session, const struct row_type *type, const c
 	return result;
 }
 
+int row_list_by_number(struct db_session *session, const struct row_type *type, const char *sql, int64_t number,
+		       struct row_list *ret_rows, struct error *error)
+{
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+	int result = statement_begin(session, sql, type, &statement, error);
+
+	if (result < 0)
+		return result;
+	statement_bind_int64(statement, 1, number);
+	return row_read_all(statement, type, ret_rows, error);
+}
+
 static void bind_column(struct statement *statement, int index, const struct row_column *column, const void *row)
 {
 	const void *field = (const char *)row + column->offset;

@@ -83,6 +83,10 @@ int row_by_id(struct db_session *session, const struct row_type *type, const cha
 int row_by_text(struct db_session *session, const struct row_type *type, const char *sql, const char *key,
 		void *ret_row, struct error *error);
 
+/* All rows of a query whose ?1 is the number. */
+int row_list_by_number(struct db_session *session, const struct row_type *type, const char *sql, int64_t number,
+		       struct row_list *ret_rows, struct error *error);
+
 /* Inserts all columns that are not joined. The caller records the change. */
 int row_insert(struct db_session *session, const struct row_type *type, const void *row, int64_t *ret_id,
 	       struct error *error);

@@ -28,6 +28,9 @@ struct statement;
 /* -EPERM when it changes rows and the session is a reader's. */
 int statement_begin(struct db_session *session, const char *sql, const struct row_type *type,
 		    struct statement **ret_statement, struct error *error);
+/* The same for a change of one row: ?1 is its id and ?2 the time, both bound here. */
+int statement_begin_change(struct db_session *session, const char *sql, int64_t id, struct statement **ret_statement,
+			   struct error *error);
 void statement_end(struct statement *statement); /* NULL is fine */
 
 static inline void cleanup_statement(struct statement **statement)

@@ -67,38 +67,28 @@ int db_volume_delete(struct db_session *session, int64_t id, struct error *error
 	return change(session, "DELETE FROM $table WHERE id = ?1 RETURNING id", &volume_row, id, error);
 }
 
-static int read_volumes(struct db_session *session, const struct query_condition *condition,
-			struct db_volume_list *ret_volumes, struct error *error)
+int db_volume_by_job(struct db_session *session, int64_t job_id, struct db_volume_list *ret_volumes,
+		     struct error *error)
 {
-	struct query query = {
-		.select = "SELECT $columns FROM volumes",
-		.order = "ORDER BY id",
-		.conditions = condition,
-		.condition_count = 1,
-	};
 	struct row_list rows;
-	int result = query_read_all(session, &volume_row, &query, &rows, error);
+	int result =
+		row_list_by_number(session, &volume_row, "SELECT $columns FROM volumes WHERE job_id = ?1 ORDER BY id",
+				   job_id, &rows, error);
 
 	if (result == 0)
 		ROW_LIST_GIVE(rows, ret_volumes);
 	return result;
 }
 
-int db_volume_by_job(struct db_session *session, int64_t job_id, struct db_volume_list *ret_volumes,
-		     struct error *error)
-{
-	const struct query_condition condition = {
-		.sql = "job_id = ?#", .kind = QUERY_NUMBER, .is_wanted = true, .number = job_id
-	};
-
-	return read_volumes(session, &condition, ret_volumes, error);
-}
-
 int db_volume_incomplete(struct db_session *session, struct db_volume_list *ret_volumes, struct error *error)
 {
-	const struct query_condition condition = CONDITION_FACT("is_complete = 0", true);
+	struct query query = { .select = "SELECT $columns FROM volumes WHERE is_complete = 0", .order = "ORDER BY id" };
+	struct row_list rows;
+	int result = query_read_all(session, &volume_row, &query, &rows, error);
 
-	return read_volumes(session, &condition, ret_volumes, error);
+	if (result == 0)
+		ROW_LIST_GIVE(rows, ret_volumes);
+	return result;
 }
 
 int db_kept_domain_insert(struct db_session *session, struct db_kept_domain *kept, struct error *error)
