@@ -1,8 +1,8 @@
 /* Measures the database room: commits one by one and in groups, and each query of its headers on a large fleet.
  *
- *     bench_db DIRECTORY [HOSTS SERVERS MIGRATIONS]
- *
- * The file stays, so that a second run skips the load. */
+ *     bench_db                                            a middling fleet in a directory of its own, removed at the end
+ *     bench_db DIRECTORY [HOSTS SERVERS MIGRATIONS]       a large one; the file stays, so that a second run skips the load */
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -349,13 +349,66 @@ static void time_queries(const struct fleet *fleet)
 	time_usages(database);
 }
 
+static void measure_writes(struct database *database)
+{
+	measure_one_by_one(database, "progress, one by one", touch_migration, 300);
+	measure_one_by_one(database, "accepted requests, one by one", accept_request, 300);
+	measure_clients(database, "accepted requests,", accept_request, 8, 100);
+	measure_clients(database, "accepted requests,", accept_request, 64, 60);
+	measure_clients(database, "accepted requests,", accept_request, 256, 30);
+	measure_submits(database, "progress, queued at once", touch_migration, 20000);
+	measure_submits(database, "accepted requests, queued at once", accept_request, 10000);
+}
+
+static void measure(const char *directory, struct fleet *fleet)
+{
+	CLEANUP_FREE char *path = text_format("%s/bench.db", directory);
+	struct error error = { 0 };
+	struct db_session *session = NULL;
+	struct db_migration migration;
+
+	if (!path)
+		exit(1);
+	check(db_open(path, clock_system(), NULL, &fleet->database, &error), &error);
+	check(db_read_begin(fleet->database, &session, &error), &error);
+	bool is_loaded = db_migration_by_id(session, fleet->migrations, &migration, &error) == 0;
+	db_read_end(session);
+	if (!is_loaded) {
+		load(fleet, "hosts", load_hosts, fleet->hosts);
+		load(fleet, "servers", load_servers, fleet->servers);
+		load(fleet, "migrations", load_migrations, fleet->migrations);
+	}
+	time_queries(fleet);
+	measure_writes(fleet->database);
+	db_close(fleet->database);
+}
+
+static int measure_in_own_directory(void)
+{
+	char directory[] = "/var/tmp/migrationd-bench-XXXXXX";
+	struct fleet fleet = { .hosts = 1000, .servers = 20000, .migrations = 50000 };
+
+	if (!mkdtemp(directory)) {
+		perror("cannot make a directory in /var/tmp");
+		return 1;
+	}
+	measure(directory, &fleet);
+
+	CLEANUP_FREE char *path = text_format("%s/bench.db", directory);
+	if (path)
+		unlink(path);
+	return rmdir(directory) == 0 ? 0 : 1;
+}
+
 int main(int count, char **words)
 {
 	struct fleet fleet = { .hosts = 10000, .servers = 200000, .migrations = 1000000 };
-	struct error error = { 0 };
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (count == 1)
+		return measure_in_own_directory();
 	if (count != 2 && count != 5) {
-		fprintf(stderr, "usage: %s DIRECTORY [HOSTS SERVERS MIGRATIONS]\n", words[0]);
+		fprintf(stderr, "usage: %s [DIRECTORY [HOSTS SERVERS MIGRATIONS]]\n", words[0]);
 		return 2;
 	}
 	if (count == 5
@@ -365,28 +418,6 @@ int main(int count, char **words)
 		fprintf(stderr, "HOSTS, SERVERS and MIGRATIONS are numbers\n");
 		return 2;
 	}
-
-	char path[4096];
-	snprintf(path, sizeof(path), "%s/bench.db", words[1]);
-	check(db_open(path, clock_system(), NULL, &fleet.database, &error), &error);
-	struct db_session *session = NULL;
-	struct db_migration migration;
-	check(db_read_begin(fleet.database, &session, &error), &error);
-	bool is_loaded = db_migration_by_id(session, fleet.migrations, &migration, &error) == 0;
-	db_read_end(session);
-	if (!is_loaded) {
-		load(&fleet, "hosts", load_hosts, fleet.hosts);
-		load(&fleet, "servers", load_servers, fleet.servers);
-		load(&fleet, "migrations", load_migrations, fleet.migrations);
-	}
-	time_queries(&fleet);
-	measure_one_by_one(fleet.database, "progress, one by one", touch_migration, 300);
-	measure_one_by_one(fleet.database, "accepted requests, one by one", accept_request, 300);
-	measure_clients(fleet.database, "accepted requests,", accept_request, 8, 100);
-	measure_clients(fleet.database, "accepted requests,", accept_request, 64, 60);
-	measure_clients(fleet.database, "accepted requests,", accept_request, 256, 30);
-	measure_submits(fleet.database, "progress, queued at once", touch_migration, 20000);
-	measure_submits(fleet.database, "accepted requests, queued at once", accept_request, 10000);
-	db_close(fleet.database);
+	measure(words[1], &fleet);
 	return 0;
 }
