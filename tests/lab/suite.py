@@ -1,0 +1,91 @@
+"""Runs the scenarios on real libvirt hosts, and reports them in TAP: suite.py lab|network [WORD...]
+
+A scenario is a function in a test_*.py file, marked with @scenario and a sentence that says what holds. It gets a bench: a
+lab that is up and a migrationd that runs on it. Further words choose the scenarios whose sentence or file has one of them.
+"""
+
+import importlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from pathlib import Path
+
+from bench import SCENARIOS, Bench
+
+HERE = Path(__file__).resolve().parent
+LOGS = HERE.parents[1] / "build" / "test-logs"
+
+
+def networks_refused():
+    """Why this machine does not let us make networks; None when it does."""
+    if os.environ.get("LAB_OWN_NETWORK"):
+        return None
+    done = subprocess.run(["unshare", "--net", "sh", "-c", "ip link add name b0 type bridge && ip link add v0 type veth"],
+                          capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
+
+
+def chosen(suite, words):
+    for path in sorted(HERE.glob("test_*.py")):
+        importlib.import_module(path.stem)
+    for test in SCENARIOS:
+        if test.suite == suite and (not words or any(word in f"{test.file} {test.sentence}" for word in words)):
+            yield test
+
+
+def run_one(bench, test):
+    """True when what the scenario says holds; else the reason and the daemon's last words are shown and kept."""
+    began = time.monotonic()
+    try:
+        bench.prepare(test.settings)
+        test.function(bench)
+        bench.clear()
+    except Exception:
+        name = "".join(letter if letter.isalnum() else "-" for letter in test.sentence)[:80]
+        folder = LOGS / f"{test.file}-{name}"
+        shutil.rmtree(folder, ignore_errors=True)
+        bench.keep_logs(folder)
+        for line in traceback.format_exc().splitlines():
+            print(f"# {line}")
+        for line in bench.last_words():
+            print(f"# | {line}")
+        print(f"# logs are kept in {folder}", flush=True)
+        bench.down()  # the next one starts with everything new
+        return False
+    finally:
+        print(f"# {time.monotonic() - began:.1f} s", flush=True)
+    return True
+
+
+def main():
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: sys.exit(1))
+    suite, *words = sys.argv[1:] or ["lab"]
+    tests = list(chosen(suite, words))
+    if suite == "network":
+        reason = networks_refused()
+        if reason:
+            print(f"1..1\nok 1 - hosts whose networks can be cut # SKIP network namespaces are refused: {reason}")
+            return 0
+        if not os.environ.get("LAB_OWN_NETWORK"):  # all devices are made in a namespace that ends with this process
+            os.environ["LAB_OWN_NETWORK"] = "1"
+            os.execvp("unshare", ["unshare", "--net", sys.executable, *sys.argv])
+    print(f"1..{len(tests)}", flush=True)
+    failed = 0
+    bench = Bench(has_networks=suite == "network")
+    try:
+        for number, test in enumerate(tests, 1):
+            is_good = run_one(bench, test)
+            failed += not is_good
+            print(f"{'ok' if is_good else 'not ok'} {number} - {test.sentence}", flush=True)
+    finally:
+        bench.down()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
