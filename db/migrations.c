@@ -71,7 +71,8 @@ int db_migration_find(struct db_session *session, const struct db_migration_filt
 		CONDITION_NUMBER("id IN (SELECT id FROM migrations WHERE updated_us >= ?#)",
 				 is_narrow ? 0 : filter->changes_since_us),
 		/* The first one says nothing new, but leads to the place in the order. */
-		CONDITION_NUMBER("created_us <= ?# AND updated_us <> 0 AND updated_us <= ?#", filter->changes_before_us),
+		CONDITION_NUMBER("created_us <= ?# AND updated_us <> 0 AND updated_us <= ?#",
+				 filter->changes_before_us),
 		CONDITION_FACT("type = 'live-migration' AND status IN " MIGRATION_STATUSES_LIVE_IN_PROGRESS,
 			       filter->is_in_progress),
 		CONDITION_FACT("id IN (SELECT id FROM migrations WHERE source_compute >= '' AND status "

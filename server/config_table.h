@@ -106,8 +106,8 @@ void config_read_rules(struct config_reader *reader, const struct tree_node *nod
 void config_read_rules_file(struct config_reader *reader, const char *path, unsigned int line,
 			    const struct config_place *place);
 
-/* What is wrong between keys, though each is right (config_check.c); `node` is the document. */
-void config_check(struct config_reader *reader, const struct tree_node *node);
+/* What is wrong between keys, though each is right (config_check.c). */
+void config_check(struct config_reader *reader, const struct tree_node *document);
 
 /* Words for texts that are no good (config_check.c); NULL: good. */
 const char *config_expected_host_name(const char *text);

@@ -162,6 +162,13 @@ class Daemon:
             self.kill()
             raise LabError(f"migrationd did not end within {seconds} s of SIGTERM:\n{self.log_tail()}") from None
 
+    def end(self):
+        """However it is: asked to, else by force."""
+        try:
+            self.stop(10)
+        except LabError:
+            pass
+
     def log_tail(self, lines=40):
         try:
             return "\n".join(self.log_path.read_text(errors="replace").splitlines()[-lines:])

@@ -299,9 +299,11 @@ def run(is_once):
                 signal.pause()
         finally:
             RUN_ENV.unlink(missing_ok=True)
-            if daemon and daemon.process and daemon.process.poll() is None:
-                say("\nTaking everything down.")
-                daemon.kill() if sys.exc_info()[0] else daemon.stop()
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)  # a second ^C must not leave things half taken down
+            say("\nTaking everything down.")
+            if daemon:
+                daemon.end()
 
 
 def main():
