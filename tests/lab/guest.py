@@ -50,7 +50,7 @@ class Guest:
     """One guest of a lab: what it was made of, and what it wrote."""
 
     def __init__(self, lab, name, *, memory_mb=64, dirty_mb=16, pages_per_round=32, disk="shared", disk_mb=1, vcpus=1,
-                 project=PROJECT, user=USER, has_metadata=True, devices="", xml_memory_mb=None):
+                 project=PROJECT, user=USER, has_metadata=True, devices="", has_memory_file=False):
         self.lab = lab
         self.name = name
         self.uuid = str(uuid.uuid4())
@@ -64,6 +64,7 @@ class Guest:
         self.user = user
         self.has_metadata = has_metadata
         self.devices = devices
+        self.has_memory_file = has_memory_file  # its memory is a file in a folder of its host: see Host.close_memory_folder
         self.serial = lab.folder / "serial" / f"{name}.log"
 
     def disk_path(self, host):
@@ -85,6 +86,7 @@ class Guest:
         kind = "kvm" if self.lab.has_kvm else "qemu"
         return f"""<domain type='{kind}'><name>{escape(self.name)}</name><uuid>{self.uuid}</uuid>
 {self.metadata()}<memory unit='MiB'>{self.memory_mb}</memory><vcpu>{self.vcpus}</vcpu>
+{"<memoryBacking><source type='file'/></memoryBacking>" if self.has_memory_file else ""}
 <os><type arch='x86_64' machine='q35'>hvm</type><boot dev='hd'/></os><features><acpi/></features>
 <on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>destroy</on_crash>
 <devices><emulator>/usr/bin/qemu-system-x86_64</emulator>

@@ -190,6 +190,16 @@ class Host:
     def answer_again(self):
         os.kill(self.pid(), signal.SIGCONT)
 
+    def close_memory_folder(self):
+        """From now on no guest whose memory is a file can be started here, though it is accepted and defined."""
+        folder = self.folder / "c/libvirt/qemu/ram"
+        folder.mkdir(exist_ok=True)
+        os.chown(folder, 0, 0)
+        folder.chmod(0o700)
+
+    def open_memory_folder(self):
+        self.lab.give(self.folder / "c/libvirt/qemu/ram")
+
     def qemu_of(self, guest):
         """Ids of QEMU processes that this host runs for the guest; the truth beneath what libvirt tells."""
         here = []
