@@ -209,7 +209,7 @@ def _(bench):
 @scenario("cold: the copy's target is killed: the guest is started again where it was, the target is clean",
           settings={"worker": {"retry_interval": 1}})
 def _(bench):
-    guest = bench.guest("cold-target-killed", disk="private", disk_mb=256)
+    guest = bench.guest("cold-target-killed", disk="private", disk_mb=128)
     before = guest.disk_path(bench.hosts[0]).read_bytes()
     bench.act(guest, "migrate", {"host": "compute-2"})
     bench.wait_for_migration(guest, "migrating")
