@@ -1,0 +1,74 @@
+/* The door of the API room: one request in, one reply out, now or later.
+ *
+ * The listener hands over a whole request and a function that takes the reply. The reply may come before api_handle
+ * returns (reads, refusals) or later from the database's writer (an accepted action is answered after its commit is on
+ * disk; below microversion 2.34 a live migration only after the dispatcher's verdict), so that the listener suspends
+ * the connection and blocks no thread.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/uuid.h"
+
+struct api;
+struct clock;
+struct database;
+struct error;
+struct log;
+struct policy;
+struct token_verifier;
+
+struct api_settings {
+	struct database *database; /* all borrowed; they outlive the api */
+	struct policy *policy;
+	struct token_verifier *tokens;
+	struct clock *clock;
+	struct log *log;
+	const char *public_endpoint; /* base of the links in documents; NULL: http:// and the request's Host */
+	const char *keystone_url; /* in WWW-Authenticate; NULL: the endpoint itself */
+	const char *node; /* our name: stands for nova-conductor's and nova-scheduler's hosts */
+	int64_t max_limit; /* rows of a page; Nova's 1000 */
+	size_t max_body_bytes; /* Nova's 114688 */
+};
+
+/* The request as it came; all pointers are the listener's and live until the reply was taken. */
+struct api_request {
+	const char *method;
+	const char *target; /* path and query, as sent: still percent-encoded */
+	const char *body; /* not terminated; NULL when empty */
+	size_t body_size;
+	bool is_body_too_large; /* Content-Length beyond the limit: the body was not read */
+	const char *remote; /* the client's address, for the log */
+	/* The value of a header, name in any case; NULL when it is not there; the last one where it came several times. */
+	const char *(*header)(const void *context, const char *name);
+	const void *header_context;
+};
+
+#define API_REPLY_HEADERS_MAX 10
+
+struct api_header {
+	const char *name; /* static */
+	char value[512];
+};
+
+struct api_reply {
+	int status;
+	struct api_header headers[API_REPLY_HEADERS_MAX];
+	size_t header_count;
+	char *body; /* heap; the taker may keep it (TAKE_POINTER); NULL when empty */
+	size_t body_size;
+	char request_id[REQUEST_ID_SIZE];
+};
+
+/* Called exactly once per request, on any thread; must not block. */
+typedef void (*api_reply_fn)(void *context, struct api_reply *reply);
+
+int api_create(const struct api_settings *settings, struct api **ret_api, struct error *error);
+/* No request may be under way. */
+void api_destroy(struct api *api);
+
+/* Thread-safe. */
+void api_handle(struct api *api, const struct api_request *request, api_reply_fn reply, void *context);

@@ -1,0 +1,52 @@
+/* What every driver's answers share: releasing them and naming states. */
+#include "server/worker/hypervisor.h"
+
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+
+void guest_list_clear(struct guest_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		struct guest_facts *guest = &list->items[i];
+
+		free(guest->domain_name);
+		free(guest->name);
+		free(guest->flavor_name);
+		free(guest->project_id);
+		free(guest->user_id);
+		free(guest->image_id);
+		free(guest->root_device);
+		free(guest->facts);
+	}
+	free(list->items);
+	*list = (struct guest_list){ 0 };
+}
+
+void host_facts_clear(struct host_facts *facts)
+{
+	free(facts->hypervisor_type);
+	free(facts->host_ip);
+	free(facts->cpu_info);
+	free(facts->facts);
+	*facts = (struct host_facts){ 0 };
+}
+
+const char *guest_state_name(enum guest_state state)
+{
+	static const char *const names[GUEST_STATE_MAX] = {
+		[GUEST_ABSENT] = "absent",
+		[GUEST_SHUT_OFF] = "shut off",
+		[GUEST_CRASHED] = "crashed",
+		[GUEST_RUNNING] = "running",
+		[GUEST_PAUSED] = "paused",
+		[GUEST_SUSPENDED] = "suspended",
+		[GUEST_ARRIVING] = "arriving",
+		[GUEST_HANDED_OVER] = "handed over",
+		[GUEST_POSTCOPY_SOURCE] = "in post-copy (source)",
+		[GUEST_POSTCOPY_TARGET] = "in post-copy (target)",
+		[GUEST_POSTCOPY_FAILED] = "broken in post-copy",
+	};
+
+	return (size_t)state < ARRAY_LENGTH(names) && names[state] ? names[state] : "unknown";
+}

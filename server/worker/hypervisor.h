@@ -1,0 +1,262 @@
+/* The hypervisor port: the narrow table behind which libvirt (server/worker/libvirt/) and the simulated fleet
+ * (server/worker/simulated/) stand. Jobs know only this.
+ *
+ * Worked example, a live migration:
+ *
+ *     look(source), look(target)                 what both sides show before anything is begun
+ *     check_live(source, target, …)              may it go there; who or what stands in the way
+ *     prepare_live(source, target, …, journal)   volumes on the target, each recorded before it is made
+ *     migrate_live(source, target, …)            blocks until handed over or failed; meanwhile another thread
+ *                                                calls progress(source) and adjust(source, …)
+ *     look(source), look(target)                 the truth: the return value above is only a hint
+ *     clean the side that lost: remove_guest, remove_volume
+ *
+ * Worked example, a cold migration:
+ *
+ *     stop_guest(source) → copy_cold(source, target, …, journal) → define(target) → undefine(source), the definition
+ *     kept by us → start_guest(target)           confirm: remove_disks(source, kept definition)
+ *     revert: stop_guest(target) → remove_guest(target), its volumes → define(source, kept definition) → start_guest(source)
+ *
+ * Every call may be made from any thread, takes at most the time limit of its connection (keep-alive) unless it is said
+ * to block, and answers 0 or a negative errno. One number has a meaning of its own: -EHOSTUNREACH says that the host
+ * could not be asked, so that nothing is known; no decision may be taken on it. -ENOENT says that the host answered:
+ * there is no such guest.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/uuid.h"
+
+struct error;
+struct hypervisor;
+struct hypervisor_host; /* the driver's handle of one host; its connection comes back by itself */
+
+/* How a host is reached. Strings are copied by open_host. */
+struct hypervisor_address {
+	int64_t host_id;
+	const char *name;
+	const char *uri;
+	const char *user_name; /* SASL; NULL when none */
+	const char *password_file; /* NULL when none */
+	const char *migration_address; /* of the migration NIC; NULL: that of the control connection */
+};
+
+/* What one host shows of one guest. */
+enum guest_state {
+	GUEST_ABSENT, /* the host answered: no such guest */
+	GUEST_SHUT_OFF,
+	GUEST_CRASHED,
+	GUEST_RUNNING,
+	GUEST_PAUSED, /* by a user */
+	GUEST_SUSPENDED, /* power management or saved */
+	GUEST_ARRIVING, /* the target's half before the switch: paused, reason migration or starting up */
+	GUEST_HANDED_OVER, /* the source's half after the switch: never resumed while the target may run */
+	GUEST_POSTCOPY_SOURCE, /* paused, reason post-copy */
+	GUEST_POSTCOPY_TARGET, /* running, reason post-copy */
+	GUEST_POSTCOPY_FAILED,
+	GUEST_STATE_MAX,
+};
+
+struct guest_view {
+	enum guest_state state;
+	bool is_persistent; /* has a definition on that host */
+	bool has_autostart;
+	bool is_moving_out; /* a migration job runs on it there, this host being the source */
+	bool is_moving_in;
+};
+
+/* What discovery reads of a guest. Heap strings are the list's. */
+struct guest_facts {
+	char uuid[UUID_SIZE];
+	char *domain_name;
+	struct guest_view view;
+	/* from Nova's metadata; NULL where the guest has none */
+	char *name;
+	char *flavor_name;
+	char *project_id;
+	char *user_id;
+	char *image_id;
+	int64_t flavor_memory_mb; /* 0 where the metadata has none */
+	int64_t flavor_vcpus;
+	int64_t flavor_disk_gb;
+	int64_t flavor_ephemeral_gb;
+	int64_t flavor_swap_mb;
+	int64_t created_us; /* nova:creationTime, 0 unknown */
+	/* from the definition */
+	int64_t memory_mb;
+	int64_t vcpus;
+	int64_t disk_bytes; /* of its disks, virtual size; 0 unknown */
+	char *root_device; /* vda */
+	/* JSON object: arch, machine, cpu, bridges [], networks [], disks [{target, path, pool, is_shared, format, bytes}],
+	 * obstacles [text]: what keeps it from moving anywhere (host devices, vTPM, local CD-ROM, kernel files, snapshots) */
+	char *facts;
+};
+
+struct guest_list {
+	struct guest_facts *items;
+	size_t count;
+};
+
+struct host_facts {
+	int64_t vcpus;
+	int64_t memory_mb;
+	int64_t disk_gb; /* of its storage pools */
+	int64_t hypervisor_version; /* 7002000 is 7.2.0 */
+	char *hypervisor_type; /* QEMU */
+	char *host_ip; /* address of the control connection's far end */
+	char *cpu_info; /* JSON as Nova's os-hypervisors shows it */
+	char *facts; /* JSON: arch, machine types, bridges, networks, pools [{name, path, free_bytes}], nics */
+};
+
+/* Volume life-cycle, written to the database before and after each step that makes one. */
+struct volume_journal {
+	int (*begin)(void *context, const char *pool, const char *name, int64_t *ret_volume_id, struct error *error);
+	int (*complete)(void *context, int64_t volume_id, struct error *error);
+	void *context;
+};
+
+enum block_migration {
+	BLOCK_MIGRATION_AUTO,
+	BLOCK_MIGRATION_NO,
+	BLOCK_MIGRATION_YES,
+};
+
+struct live_options {
+	enum block_migration block_migration;
+	bool disk_over_commit;
+	bool may_postcopy;
+	bool may_auto_converge;
+	int64_t bandwidth_mib_s; /* 0: no cap */
+	int64_t initial_downtime_ms;
+	int parallel_connections; /* 0 or 1: one */
+	bool has_tls; /* libvirt's native TLS for stream and disks */
+	bool is_storage_proven_shared; /* the marker volume was seen from the target: libvirt's check may be waived */
+};
+
+/* Who stands in the way of a move: what decides whether the next host is tried. */
+enum check_refusal {
+	CHECK_PASSED,
+	CHECK_REFUSED_BY_TARGET, /* the next host may do: CPU, volumes, bridges (Nova's MigrationPreCheckError) */
+	CHECK_REFUSED_STORAGE, /* no host can mend it (Nova's InvalidLocalStorage, InvalidSharedStorage) */
+	CHECK_REFUSED_BY_SERVER, /* the guest can move nowhere: host devices, vTPM … */
+};
+
+struct check_result {
+	enum check_refusal refusal;
+	bool copies_disks; /* what block_migration=auto came to */
+	bool is_storage_proven_shared;
+	int64_t copied_bytes; /* of disks, when they are copied */
+	bool is_about_source; /* found by the source's part of the check */
+};
+
+struct move_progress {
+	bool is_active; /* a job runs */
+	int64_t memory_total, memory_processed, memory_remaining; /* bytes */
+	int64_t disk_total, disk_processed, disk_remaining;
+	int64_t data_processed; /* all bytes: stands still when the stream does */
+	int64_t bytes_per_s;
+	int64_t dirty_bytes_per_s;
+	int64_t iteration;
+	int64_t elapsed_ms;
+	int64_t downtime_ms; /* expected, or the real one once completed */
+	int throttle_percent;
+	bool is_in_postcopy;
+};
+
+enum move_adjustment {
+	MOVE_ABORT,
+	MOVE_SET_DOWNTIME, /* value: ms */
+	MOVE_SET_BANDWIDTH, /* value: MiB/s */
+	MOVE_PAUSE_GUEST, /* so that the copy ends */
+	MOVE_START_POSTCOPY,
+};
+
+enum hypervisor_event_kind {
+	HYPERVISOR_HOST_UP,
+	HYPERVISOR_HOST_DOWN,
+	HYPERVISOR_GUEST_CHANGED, /* started, stopped, defined, removed, paused: look again */
+};
+
+typedef void (*hypervisor_event_fn)(void *context, int64_t host_id, enum hypervisor_event_kind kind,
+				    const char *guest_uuid);
+
+struct hypervisor_operations {
+	const char *driver_name;
+	void (*destroy)(struct hypervisor *self);
+
+	/* `on_event` is called from the driver's own thread and must not block or call back into the driver. */
+	void (*watch)(struct hypervisor *self, hypervisor_event_fn on_event, void *context);
+	/* Does not wait for the connection. The handle lives until close_host. */
+	int (*open_host)(struct hypervisor *self, const struct hypervisor_address *address,
+			 struct hypervisor_host **ret_host, struct error *error);
+	void (*close_host)(struct hypervisor_host *host);
+
+	int (*describe)(struct hypervisor_host *host, struct host_facts *ret_facts, struct error *error);
+	int (*list_guests)(struct hypervisor_host *host, struct guest_list *ret_guests, struct error *error);
+	/* A guest that is not there is GUEST_ABSENT and 0. */
+	int (*look)(struct hypervisor_host *host, const char *uuid, struct guest_view *ret_view, struct error *error);
+
+	/* Always fills ret_check; when it refuses, it returns -ECANCELED and the error says what stands in the way. */
+	int (*check_live)(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
+			  const struct live_options *options, struct check_result *ret_check, struct error *error);
+	int (*prepare_live)(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
+			    const struct live_options *options, bool copies_disks, const struct volume_journal *journal,
+			    struct error *error);
+	/* Blocks for as long as it takes. */
+	int (*migrate_live)(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
+			    const struct live_options *options, bool copies_disks, struct error *error);
+	int (*progress)(struct hypervisor_host *source, const char *uuid, struct move_progress *ret_progress,
+			struct error *error);
+	/* After a completed live migration: totals and the real downtime, from the target. */
+	int (*completed)(struct hypervisor_host *target, const char *uuid, struct move_progress *ret_progress,
+			 struct error *error);
+	int (*adjust)(struct hypervisor_host *source, const char *uuid, enum move_adjustment adjustment, int64_t value,
+		      struct error *error);
+
+	/* Blocks: graceful for at most `graceful_ms`, then off. 0 when it is off already. */
+	int (*stop_guest)(struct hypervisor_host *host, const char *uuid, int64_t graceful_ms, struct error *error);
+	int (*start_guest)(struct hypervisor_host *host, const char *uuid, bool is_paused, struct error *error);
+	/* As check_live, for a cold migration. */
+	int (*check_cold)(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
+			  struct check_result *ret_check, struct error *error);
+	/* The definition of a guest, as it is (heap, the caller's). */
+	int (*read_definition)(struct hypervisor_host *host, const char *uuid, char **ret_definition,
+			       bool *ret_autostart, struct error *error);
+	/* Removes the definition of a guest that is off, leaving its disks. -ENOENT when there is none. */
+	int (*undefine)(struct hypervisor_host *host, const char *uuid, struct error *error);
+	int (*define)(struct hypervisor_host *host, const char *definition, bool has_autostart, struct error *error);
+	/* Copies the private disks of a guest that is off, each read back and compared, and answers with the definition
+	 * for the target (paths rewritten; heap, the caller's). Blocks; `is_cancelled` is asked between buffers. */
+	int (*copy_cold)(struct hypervisor_host *source, struct hypervisor_host *target, const char *definition,
+			 const struct volume_journal *journal, bool (*is_cancelled)(void *context), void *context,
+			 char **ret_definition, struct error *error);
+	/* Destroys a running half, undefines; 0 when there is nothing. Disks stay. */
+	int (*remove_guest)(struct hypervisor_host *host, const char *uuid, struct error *error);
+	/* Removes the private disks that a definition of that host names; those proven shared with `other` stay. */
+	int (*remove_disks)(struct hypervisor_host *host, const char *definition, struct hypervisor_host *other,
+			    struct error *error);
+	/* 0 when there is none. */
+	int (*remove_volume)(struct hypervisor_host *host, const char *pool, const char *name, struct error *error);
+};
+
+/* A driver's object begins with this. */
+struct hypervisor {
+	const struct hypervisor_operations *operations;
+};
+
+/* A driver's host handle begins with this. */
+struct hypervisor_host {
+	struct hypervisor *hypervisor;
+	int64_t host_id;
+};
+
+void guest_list_clear(struct guest_list *list);
+void host_facts_clear(struct host_facts *facts);
+#define CLEANUP_GUESTS     __attribute__((cleanup(guest_list_clear)))
+#define CLEANUP_HOST_FACTS __attribute__((cleanup(host_facts_clear)))
+
+/* The state's name for logs and texts. */
+const char *guest_state_name(enum guest_state state);
