@@ -26,7 +26,7 @@ struct config {
 	enum log_format log_format;
 	enum log_level log_level;
 	struct listener_settings listener;
-	struct api_settings api;
+	struct endpoint_settings api;
 	struct token_settings token;
 	struct policy_settings policy; /* rules of the policy file and of the configuration; report is not set */
 	struct scheduler_settings scheduler;

@@ -26,7 +26,7 @@ struct listener_settings {
 };
 
 /* api: … and public_endpoint */
-struct api_settings {
+struct endpoint_settings {
 	const char *public_endpoint; /* for links in answers, without a slash at the end; NULL: from the Host header */
 	int64_t max_limit; /* rows on a page */
 };

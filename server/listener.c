@@ -1,0 +1,459 @@
+/* libmicrohttpd with epoll and a pool of threads. The one difficulty: a reply may come from another thread before or
+ * after the connection was suspended, so each exchange has a lock that decides who queues the response. */
+#include "server/listener.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "api/api.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+
+struct listener {
+	struct MHD_Daemon *daemon;
+	const struct listener_settings *settings;
+	struct api *api;
+	struct clock *clock;
+	struct log *log;
+	char *certificate;
+	char *key;
+	pthread_mutex_t mutex; /* guards the list of exchanges */
+	pthread_cond_t is_empty;
+	struct exchange *exchanges;
+};
+
+/* One request and its reply. Held by the connection and, while the API has it, by the API: freed by the last. */
+struct exchange {
+	struct listener *listener;
+	struct exchange *next, *previous;
+	struct MHD_Connection *connection;
+	char *target;
+	struct text body;
+	bool is_begun;
+	bool is_too_large;
+	int64_t begun_ms;
+	char method[16];
+	char remote[INET6_ADDRSTRLEN];
+
+	pthread_mutex_t mutex;
+	int holders;
+	bool is_suspended;
+	bool is_replied;
+	struct api_reply reply;
+};
+
+static void list_add(struct listener *listener, struct exchange *exchange)
+{
+	LOCK_SCOPE(&listener->mutex);
+	exchange->next = listener->exchanges;
+	if (exchange->next)
+		exchange->next->previous = exchange;
+	listener->exchanges = exchange;
+}
+
+static void list_remove(struct listener *listener, struct exchange *exchange)
+{
+	LOCK_SCOPE(&listener->mutex);
+	if (exchange->previous)
+		exchange->previous->next = exchange->next;
+	else
+		listener->exchanges = exchange->next;
+	if (exchange->next)
+		exchange->next->previous = exchange->previous;
+	if (!listener->exchanges)
+		pthread_cond_broadcast(&listener->is_empty);
+}
+
+static void exchange_release(struct exchange *exchange)
+{
+	pthread_mutex_lock(&exchange->mutex);
+	int holders = --exchange->holders;
+	pthread_mutex_unlock(&exchange->mutex);
+	if (holders > 0)
+		return;
+	pthread_mutex_destroy(&exchange->mutex);
+	free(exchange->target);
+	free(exchange->reply.body);
+	text_clear(&exchange->body);
+	free(exchange);
+}
+
+/* Called with the raw request target, before anything is decoded: what is allocated here comes to `answer`. */
+static void *begin(void *context, const char *target, struct MHD_Connection *connection)
+{
+	struct listener *listener = context;
+	struct exchange *exchange = calloc(1, sizeof(*exchange));
+
+	if (!exchange)
+		return NULL;
+	exchange->target = strdup(target);
+	if (!exchange->target) {
+		free(exchange);
+		return NULL;
+	}
+	pthread_mutex_init(&exchange->mutex, NULL);
+	exchange->listener = listener;
+	exchange->connection = connection;
+	exchange->holders = 1;
+	exchange->begun_ms = clock_monotonic_ms(listener->clock);
+	list_add(listener, exchange);
+	return exchange;
+}
+
+static void end(void *context, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why)
+{
+	struct exchange *exchange = *state;
+
+	(void)context;
+	(void)connection;
+	(void)why;
+	if (!exchange)
+		return;
+	*state = NULL;
+	list_remove(exchange->listener, exchange);
+	exchange_release(exchange);
+}
+
+struct header_search {
+	const char *name;
+	const char *value;
+};
+
+static enum MHD_Result compare_header(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct header_search *search = context;
+
+	(void)kind;
+	if (strcasecmp(name, search->name) == 0)
+		search->value = value ? value : "";
+	return MHD_YES;
+}
+
+static const char *find_header(const void *context, const char *name)
+{
+	const struct exchange *exchange = context;
+	struct header_search search = { .name = name };
+
+	MHD_get_connection_values(exchange->connection, MHD_HEADER_KIND, compare_header, &search);
+	return search.value;
+}
+
+static void take_reply(void *context, struct api_reply *reply)
+{
+	struct exchange *exchange = context;
+
+	pthread_mutex_lock(&exchange->mutex);
+	if (!exchange->is_replied) {
+		exchange->reply = *reply;
+		reply->body = NULL;
+		exchange->is_replied = true;
+		if (exchange->is_suspended)
+			MHD_resume_connection(exchange->connection);
+	}
+	pthread_mutex_unlock(&exchange->mutex);
+	exchange_release(exchange);
+}
+
+static enum MHD_Result send_reply(struct exchange *exchange)
+{
+	struct listener *listener = exchange->listener;
+	struct api_reply *reply = &exchange->reply;
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(reply->body_size, reply->body ? reply->body : (void *)(uintptr_t) "",
+						reply->body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+
+	if (!response)
+		return MHD_NO; /* closes the connection */
+	reply->body = NULL;
+	for (size_t i = 0; i < reply->header_count; i++)
+		MHD_add_response_header(response, reply->headers[i].name, reply->headers[i].value);
+	enum MHD_Result result = MHD_queue_response(exchange->connection, (unsigned int)reply->status, response);
+	MHD_destroy_response(response);
+	log_event(listener->log, reply->status >= 500 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+		  reply->request_id[0] ? reply->request_id : NULL, "request answered",
+		  LOG_TEXT("method", exchange->method), LOG_TEXT("target", exchange->target),
+		  LOG_NUMBER("status", reply->status), LOG_TEXT("client", exchange->remote),
+		  LOG_NUMBER("duration_ms", clock_monotonic_ms(listener->clock) - exchange->begun_ms));
+	return result;
+}
+
+/* `GET /healthz`: the process lives and its threads answer; nothing else is asked. */
+static bool answer_health(struct exchange *exchange)
+{
+	if (!text_equal(exchange->target, "/healthz")
+	    || (strcmp(exchange->method, "GET") != 0 && strcmp(exchange->method, "HEAD") != 0))
+		return false;
+	struct api_reply *reply = &exchange->reply;
+	reply->status = 200;
+	reply->headers[0].name = "Content-Type";
+	TEXT_COPY(reply->headers[0].value, "application/json");
+	reply->header_count = 1;
+	reply->body = strdup("{\"status\": \"ok\"}\n");
+	reply->body_size = reply->body ? strlen(reply->body) : 0;
+	return true;
+}
+
+static void read_remote(struct exchange *exchange)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(exchange->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+
+	if (!info || !info->client_addr)
+		return;
+	if (info->client_addr->sa_family == AF_INET) {
+		struct sockaddr_in address;
+		memcpy(&address, info->client_addr, sizeof(address));
+		inet_ntop(AF_INET, &address.sin_addr, exchange->remote, sizeof(exchange->remote));
+	} else if (info->client_addr->sa_family == AF_INET6) {
+		struct sockaddr_in6 address;
+		memcpy(&address, info->client_addr, sizeof(address));
+		inet_ntop(AF_INET6, &address.sin6_addr, exchange->remote, sizeof(exchange->remote));
+	}
+}
+
+static void read_head(struct exchange *exchange, const char *method)
+{
+	const char *length = find_header(exchange, "Content-Length");
+	int64_t bytes;
+
+	exchange->is_begun = true;
+	TEXT_COPY(exchange->method, method);
+	read_remote(exchange);
+	if (length && text_to_int64(length, 0, INT64_MAX, &bytes))
+		exchange->is_too_large = bytes > exchange->listener->settings->body_bytes_max;
+}
+
+/* A body beyond the limit is read and dropped, so that the client gets its answer and not a reset. */
+static void read_body(struct exchange *exchange, const char *bytes, size_t length)
+{
+	if (exchange->body.length + length > (size_t)exchange->listener->settings->body_bytes_max)
+		exchange->is_too_large = true;
+	if (exchange->is_too_large)
+		text_clear(&exchange->body);
+	else
+		text_append_bytes(&exchange->body, bytes, length);
+}
+
+static enum MHD_Result ask_api(struct exchange *exchange)
+{
+	struct api_request request = {
+		.method = exchange->method,
+		.target = exchange->target,
+		.body = exchange->body.length ? exchange->body.data : NULL,
+		.body_size = exchange->body.length,
+		.is_body_too_large = exchange->is_too_large,
+		.remote = exchange->remote,
+		.header = find_header,
+		.header_context = exchange,
+	};
+
+	exchange->holders++; /* nobody else knows it yet */
+	api_handle(exchange->listener->api, &request, take_reply, exchange);
+
+	LOCK_SCOPE(&exchange->mutex);
+	if (exchange->is_replied)
+		return send_reply(exchange);
+	exchange->is_suspended = true;
+	MHD_suspend_connection(exchange->connection);
+	return MHD_YES;
+}
+
+static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *url, const char *method,
+			      const char *version, const char *upload, size_t *upload_size, void **state)
+{
+	struct exchange *exchange = *state;
+
+	(void)context;
+	(void)connection;
+	(void)url;
+	(void)version;
+	if (!exchange)
+		return MHD_NO; /* no memory at its begin: nothing to answer with */
+	if (!exchange->is_begun) {
+		read_head(exchange, method);
+		return MHD_YES;
+	}
+	if (*upload_size) {
+		read_body(exchange, upload, *upload_size);
+		*upload_size = 0;
+		return MHD_YES;
+	}
+	if (exchange->is_replied || text_failed(&exchange->body))
+		return exchange->is_replied ? send_reply(exchange) : MHD_NO;
+	if (answer_health(exchange))
+		return send_reply(exchange);
+	return ask_api(exchange);
+}
+
+/* The API decodes what it needs; libmicrohttpd's own decoding would lose what the client really sent. */
+static size_t keep_encoded(void *context, struct MHD_Connection *connection, char *text)
+{
+	(void)context;
+	(void)connection;
+	return strlen(text);
+}
+
+static int read_file(const char *path, char **ret_content, struct error *error)
+{
+	CLEANUP_TEXT struct text content = TEXT_EMPTY;
+	CLEANUP_CLOSE int file = open(path, O_RDONLY | O_CLOEXEC);
+	char buffer[4096];
+	ssize_t length;
+
+	if (file < 0)
+		return error_set_errno(error, errno, "cannot read the listener's %s", path);
+	while ((length = read(file, buffer, sizeof(buffer))) > 0)
+		text_append_bytes(&content, buffer, (size_t)length);
+	if (length < 0)
+		return error_set_errno(error, errno, "cannot read the listener's %s", path);
+	*ret_content = text_take(&content);
+	return *ret_content ? 0 : error_no_memory(error);
+}
+
+static int parse_address(const struct listener_settings *settings, struct sockaddr_storage *ret_address,
+			 struct error *error)
+{
+	struct sockaddr_in *four = (struct sockaddr_in *)ret_address;
+	struct sockaddr_in6 *six = (struct sockaddr_in6 *)ret_address;
+
+	memset(ret_address, 0, sizeof(*ret_address));
+	if (inet_pton(AF_INET, settings->address, &four->sin_addr) == 1) {
+		four->sin_family = AF_INET;
+		four->sin_port = htons((uint16_t)settings->port);
+	} else if (inet_pton(AF_INET6, settings->address, &six->sin6_addr) == 1) {
+		six->sin6_family = AF_INET6;
+		six->sin6_port = htons((uint16_t)settings->port);
+	} else {
+		return error_set(error, EINVAL, "listener: %s is no numeric IPv4 or IPv6 address", settings->address);
+	}
+	return 0;
+}
+
+static int start_daemon(struct listener *listener, struct error *error)
+{
+	const struct listener_settings *settings = listener->settings;
+	struct sockaddr_storage address;
+	int result = parse_address(settings, &address, error);
+	unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
+	struct MHD_OptionItem tls[] = { { MHD_OPTION_HTTPS_MEM_CERT, 0, listener->certificate },
+					{ MHD_OPTION_HTTPS_MEM_KEY, 0, listener->key },
+					{ MHD_OPTION_HTTPS_PRIORITIES, 0,
+					  (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" },
+					{ MHD_OPTION_END, 0, NULL } };
+	struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
+
+	if (result < 0)
+		return result;
+	if (address.ss_family == AF_INET6)
+		flags |= MHD_USE_IPv6;
+	if (listener->certificate)
+		flags |= MHD_USE_TLS;
+	/* The pool's memory is for the head of the request and, beside it, that of the reply. */
+	listener->daemon = MHD_start_daemon(
+		flags, 0, NULL, NULL, answer, listener, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&address,
+		MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)settings->threads, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned int)settings->connections_max, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		(unsigned int)settings->connections_per_address_max, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)settings->header_bytes_max + 4096, MHD_OPTION_CONNECTION_TIMEOUT,
+		(unsigned int)settings->idle_timeout_s, MHD_OPTION_URI_LOG_CALLBACK, begin, listener,
+		MHD_OPTION_NOTIFY_COMPLETED, end, listener, MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL,
+		MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_ARRAY, listener->certificate ? tls : none,
+		MHD_OPTION_END);
+	if (!listener->daemon)
+		return error_set_errno(error, errno ? errno : EIO, "cannot listen on %s port %d", settings->address,
+				       (int)settings->port);
+	return 0;
+}
+
+static void listener_free(struct listener *listener)
+{
+	pthread_cond_destroy(&listener->is_empty);
+	pthread_mutex_destroy(&listener->mutex);
+	free(listener->certificate);
+	free(listener->key);
+	free(listener);
+}
+
+int listener_start(const struct listener_settings *settings, struct api *api, struct clock *clock, struct log *log,
+		   struct listener **ret_listener, struct error *error)
+{
+	struct listener *listener = calloc(1, sizeof(*listener));
+	int result = 0;
+
+	if (!listener)
+		return error_no_memory(error);
+	pthread_mutex_init(&listener->mutex, NULL);
+	clock_condition_init(&listener->is_empty);
+	listener->settings = settings;
+	listener->api = api;
+	listener->clock = clock;
+	listener->log = log;
+	if (settings->certificate_file)
+		result = read_file(settings->certificate_file, &listener->certificate, error);
+	if (result == 0 && settings->certificate_file)
+		result = read_file(settings->key_file, &listener->key, error);
+	if (result == 0)
+		result = start_daemon(listener, error);
+	if (result < 0) {
+		listener_free(listener);
+		return result;
+	}
+	*ret_listener = listener;
+	return 0;
+}
+
+int listener_port(const struct listener *listener)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_BIND_PORT);
+
+	return info ? info->port : 0;
+}
+
+static void wait_for_exchanges(struct listener *listener, int64_t time_ms)
+{
+	struct clock *clock = clock_system(); /* also where a test has stopped the daemon's own clock */
+	int64_t until_ms = clock_monotonic_ms(clock) + time_ms;
+
+	LOCK_SCOPE(&listener->mutex);
+	while (listener->exchanges)
+		if (!clock_wait(clock, &listener->is_empty, &listener->mutex, until_ms))
+			return;
+}
+
+/* Gives every request that still waits its 503; the API's own reply to it is dropped when it comes. */
+static void give_up_waiting(struct listener *listener)
+{
+	LOCK_SCOPE(&listener->mutex);
+	for (struct exchange *exchange = listener->exchanges; exchange; exchange = exchange->next) {
+		LOCK_SCOPE(&exchange->mutex);
+		if (!exchange->is_suspended || exchange->is_replied)
+			continue;
+		exchange->reply.status = 503;
+		exchange->reply.headers[0].name = "Retry-After";
+		TEXT_COPY(exchange->reply.headers[0].value, "5");
+		exchange->reply.header_count = 1;
+		exchange->is_replied = true;
+		MHD_resume_connection(exchange->connection);
+	}
+}
+
+void listener_stop(struct listener *listener)
+{
+	if (!listener)
+		return;
+	MHD_socket socket = MHD_quiesce_daemon(listener->daemon);
+	wait_for_exchanges(listener, listener->settings->drain_timeout_s * 1000);
+	give_up_waiting(listener);
+	wait_for_exchanges(listener, 1000);
+	MHD_stop_daemon(listener->daemon);
+	if (socket != MHD_INVALID_SOCKET)
+		close(socket);
+	listener_free(listener);
+}

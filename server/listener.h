@@ -1,0 +1,22 @@
+/* The listener: HTTP in, one call of the API room for each request, its reply out. The only place that sees
+ * libmicrohttpd. A request that must wait is suspended and holds no thread.
+ */
+#pragma once
+
+#include "server/settings.h"
+
+struct api;
+struct clock;
+struct error;
+struct listener;
+struct log;
+
+/* Listens at once. The settings' texts, the api, clock and log are borrowed until listener_stop. -EADDRINUSE and other
+ * numbers of bind and of the certificate's files. */
+int listener_start(const struct listener_settings *settings, struct api *api, struct clock *clock, struct log *log,
+		   struct listener **ret_listener, struct error *error);
+/* The port that is listened on (for port 0). */
+int listener_port(const struct listener *listener);
+/* Takes no new connection, lets requests in flight end for at most the drain time, answers the rest with 503, and
+ * releases everything. The api must still be there. */
+void listener_stop(struct listener *listener);
