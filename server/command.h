@@ -1,0 +1,25 @@
+/* The verbs of `migrationd VERB …`: one file each, joined by the table in main.c. */
+#pragma once
+
+/* `arguments` are those behind the verb, ended by NULL. The result is the process's exit status. */
+int command_check(char **arguments);
+int command_token(char **arguments);
+int command_version(char **arguments);
+
+/* sysexits(3): what scripts and service managers tell apart. */
+#define EXIT_USAGE         64
+#define EXIT_CONFIGURATION 78
+
+/* One option of a verb: `--name VALUE` or `--name=VALUE`; may come as often as `values_max` says. */
+struct command_option {
+	const char *name; /* without the dashes */
+	const char **values; /* taken in order; what was not given stays as it is */
+	int values_max;
+	int *ret_count; /* NULL: not asked for */
+};
+
+/* Reads all options; anything else is told on stderr and answered with -EINVAL. */
+int command_read_options(const char *verb, char **arguments, const struct command_option *options, int option_count);
+
+/* Told of each problem of a configuration: one line on stderr. */
+void command_report(void *context, const char *text);

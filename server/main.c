@@ -1,0 +1,52 @@
+/* migrationd's entry: finds the verb and calls it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "server/command.h"
+#include "server/version.h"
+
+static const struct verb {
+	const char *name;
+	int (*run)(char **arguments);
+	const char *usage;
+} verbs[] = {
+	{ "check", command_check, "[--config FILE]\n      reads the configuration and prints what would be in force" },
+	{ "token", command_token,
+	  "--role ROLE… --project ID [--user ID] [--lifetime SECONDS] [--kid KID] [--config FILE]\n"
+	  "      prints a token for trying out" },
+	{ "version", command_version, "\n      prints the version" },
+};
+
+int command_version(char **arguments)
+{
+	if (command_read_options("version", arguments, NULL, 0) < 0)
+		return EXIT_USAGE;
+	puts("migrationd " MIGRATIOND_VERSION);
+	return EXIT_SUCCESS;
+}
+
+static void print_usage(FILE *stream)
+{
+	fputs("usage: migrationd VERB …\n", stream);
+	for (size_t i = 0; i < ARRAY_LENGTH(verbs); i++)
+		fprintf(stream, "  %s %s\n", verbs[i].name, verbs[i].usage);
+}
+
+int main(int argument_count, char **arguments)
+{
+	const char *name = argument_count > 1 ? arguments[1] : "";
+
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+		print_usage(stdout);
+		return EXIT_SUCCESS;
+	}
+	for (size_t i = 0; i < ARRAY_LENGTH(verbs); i++)
+		if (strcmp(name, verbs[i].name) == 0)
+			return verbs[i].run(arguments + 2);
+	if (*name)
+		fprintf(stderr, "migrationd: no verb %s\n", name);
+	print_usage(stderr);
+	return EXIT_USAGE;
+}
