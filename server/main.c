@@ -13,6 +13,10 @@ static const struct verb {
 	const char *usage;
 } verbs[] = {
 	{ "check", command_check, "[--config FILE]\n      reads the configuration and prints what would be in force" },
+	{ "host", command_host,
+	  "list | add NAME URI [--migration-address A] [--username U --password-file F] | remove NAME   [--config "
+	  "FILE]\n"
+	  "      lists, registers or takes away hosts of the running daemon" },
 	{ "token", command_token,
 	  "--role ROLE… --project ID [--user ID] [--lifetime SECONDS] [--kid KID] [--config FILE]\n"
 	  "      prints a token for trying out" },

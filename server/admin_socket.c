@@ -1,0 +1,309 @@
+/* One thread that answers the operator's requests one by one. The one difficulty: a client that says nothing must not
+ * hold it up, so every read and write has a time limit. */
+#include "server/admin_socket.h"
+
+#include <jansson.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "db/hosts.h"
+#include "server/config_table.h"
+#include "server/registry.h"
+
+#define REQUEST_BYTES_MAX 65536
+#define PATIENCE_S        5
+
+struct admin_socket {
+	char *path;
+	int listening;
+	int stop; /* an eventfd */
+	pthread_t thread;
+	struct database *database;
+	struct log *log;
+};
+
+static int make_address(const char *path, struct sockaddr_un *ret_address, struct error *error)
+{
+	*ret_address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (!TEXT_COPY(ret_address->sun_path, path))
+		return error_set(error, ENAMETOOLONG, "the admin socket's path %s is longer than %zu bytes", path,
+				 sizeof(ret_address->sun_path) - 1);
+	return 0;
+}
+
+static void set_patience(int connection)
+{
+	const struct timeval patience = { .tv_sec = PATIENCE_S };
+
+	setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+}
+
+static int send_line(int connection, const char *line)
+{
+	size_t length = strlen(line), sent = 0;
+
+	while (sent < length) {
+		ssize_t step = send(connection, line + sent, length - sent, MSG_NOSIGNAL);
+		if (step < 0)
+			return -errno;
+		sent += (size_t)step;
+	}
+	return send(connection, "\n", 1, MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
+/* One line without its end; NULL when none came in time, or a longer one than is taken. */
+static char *read_line(int connection, size_t bytes_max)
+{
+	CLEANUP_TEXT struct text line = TEXT_EMPTY;
+	char buffer[4096];
+	ssize_t length;
+
+	while ((length = recv(connection, buffer, sizeof(buffer), 0)) > 0) {
+		char *end = memchr(buffer, '\n', (size_t)length);
+
+		text_append_bytes(&line, buffer, end ? (size_t)(end - buffer) : (size_t)length);
+		if (line.length > bytes_max)
+			return NULL;
+		if (end)
+			return text_take(&line);
+	}
+	return NULL;
+}
+
+static int list_hosts(struct admin_socket *admin, const json_t *request, json_t *answer, struct error *error)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	CLEANUP_DB_HOSTS struct db_host_list hosts = { 0 };
+	int result = db_read_begin(admin->database, &session, error);
+
+	(void)request;
+	if (result == 0)
+		result = db_host_all(session, &hosts, error);
+	if (result < 0)
+		return result;
+
+	json_t *list = json_array();
+	for (size_t i = 0; i < hosts.count; i++) {
+		const struct db_host *host = &hosts.items[i];
+
+		json_array_append_new(list, json_pack("{s:s, s:s?, s:s?, s:s, s:s}", "name", host->name, "uri",
+						      host->uri, "migration_address", host->migration_address, "state",
+						      db_service_is_up(&host->service) ? "up" : "down", "status",
+						      host->service.is_disabled ? "disabled" : "enabled"));
+	}
+	return json_object_set_new(answer, "hosts", list) < 0 ? error_no_memory(error) : 0;
+}
+
+static int add_host(struct admin_socket *admin, const json_t *request, json_t *answer, struct error *error)
+{
+	struct host_settings host = {
+		.name = json_string_value(json_object_get(request, "name")),
+		.uri = json_string_value(json_object_get(request, "uri")),
+		.user_name = json_string_value(json_object_get(request, "username")),
+		.password_file = json_string_value(json_object_get(request, "password_file")),
+		.migration_address = json_string_value(json_object_get(request, "migration_address")),
+		.reserved_memory_mb = -1,
+		.reserved_disk_mb = -1,
+	};
+	const char *expected;
+
+	(void)answer;
+	if (!host.name || !host.uri || !*host.name)
+		return error_set(error, EINVAL, "a host needs a name and a URI");
+	if ((expected = config_expected_host_name(host.name)))
+		return error_set(error, EINVAL, "the host's name must be %s, not \"%s\"", expected, host.name);
+	if ((expected = config_expected_uri(host.uri)))
+		return error_set(error, EINVAL, "the URI of host %s must be %s, not \"%s\"", host.name, expected,
+				 host.uri);
+	int result = registry_add(admin->database, &host, error);
+	if (result == 0)
+		log_event(admin->log, LOG_LEVEL_INFO, NULL, "host added", LOG_TEXT("host", host.name),
+			  LOG_TEXT("uri", host.uri));
+	return result;
+}
+
+static int remove_host(struct admin_socket *admin, const json_t *request, json_t *answer, struct error *error)
+{
+	const char *name = json_string_value(json_object_get(request, "name"));
+
+	(void)answer;
+	if (!name)
+		return error_set(error, EINVAL, "which host is to be removed?");
+	int result = registry_remove(admin->database, name, error);
+	if (result == 0)
+		log_event(admin->log, LOG_LEVEL_INFO, NULL, "host removed", LOG_TEXT("host", name));
+	return result;
+}
+
+static const struct admin_verb {
+	const char *name;
+	int (*run)(struct admin_socket *admin, const json_t *request, json_t *answer, struct error *error);
+} verbs[] = {
+	{ "host add", add_host },
+	{ "host list", list_hosts },
+	{ "host remove", remove_host },
+};
+
+static int run(struct admin_socket *admin, const json_t *request, json_t *answer, struct error *error)
+{
+	const char *name = json_string_value(json_object_get(request, "verb"));
+
+	for (size_t i = 0; name && i < ARRAY_LENGTH(verbs); i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return verbs[i].run(admin, request, answer, error);
+	return error_set(error, EINVAL, "the daemon knows no verb \"%s\"", name ? name : "");
+}
+
+static bool is_trusted(int connection)
+{
+	struct ucred peer;
+	socklen_t size = sizeof(peer);
+
+	return getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0
+	       && (peer.uid == 0 || peer.uid == geteuid());
+}
+
+static void serve(struct admin_socket *admin, int connection)
+{
+	struct error error = { 0 };
+
+	set_patience(connection);
+	if (!is_trusted(connection)) {
+		send_line(connection, "{\"error\": \"only root may speak here\"}");
+		return;
+	}
+	CLEANUP_FREE char *line = read_line(connection, REQUEST_BYTES_MAX);
+	if (!line)
+		return;
+	json_t *request = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
+	json_t *answer = json_object();
+	if (!json_is_object(request))
+		error_set(&error, EINVAL, "that was no JSON object");
+	else
+		run(admin, request, answer, &error);
+	if (error.code)
+		json_object_set_new(answer, "error", json_string(error.text));
+	CLEANUP_FREE char *text = json_dumps(answer, JSON_COMPACT);
+	if (text)
+		send_line(connection, text);
+	json_decref(request);
+	json_decref(answer);
+}
+
+static void *listen_loop(void *context)
+{
+	struct admin_socket *admin = context;
+	struct pollfd waits[] = { { .fd = admin->listening, .events = POLLIN },
+				  { .fd = admin->stop, .events = POLLIN } };
+
+	while (poll(waits, ARRAY_LENGTH(waits), -1) >= 0 || errno == EINTR) {
+		if (waits[1].revents)
+			break;
+		if (!(waits[0].revents & POLLIN))
+			continue;
+		CLEANUP_CLOSE int connection = accept4(admin->listening, NULL, NULL, SOCK_CLOEXEC);
+		if (connection >= 0)
+			serve(admin, connection);
+	}
+	return NULL;
+}
+
+static int bind_socket(const char *path, int *ret_listening, struct error *error)
+{
+	struct sockaddr_un address;
+	CLEANUP_CLOSE int listening = -1;
+	int result = make_address(path, &address, error);
+
+	if (result < 0)
+		return result;
+	CLEANUP_CLOSE int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (probe >= 0 && connect(probe, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return error_set(error, EADDRINUSE, "another daemon already listens on %s", path);
+	unlink(path);
+	listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (listening < 0 || bind(listening, (struct sockaddr *)&address, sizeof(address)) < 0
+	    || chmod(path, S_IRUSR | S_IWUSR) < 0 || listen(listening, 8) < 0)
+		return error_set_errno(error, errno, "cannot make the admin socket %s; does its directory exist?",
+				       path);
+	*ret_listening = listening;
+	listening = -1;
+	return 0;
+}
+
+static void admin_free(struct admin_socket *admin)
+{
+	if (admin->listening >= 0) {
+		close(admin->listening);
+		unlink(admin->path);
+	}
+	if (admin->stop >= 0)
+		close(admin->stop);
+	free(admin->path);
+	free(admin);
+}
+
+int admin_socket_start(const char *path, struct database *database, struct log *log, struct admin_socket **ret_socket,
+		       struct error *error)
+{
+	struct admin_socket *admin = calloc(1, sizeof(*admin));
+	int result;
+
+	if (!admin)
+		return error_no_memory(error);
+	admin->listening = -1;
+	admin->database = database;
+	admin->log = log;
+	admin->path = strdup(path);
+	admin->stop = eventfd(0, EFD_CLOEXEC);
+	if (!admin->path || admin->stop < 0)
+		result = error_no_memory(error);
+	else
+		result = bind_socket(path, &admin->listening, error);
+	if (result == 0 && pthread_create(&admin->thread, NULL, listen_loop, admin) != 0)
+		result = error_set(error, EAGAIN, "cannot start the admin socket's thread");
+	if (result < 0) {
+		admin_free(admin);
+		return result;
+	}
+	*ret_socket = admin;
+	return 0;
+}
+
+void admin_socket_stop(struct admin_socket *admin)
+{
+	if (!admin)
+		return;
+	eventfd_write(admin->stop, 1);
+	pthread_join(admin->thread, NULL);
+	admin_free(admin);
+}
+
+int admin_socket_ask(const char *path, const char *request, char **ret_answer, struct error *error)
+{
+	struct sockaddr_un address;
+	int result = make_address(path, &address, error);
+	CLEANUP_CLOSE int connection = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	if (result < 0)
+		return result;
+	if (connection < 0 || connect(connection, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return error_set_errno(error, errno, "cannot reach the daemon on %s; is it running, and are you root?",
+				       path);
+	set_patience(connection);
+	result = send_line(connection, request);
+	if (result < 0)
+		return error_set_errno(error, -result, "cannot ask the daemon on %s", path);
+	*ret_answer = read_line(connection, SIZE_MAX / 2);
+	return *ret_answer ? 0 : error_set(error, ETIMEDOUT, "the daemon on %s did not answer", path);
+}

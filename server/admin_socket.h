@@ -1,0 +1,22 @@
+/* The operator's own door into a running daemon: a unix socket for root (and the daemon's own user) alone.
+ *
+ * One request a connection, a line of JSON each way:
+ *     {"verb": "host list"}                                              {"hosts": [{"name": …, "uri": …, …}]}
+ *     {"verb": "host add", "name": N, "uri": U, "migration_address": A}  {}
+ *     {"verb": "host remove", "name": N}                                 {}
+ * A refusal is {"error": "why"}.
+ */
+#pragma once
+
+struct admin_socket;
+struct database;
+struct error;
+struct log;
+
+/* Replaces a socket file that nobody listens on; -EADDRINUSE when a daemon does. Everything is borrowed until stop. */
+int admin_socket_start(const char *path, struct database *database, struct log *log, struct admin_socket **ret_socket,
+		       struct error *error);
+void admin_socket_stop(struct admin_socket *admin);
+
+/* The client's side: sends a line and reads the answer (heap, the caller's). */
+int admin_socket_ask(const char *path, const char *request, char **ret_answer, struct error *error);
