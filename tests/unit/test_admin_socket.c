@@ -1,0 +1,187 @@
+/* Hosts registered by the configuration and over the operator's socket, against a real database. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "db/hosts.h"
+#include "server/admin_socket.h"
+#include "server/registry.h"
+
+struct fixture {
+	char folder[64];
+	char *socket_path;
+	struct database *database;
+	struct admin_socket *admin;
+};
+
+static int set_up(void **state)
+{
+	struct fixture *fixture = calloc(1, sizeof(*fixture));
+	struct error error = { 0 };
+
+	TEXT_COPY(fixture->folder, "/tmp/test_admin.XXXXXX");
+	assert_non_null(mkdtemp(fixture->folder));
+	fixture->socket_path = text_format("%s/admin.sock", fixture->folder);
+	CLEANUP_FREE char *path = text_format("%s/test.db", fixture->folder);
+	assert_int_equal(db_open(path, clock_system(), NULL, &fixture->database, &error), 0);
+	assert_int_equal(admin_socket_start(fixture->socket_path, fixture->database, NULL, &fixture->admin, &error), 0);
+	*state = fixture;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct fixture *fixture = *state;
+	CLEANUP_FREE char *command = text_format("rm -r '%s'", fixture->folder);
+
+	admin_socket_stop(fixture->admin);
+	db_close(fixture->database);
+	assert_int_equal(system(command), 0);
+	free(fixture->socket_path);
+	free(fixture);
+	return 0;
+}
+
+static char *ask(struct fixture *fixture, const char *request)
+{
+	struct error error = { 0 };
+	char *answer = NULL;
+
+	assert_int_equal(admin_socket_ask(fixture->socket_path, request, &answer, &error), 0);
+	return answer;
+}
+
+static void read_host(struct fixture *fixture, const char *name, int expected, struct db_host *ret_host)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	struct error error = { 0 };
+
+	assert_int_equal(db_read_begin(fixture->database, &session, &error), 0);
+	assert_int_equal(db_host_by_name(session, name, ret_host, &error), expected);
+}
+
+static void an_added_host_is_listed_until_it_is_removed(void **state)
+{
+	CLEANUP_FREE char *added =
+		ask(*state, "{\"verb\": \"host add\", \"name\": \"compute-1\", \"uri\": "
+			    "\"qemu+tcp://127.1.0.1/session\", \"migration_address\": \"127.2.0.1\"}");
+	assert_string_equal(added, "{}");
+	CLEANUP_FREE char *listed = ask(*state, "{\"verb\": \"host list\"}");
+	assert_non_null(strstr(listed, "compute-1"));
+	assert_non_null(strstr(listed, "127.2.0.1"));
+	CLEANUP_FREE char *removed = ask(*state, "{\"verb\": \"host remove\", \"name\": \"compute-1\"}");
+	assert_string_equal(removed, "{}");
+	CLEANUP_FREE char *empty = ask(*state, "{\"verb\": \"host list\"}");
+	assert_string_equal(empty, "{\"hosts\":[]}");
+}
+
+static void a_name_is_taken_once(void **state)
+{
+	const char *request =
+		"{\"verb\": \"host add\", \"name\": \"compute-1\", \"uri\": \"qemu+tcp://127.1.0.1/session\"}";
+	CLEANUP_FREE char *first = ask(*state, request);
+	CLEANUP_FREE char *second = ask(*state, request);
+
+	assert_string_equal(first, "{}");
+	assert_non_null(strstr(second, "error"));
+	assert_non_null(strstr(second, "compute-1"));
+}
+
+static void a_request_of_no_good_form_is_refused_with_the_reason(void **state)
+{
+	static const struct {
+		const char *request, *words;
+	} cases[] = {
+		{ "nonsense", "no JSON object" },
+		{ "[]", "no JSON object" },
+		{ "{}", "knows no verb" },
+		{ "{\"verb\": \"host add\", \"name\": \"a\"}", "a name and a URI" },
+		{ "{\"verb\": \"host add\", \"name\": \"a b\", \"uri\": \"qemu+tcp://127.1.0.1/session\"}",
+		  "name must be" },
+		{ "{\"verb\": \"host add\", \"name\": \"a\", \"uri\": \"not a uri\"}", "URI of host a must be" },
+		{ "{\"verb\": \"host remove\", \"name\": \"none\"}", "none" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		CLEANUP_FREE char *answer = ask(*state, cases[i].request);
+
+		if (!strstr(answer, "\"error\"") || !strstr(answer, cases[i].words))
+			fail_msg("%s was answered by %s", cases[i].request, answer);
+	}
+}
+
+static void only_the_owner_may_reach_the_socket(void **state)
+{
+	struct fixture *fixture = *state;
+	struct stat status;
+
+	assert_int_equal(stat(fixture->socket_path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+}
+
+static void a_second_daemon_does_not_take_the_socket_away(void **state)
+{
+	struct fixture *fixture = *state;
+	struct admin_socket *second = NULL;
+	struct error error = { 0 };
+
+	assert_int_equal(admin_socket_start(fixture->socket_path, fixture->database, NULL, &second, &error),
+			 -EADDRINUSE);
+	CLEANUP_FREE char *answer = ask(fixture, "{\"verb\": \"host list\"}");
+	assert_string_equal(answer, "{\"hosts\":[]}");
+}
+
+static void the_configuration_is_loaded_again_without_losing_what_an_operator_set(void **state)
+{
+	struct fixture *fixture = *state;
+	struct host_settings host = { .name = "compute-1",
+				      .uri = "qemu+tcp://127.1.0.1/session",
+				      .reserved_memory_mb = -1,
+				      .reserved_disk_mb = -1 };
+	CLEANUP_DB_HOST struct db_host before = { 0 };
+	CLEANUP_DB_HOST struct db_host after = { 0 };
+	CLEANUP_DB_SERVICES struct db_service_list services = { 0 };
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	struct error error = { 0 };
+
+	assert_int_equal(registry_load(fixture->database, &host, 1, "controller", &error), 0);
+	read_host(fixture, "compute-1", 0, &before);
+	host.uri = "qemu+tls://127.1.0.1/session";
+	host.reserved_disk_mb = 1;
+	assert_int_equal(registry_load(fixture->database, &host, 1, "controller", &error), 0);
+	read_host(fixture, "compute-1", 0, &after);
+	assert_int_equal(after.id, before.id);
+	assert_string_equal(after.uuid, before.uuid);
+	assert_string_equal(after.uri, "qemu+tls://127.1.0.1/session");
+	assert_int_equal(before.reserved_disk_gb, -1);
+	assert_int_equal(after.reserved_disk_gb, 1);
+	assert_int_equal(db_read_begin(fixture->database, &session, &error), 0);
+	assert_int_equal(db_service_all(session, &services, &error), 0);
+	assert_int_equal(services.count, 3); /* conductor, scheduler, compute: once each */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(an_added_host_is_listed_until_it_is_removed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_name_is_taken_once, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_request_of_no_good_form_is_refused_with_the_reason, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(only_the_owner_may_reach_the_socket, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_second_daemon_does_not_take_the_socket_away, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_configuration_is_loaded_again_without_losing_what_an_operator_set,
+						set_up, tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
