@@ -1,0 +1,9 @@
+/* Every handler of the route table, one line each. A handler's own comment stands in its file. */
+#pragma once
+
+#include "api/request.h"
+
+int handle_version_list(struct request *request, struct error *error);
+int handle_version_choices(struct request *request, struct error *error);
+int handle_version_show(struct request *request, struct error *error);
+int handle_server_action(struct request *request, struct error *error);
