@@ -1,0 +1,173 @@
+/* The table of recovery: each row is reached, the rules above all rows hold in every combination, and what libvirt was
+ * seen to show after each fault leads to the right action. */
+#include "server/worker/recover_table.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+/* Index of the first row that matches, as the table promises; SIZE_MAX: none. */
+static size_t row_of(enum job_kind kind, const struct phase *phase, unsigned int source, unsigned int target)
+{
+	size_t count = 0;
+	const struct recover_row *rows = recover_rows(&count);
+
+	for (size_t i = 0; i < count; i++)
+		if (rows[i].kind == kind && (rows[i].sources & 1U << source) && (rows[i].targets & 1U << target)
+		    && phase >= phase_by_name(kind, rows[i].first_phase)
+		    && phase <= phase_by_name(kind, rows[i].last_phase))
+			return i;
+	return SIZE_MAX;
+}
+
+static void for_each(void (*check)(enum job_kind kind, const struct phase *phase, unsigned int source,
+				   unsigned int target, void *context),
+		     void *context)
+{
+	for (int kind = JOB_LIVE; kind <= JOB_COLD; kind++) {
+		size_t count = 0;
+		const struct phase *phases = phases_of((enum job_kind)kind, &count);
+
+		for (size_t i = 0; i < count; i++)
+			for (unsigned int source = 0; source < SIDE_MAX; source++)
+				for (unsigned int target = 0; target < SIDE_MAX; target++)
+					check((enum job_kind)kind, &phases[i], source, target, context);
+	}
+}
+
+static void mark_row(enum job_kind kind, const struct phase *phase, unsigned int source, unsigned int target,
+		     void *context)
+{
+	bool *is_reached = context;
+	size_t count = 0;
+	const struct recover_row *rows = recover_rows(&count);
+	size_t row = row_of(kind, phase, source, target);
+
+	if (row == SIZE_MAX)
+		fail_msg("no row for phase %s, source %s, target %s", phase->name,
+			 side_view_name((enum side_view)source), side_view_name((enum side_view)target));
+	assert_int_equal(recover_decide(kind, phase->name, (enum side_view)source, (enum side_view)target),
+			 rows[row].action);
+	is_reached[row] = true;
+}
+
+static void test_every_combination_has_a_row_and_every_row_is_reached(void **state)
+{
+	bool is_reached[128] = { false };
+	size_t count = 0;
+
+	(void)state;
+	recover_rows(&count);
+	assert_true(count <= ARRAY_LENGTH(is_reached));
+	for_each(mark_row, is_reached);
+	for (size_t i = 0; i < count; i++)
+		if (!is_reached[i])
+			fail_msg("row %zu is never reached", i);
+}
+
+static void check_rules(enum job_kind kind, const struct phase *phase, unsigned int source, unsigned int target,
+			void *context)
+{
+	enum recover_action action = recover_decide(kind, phase->name, (enum side_view)source, (enum side_view)target);
+
+	(void)context;
+	if (source == SIDE_UNREACHABLE || target == SIDE_UNREACHABLE)
+		assert_int_equal(action, RECOVER_WAIT);
+	/* The source's half is only woken when the target answered that nothing runs there. */
+	if (action == RECOVER_RESUME_SOURCE || action == RECOVER_RESTORE_SOURCE)
+		assert_true(target == SIDE_ABSENT || target == SIDE_OFF);
+	/* Cleaning a side must never end a living guest. */
+	if (action == RECOVER_FINISH)
+		assert_true(source != SIDE_ALIVE && source != SIDE_MOVING && source != SIDE_POSTCOPY);
+	if (action == RECOVER_ROLL_BACK)
+		assert_true(target != SIDE_ALIVE && target != SIDE_POSTCOPY);
+}
+
+static void test_nothing_is_decided_in_doubt_and_no_living_guest_is_ended(void **state)
+{
+	(void)state;
+	for_each(check_rules, NULL);
+}
+
+static void test_faults_seen_on_libvirt_lead_to_the_right_action(void **state)
+{
+	static const struct {
+		const char *fault;
+		enum side_view source;
+		enum side_view target;
+		enum recover_action action;
+	} faults[] = {
+		{ "our process killed, the move goes on", SIDE_MOVING, SIDE_MOVING, RECOVER_FOLLOW },
+		{ "our process killed, the move ended", SIDE_ABSENT, SIDE_ALIVE, RECOVER_FINISH },
+		{ "source libvirtd killed in the copy", SIDE_ALIVE, SIDE_ABSENT, RECOVER_ROLL_BACK },
+		{ "source QEMU killed in the copy", SIDE_OFF, SIDE_ABSENT, RECOVER_ROLL_BACK },
+		{ "target stopped: its half stays", SIDE_ALIVE, SIDE_MOVING, RECOVER_ROLL_BACK },
+		{ "target out of reach", SIDE_ALIVE, SIDE_UNREACHABLE, RECOVER_WAIT },
+		{ "killed when handed over", SIDE_HANDED_OVER, SIDE_ALIVE, RECOVER_FINISH },
+		{ "switch begun, target gave up", SIDE_HANDED_OVER, SIDE_ABSENT, RECOVER_RESUME_SOURCE },
+		{ "dead on both sides", SIDE_ABSENT, SIDE_ABSENT, RECOVER_GIVE_UP },
+		{ "post-copy broken", SIDE_BROKEN, SIDE_BROKEN, RECOVER_KEEP_HANDS_OFF },
+		{ "runs twice", SIDE_ALIVE, SIDE_ALIVE, RECOVER_KEEP_HANDS_OFF },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(faults); i++) {
+		enum recover_action action = recover_decide(JOB_LIVE, "moving", faults[i].source, faults[i].target);
+
+		if (action != faults[i].action)
+			fail_msg("%s: %s, not %s", faults[i].fault, recover_action_name(action),
+				 recover_action_name(faults[i].action));
+	}
+}
+
+static void test_a_half_copied_disk_is_never_used(void **state)
+{
+	(void)state;
+	assert_int_equal(recover_decide(JOB_COLD, "copying", SIDE_OFF, SIDE_ABSENT), RECOVER_RESTORE_SOURCE);
+	assert_int_equal(recover_decide(JOB_COLD, "defining", SIDE_OFF, SIDE_ABSENT), RECOVER_BEGIN);
+	assert_int_equal(recover_decide(JOB_COLD, "undefining", SIDE_ABSENT, SIDE_ABSENT), RECOVER_RESTORE_SOURCE);
+}
+
+static void test_views_tell_a_failed_question_from_an_absent_guest(void **state)
+{
+	struct guest_view view = { .state = GUEST_ABSENT };
+
+	(void)state;
+	assert_int_equal(side_view_of(0, &view), SIDE_ABSENT);
+	assert_int_equal(side_view_of(-EHOSTUNREACH, &view), SIDE_UNREACHABLE);
+	assert_int_equal(side_view_of(-EIO, &view), SIDE_UNREACHABLE);
+	view = (struct guest_view){ .state = GUEST_RUNNING, .is_moving_out = true };
+	assert_int_equal(side_view_of(0, &view), SIDE_MOVING);
+}
+
+static void test_phases_never_go_backwards_but_for_a_new_attempt(void **state)
+{
+	(void)state;
+	assert_true(phase_may_follow(JOB_LIVE, "", "choosing", false));
+	assert_true(phase_may_follow(JOB_LIVE, "checking", "preparing", false));
+	assert_true(phase_may_follow(JOB_LIVE, "moving", "moving", false));
+	assert_false(phase_may_follow(JOB_LIVE, "moving", "checking", false));
+	assert_true(phase_may_follow(JOB_LIVE, "checking", "choosing", true));
+	assert_false(phase_may_follow(JOB_LIVE, "cleaning", "choosing", true));
+	assert_false(phase_may_follow(JOB_LIVE, "done", "choosing", true));
+	assert_false(phase_may_follow(JOB_LIVE, "moving", "stopping", false));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_every_combination_has_a_row_and_every_row_is_reached),
+		cmocka_unit_test(test_nothing_is_decided_in_doubt_and_no_living_guest_is_ended),
+		cmocka_unit_test(test_faults_seen_on_libvirt_lead_to_the_right_action),
+		cmocka_unit_test(test_a_half_copied_disk_is_never_used),
+		cmocka_unit_test(test_views_tell_a_failed_question_from_an_absent_guest),
+		cmocka_unit_test(test_phases_never_go_backwards_but_for_a_new_attempt),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
