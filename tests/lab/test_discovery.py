@@ -130,7 +130,7 @@ def _(bench):
 def _(bench):
     path = bench.daemon.folder / "broken.yaml"
     path.write_text("listener:\n  port: 8774\n  prot: 1\n")
-    for words in (("check", str(path)), ("serve", "--config", str(path))):
+    for words in (("check", "--config", str(path)), ("serve", "--config", str(path))):
         done = subprocess.run([str(BINARY), *words], capture_output=True, text=True, timeout=20, check=False)
         check(done.returncode != 0, f"{words[0]} refuses it")
         check(f"{path}:3" in done.stderr + done.stdout, f"file and line are told: {done.stderr}{done.stdout}")
