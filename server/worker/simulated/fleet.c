@@ -1,0 +1,199 @@
+/* The simulated fleet's state: hosts, guests, scripts and gates. */
+#include "server/worker/simulated/fleet.h"
+
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "server/worker/simulated/fleet_state.h"
+
+int simulated_create(struct clock *clock, struct hypervisor **ret_fleet, struct error *error)
+{
+	struct simulated_fleet *fleet = calloc(1, sizeof(*fleet));
+
+	if (!fleet)
+		return error_no_memory(error);
+	fleet->base.operations = &simulated_operations;
+	fleet->clock = clock;
+	pthread_mutex_init(&fleet->mutex, NULL);
+	clock_condition_init(&fleet->changed);
+	*ret_fleet = &fleet->base;
+	return 0;
+}
+
+struct simulated_host *simulated_host_find(struct simulated_fleet *fleet, const char *name)
+{
+	struct simulated_host *host = fleet->hosts;
+
+	while (host && !text_equal(host->name, name))
+		host = host->next;
+	return host;
+}
+
+struct simulated_guest *simulated_guest_find(struct simulated_host *host, const char *uuid)
+{
+	struct simulated_guest *guest = host->guests;
+
+	while (guest && !text_equal(guest->uuid, uuid))
+		guest = guest->next;
+	return guest;
+}
+
+struct simulated_guest *simulated_guest_add(struct simulated_host *host, const char *uuid, enum guest_state state,
+					    int64_t memory_mb)
+{
+	struct simulated_guest *guest = simulated_guest_find(host, uuid);
+
+	if (!guest) {
+		guest = calloc(1, sizeof(*guest));
+		if (!guest)
+			return NULL;
+		TEXT_COPY(guest->uuid, uuid);
+		guest->next = host->guests;
+		host->guests = guest;
+	}
+	guest->view = (struct guest_view){ .state = state, .is_persistent = state != GUEST_ARRIVING };
+	guest->memory_mb = memory_mb;
+	return guest;
+}
+
+void simulated_guest_remove(struct simulated_host *host, const char *uuid)
+{
+	for (struct simulated_guest **link = &host->guests; *link; link = &(*link)->next)
+		if (text_equal((*link)->uuid, uuid)) {
+			struct simulated_guest *gone = *link;
+
+			*link = gone->next;
+			free(gone);
+			return;
+		}
+}
+
+int simulated_ask(const struct simulated_host *host, struct error *error)
+{
+	if (host->is_up)
+		return 0;
+	return error_set(error, EHOSTUNREACH, "host %s does not answer (simulated)", host->name);
+}
+
+bool simulated_happens(struct simulated_host *host, enum simulated_outcome outcome)
+{
+	if (host->outcome != outcome || host->outcome_count <= 0)
+		return false;
+	host->outcome_count--;
+	return true;
+}
+
+void simulated_pass_gate(struct simulated_fleet *fleet, enum simulated_gate gate, const bool *is_wanted)
+{
+	fleet->waiting[gate]++;
+	pthread_cond_broadcast(&fleet->changed);
+	while (fleet->is_closed[gate] && !(is_wanted && *is_wanted))
+		clock_wait(fleet->clock, &fleet->changed, &fleet->mutex, INT64_MAX);
+	fleet->waiting[gate]--;
+}
+
+int simulated_add_host(struct hypervisor *self, const char *name, struct error *error)
+{
+	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
+	LOCK_SCOPE(&fleet->mutex);
+
+	if (simulated_host_find(fleet, name))
+		return error_set(error, EEXIST, "host %.255s is in the simulated fleet already", name);
+
+	struct simulated_host *host = calloc(1, sizeof(*host));
+	if (!host)
+		return error_no_memory(error);
+	host->base.hypervisor = self;
+	TEXT_COPY(host->name, name);
+	host->is_up = true;
+	host->next = fleet->hosts;
+	fleet->hosts = host;
+	return 0;
+}
+
+bool simulated_set_host_up(struct hypervisor *self, const char *name, bool is_up)
+{
+	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
+	hypervisor_event_fn on_event = NULL;
+	void *context = NULL;
+	int64_t host_id = 0;
+
+	pthread_mutex_lock(&fleet->mutex);
+	struct simulated_host *host = simulated_host_find(fleet, name);
+	if (host) {
+		host->is_up = is_up;
+		host_id = host->base.host_id;
+		on_event = fleet->on_event;
+		context = fleet->event_context;
+	}
+	pthread_mutex_unlock(&fleet->mutex);
+	if (on_event && host_id)
+		on_event(context, host_id, is_up ? HYPERVISOR_HOST_UP : HYPERVISOR_HOST_DOWN, NULL);
+	return host_id != 0 || host;
+}
+
+bool simulated_script(struct hypervisor *self, const char *name, enum simulated_outcome outcome, int count)
+{
+	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
+	LOCK_SCOPE(&fleet->mutex);
+	struct simulated_host *host = simulated_host_find(fleet, name);
+
+	if (!host)
+		return false;
+	host->outcome = outcome;
+	host->outcome_count = count;
+	return true;
+}
+
+int simulated_put_guest(struct hypervisor *self, const char *name, const char *uuid, enum guest_state state,
+			int64_t memory_mb, struct error *error)
+{
+	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
+	LOCK_SCOPE(&fleet->mutex);
+	struct simulated_host *host = simulated_host_find(fleet, name);
+
+	if (!host)
+		return error_set(error, ENOENT, "the simulated fleet has no host %.255s", name);
+	return simulated_guest_add(host, uuid, state, memory_mb) ? 0 : error_no_memory(error);
+}
+
+enum guest_state simulated_state(struct hypervisor *self, const char *name, const char *uuid)
+{
+	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
+	LOCK_SCOPE(&fleet->mutex);
+	struct simulated_host *host = simulated_host_find(fleet, name);
+	struct simulated_guest *guest = host ? simulated_guest_find(host, uuid) : NULL;
+
+	return guest ? guest->view.state : GUEST_ABSENT;
+}
+
+static void set_gate(struct hypervisor *self, enum simulated_gate gate, bool is_closed)
+{
+	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
+	LOCK_SCOPE(&fleet->mutex);
+
+	fleet->is_closed[gate] = is_closed;
+	pthread_cond_broadcast(&fleet->changed);
+}
+
+void simulated_close_gate(struct hypervisor *self, enum simulated_gate gate)
+{
+	set_gate(self, gate, true);
+}
+
+void simulated_open_gate(struct hypervisor *self, enum simulated_gate gate)
+{
+	set_gate(self, gate, false);
+}
+
+void simulated_wait_at_gate(struct hypervisor *self, enum simulated_gate gate)
+{
+	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
+	LOCK_SCOPE(&fleet->mutex);
+
+	while (fleet->waiting[gate] == 0)
+		clock_wait(fleet->clock, &fleet->changed, &fleet->mutex, INT64_MAX);
+}

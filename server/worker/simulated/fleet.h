@@ -1,0 +1,56 @@
+/* The simulated fleet: hosts and guests in memory behind the hypervisor port, for what real libvirt cannot be made to show
+ * at will: a failure on a chosen host, a step that stands still at a gate, a host that goes away in the middle.
+ *
+ *     struct hypervisor *fleet = NULL;
+ *     simulated_create(clock, &fleet, error);
+ *     simulated_add_host(fleet, "compute-2", error);
+ *     simulated_script(fleet, "compute-2", SIMULATED_COPY_FAILS, 1);
+ *     simulated_close_gate(fleet, SIMULATED_GATE_LIVE);      // the next copy stops here …
+ *     simulated_wait_at_gate(fleet, SIMULATED_GATE_LIVE);    // … and this returns once it has
+ *     simulated_open_gate(fleet, SIMULATED_GATE_LIVE);
+ *
+ * Thread-safe. Waits are the clock's, none is busy.
+ */
+#pragma once
+
+#include "server/worker/hypervisor.h"
+
+struct clock;
+
+enum simulated_gate {
+	SIMULATED_GATE_PRE_LIVE, /* before the target is prepared */
+	SIMULATED_GATE_LIVE, /* in the copy, before the switch */
+	SIMULATED_GATE_POST_DEST, /* handed over, before the call returns */
+	SIMULATED_GATE_DISK, /* cold: in the copy of disks */
+	SIMULATED_GATE_FINISH, /* cold: before a start, on the target or back on the source */
+	SIMULATED_GATE_CONFIRM, /* before disks are removed */
+	SIMULATED_GATE_MAX,
+};
+
+/* What goes wrong on a host as the target of a move (start: as the host of the guest). */
+enum simulated_outcome {
+	SIMULATED_WELL,
+	SIMULATED_CHECK_REFUSES, /* the next host may do */
+	SIMULATED_CHECK_REFUSES_STORAGE,
+	SIMULATED_PREPARE_FAILS,
+	SIMULATED_COPY_FAILS, /* rolled back by the hypervisor itself */
+	SIMULATED_COPY_RAISES, /* fails and leaves the target's half behind */
+	SIMULATED_START_FAILS,
+};
+
+int simulated_create(struct clock *clock, struct hypervisor **ret_fleet, struct error *error);
+
+/* -EEXIST when there is one by that name. It has 10 vCPUs, 8192 MiB and 1028 GiB. */
+int simulated_add_host(struct hypervisor *fleet, const char *name, struct error *error);
+/* Guests stay on a host that is down. False: no such host. */
+bool simulated_set_host_up(struct hypervisor *fleet, const char *name, bool is_up);
+/* The next `count` moves that the outcome is about end so. */
+bool simulated_script(struct hypervisor *fleet, const char *host, enum simulated_outcome outcome, int count);
+int simulated_put_guest(struct hypervisor *fleet, const char *host, const char *uuid, enum guest_state state,
+			int64_t memory_mb, struct error *error);
+/* What the host has, also when it is down. */
+enum guest_state simulated_state(struct hypervisor *fleet, const char *host, const char *uuid);
+
+void simulated_close_gate(struct hypervisor *fleet, enum simulated_gate gate);
+void simulated_open_gate(struct hypervisor *fleet, enum simulated_gate gate);
+void simulated_wait_at_gate(struct hypervisor *fleet, enum simulated_gate gate);
