@@ -1,0 +1,335 @@
+/* Threads that read the hosts. The one difficulty: a host that does not answer takes its keep-alive's time, so that a few
+ * threads share the hosts, each host being read by one of them at a time. */
+#include "server/worker/discover.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "db/hosts.h"
+#include "server/worker/discover_guest.h"
+
+#define THREADS 4
+/* Events come in swarms (a start is five of them); a host is read once for those that come within this time. */
+#define GATHER_MS 100
+
+struct seen_host {
+	int64_t id;
+	char name[DB_NAME_SIZE];
+	struct hypervisor_host *handle;
+	int64_t due_ms;
+	bool is_being_read;
+	bool is_up;
+	bool was_read;
+};
+
+struct discovery {
+	struct hypervisor *hypervisor;
+	struct database *database;
+	const struct hypervisor_settings *settings;
+	struct clock *clock;
+	struct log *log;
+	pthread_mutex_t mutex; /* guards all below */
+	pthread_cond_t has_work;
+	struct seen_host **hosts;
+	size_t host_count;
+	bool must_list_hosts;
+	bool is_ending;
+	pthread_t threads[THREADS];
+	int thread_count;
+};
+
+static struct seen_host *find_host(struct discovery *discovery, int64_t id)
+{
+	for (size_t i = 0; i < discovery->host_count; i++)
+		if (discovery->hosts[i]->id == id)
+			return discovery->hosts[i];
+	return NULL;
+}
+
+static void bring_forward(struct discovery *discovery, struct seen_host *host)
+{
+	int64_t soon_ms = clock_monotonic_ms(discovery->clock) + GATHER_MS;
+
+	if (host->due_ms > soon_ms)
+		host->due_ms = soon_ms;
+	pthread_cond_broadcast(&discovery->has_work);
+}
+
+static void on_hypervisor_event(void *context, int64_t host_id, enum hypervisor_event_kind kind, const char *guest_uuid)
+{
+	struct discovery *discovery = context;
+
+	(void)kind;
+	(void)guest_uuid;
+	discovery_look_again(discovery, host_id);
+}
+
+void discovery_look_again(struct discovery *discovery, int64_t host_id)
+{
+	LOCK_SCOPE(&discovery->mutex);
+	struct seen_host *host = find_host(discovery, host_id);
+
+	if (host)
+		bring_forward(discovery, host);
+}
+
+struct hypervisor_host *discovery_host(struct discovery *discovery, int64_t host_id)
+{
+	LOCK_SCOPE(&discovery->mutex);
+	struct seen_host *host = find_host(discovery, host_id);
+
+	return host ? host->handle : NULL;
+}
+
+static void on_row_changed(void *context, enum db_table table, int64_t id)
+{
+	struct discovery *discovery = context;
+
+	if (table != DB_TABLE_HOSTS)
+		return;
+	LOCK_SCOPE(&discovery->mutex);
+	if (find_host(discovery, id))
+		return;
+	discovery->must_list_hosts = true;
+	pthread_cond_broadcast(&discovery->has_work);
+}
+
+int discovery_create(struct hypervisor *hypervisor, struct database *database,
+		     const struct hypervisor_settings *settings, struct clock *clock, struct log *log,
+		     struct discovery **ret_discovery, struct error *error)
+{
+	struct discovery *discovery = calloc(1, sizeof(*discovery));
+
+	if (!discovery)
+		return error_no_memory(error);
+	*discovery = (struct discovery){ .hypervisor = hypervisor,
+					 .database = database,
+					 .settings = settings,
+					 .clock = clock,
+					 .log = log,
+					 .must_list_hosts = true };
+	pthread_mutex_init(&discovery->mutex, NULL);
+	clock_condition_init(&discovery->has_work);
+	int result = db_watch(database, on_row_changed, discovery, error);
+	if (result < 0) {
+		discovery_destroy(discovery);
+		return result;
+	}
+	hypervisor->operations->watch(hypervisor, on_hypervisor_event, discovery);
+	*ret_discovery = discovery;
+	return 0;
+}
+
+static int open_host(struct discovery *discovery, const struct db_host *row, struct error *error)
+{
+	const struct hypervisor_address address = { .host_id = row->id,
+						    .name = row->name,
+						    .uri = row->uri,
+						    .user_name = row->user_name,
+						    .password_file = row->password_file,
+						    .migration_address = row->migration_address };
+	struct seen_host *host = calloc(1, sizeof(*host));
+	struct seen_host **hosts = realloc(discovery->hosts, (discovery->host_count + 1) * sizeof(struct seen_host *));
+
+	if (hosts)
+		discovery->hosts = hosts;
+	if (!hosts || !host) {
+		free(host);
+		return error_no_memory(error);
+	}
+	host->id = row->id;
+	TEXT_COPY(host->name, row->name);
+	int result =
+		discovery->hypervisor->operations->open_host(discovery->hypervisor, &address, &host->handle, error);
+	if (result < 0) {
+		free(host);
+		return result;
+	}
+	hosts[discovery->host_count++] = host;
+	return 0;
+}
+
+/* New rows get a handle; called with the lock held, which is short since open_host does not wait. */
+static int list_hosts(struct discovery *discovery, struct error *error)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	CLEANUP_DB_HOSTS struct db_host_list rows = { 0 };
+	int result = db_read_begin(discovery->database, &session, error);
+
+	if (result == 0)
+		result = db_host_all(session, &rows, error);
+	for (size_t i = 0; i < rows.count && result == 0; i++)
+		if (!find_host(discovery, rows.items[i].id))
+			result = open_host(discovery, &rows.items[i], error);
+	return result;
+}
+
+/* What one reading found, for the write. */
+struct reading {
+	struct discovery *discovery;
+	const struct seen_host *host;
+	struct host_facts facts;
+	struct guest_list guests;
+	bool is_up;
+};
+
+static void take_text(char **member, char **text)
+{
+	free(*member);
+	*member = TAKE_POINTER(*text);
+}
+
+static int write_reading(struct db_session *session, void *context, struct error *error)
+{
+	struct reading *reading = context;
+	CLEANUP_DB_HOST struct db_host row = { 0 };
+	int result = db_host_by_id(session, reading->host->id, &row, error);
+
+	if (result < 0)
+		return result;
+	row.service.is_up = reading->is_up;
+	if (!reading->is_up)
+		return db_service_update(session, &row.service, error);
+	row.service.updated_us = row.updated_us = db_now_us(session);
+	row.vcpus = reading->facts.vcpus;
+	row.memory_mb = reading->facts.memory_mb;
+	row.disk_gb = reading->facts.disk_gb;
+	row.hypervisor_version = reading->facts.hypervisor_version;
+	take_text(&row.hypervisor_type, &reading->facts.hypervisor_type);
+	take_text(&row.host_ip, &reading->facts.host_ip);
+	take_text(&row.cpu_info, &reading->facts.cpu_info);
+	take_text(&row.facts, &reading->facts.facts);
+	result = db_service_update(session, &row.service, error);
+	if (result == 0)
+		result = db_host_update(session, &row, error);
+	for (size_t i = 0; i < reading->guests.count && result == 0; i++)
+		result =
+			discover_guest(session, &reading->guests.items[i], row.id, reading->discovery->settings, error);
+	return result < 0 ? result : discover_missing(session, &reading->guests, row.id, error);
+}
+
+static void read_host(struct discovery *discovery, struct seen_host *host)
+{
+	const struct hypervisor_operations *operations = discovery->hypervisor->operations;
+	struct reading reading = { .discovery = discovery, .host = host };
+	struct error error = { 0 };
+	int result = operations->describe(host->handle, &reading.facts, &error);
+
+	if (result == 0)
+		result = operations->list_guests(host->handle, &reading.guests, &error);
+	reading.is_up = result == 0;
+	if (!host->was_read || host->is_up != reading.is_up)
+		log_event(discovery->log, reading.is_up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, NULL,
+			  reading.is_up ? "host is up" : "host is down", LOG_TEXT("host", host->name),
+			  LOG_TEXT("reason", error.text));
+	/* A host that stays down needs no row written again. */
+	if (reading.is_up || !host->was_read || host->is_up) {
+		error_clear(&error);
+		if (db_write(discovery->database, write_reading, &reading, &error) < 0)
+			log_event(discovery->log, LOG_LEVEL_ERROR, NULL, "what a host showed cannot be written",
+				  LOG_TEXT("host", host->name), LOG_TEXT("reason", error.text));
+	}
+	host->is_up = reading.is_up;
+	host->was_read = true;
+	host_facts_clear(&reading.facts);
+	guest_list_clear(&reading.guests);
+}
+
+/* The host that is due first and read by nobody; NULL when none is due, with the time until which to wait. */
+static struct seen_host *next_host(struct discovery *discovery, int64_t *ret_until_ms)
+{
+	struct seen_host *first = NULL;
+
+	for (size_t i = 0; i < discovery->host_count; i++) {
+		struct seen_host *host = discovery->hosts[i];
+
+		if (!host->is_being_read && (!first || host->due_ms < first->due_ms))
+			first = host;
+	}
+	*ret_until_ms = first ? first->due_ms : INT64_MAX;
+	return first && first->due_ms <= clock_monotonic_ms(discovery->clock) ? first : NULL;
+}
+
+static void plan_next(struct discovery *discovery, struct seen_host *host)
+{
+	int64_t interval_s =
+		host->is_up ? discovery->settings->reconcile_interval_s : discovery->settings->reconnect_interval_s;
+	int64_t next_ms = clock_monotonic_ms(discovery->clock) + interval_s * 1000;
+
+	if (next_ms < host->due_ms)
+		host->due_ms = next_ms;
+}
+
+static void *read_hosts(void *context)
+{
+	struct discovery *discovery = context;
+	struct error error;
+
+	LOCK_SCOPE(&discovery->mutex);
+	while (!discovery->is_ending) {
+		int64_t until_ms;
+
+		if (discovery->must_list_hosts) {
+			discovery->must_list_hosts = false;
+			error_clear(&error);
+			if (list_hosts(discovery, &error) < 0)
+				log_error(discovery->log, NULL, "hosts cannot be listed", &error);
+		}
+		struct seen_host *host = next_host(discovery, &until_ms);
+		if (!host) {
+			clock_wait(discovery->clock, &discovery->has_work, &discovery->mutex, until_ms);
+			continue;
+		}
+		host->is_being_read = true;
+		host->due_ms = INT64_MAX; /* an event that comes while it is read brings it forward again */
+		pthread_mutex_unlock(&discovery->mutex);
+		read_host(discovery, host);
+		pthread_mutex_lock(&discovery->mutex);
+		host->is_being_read = false;
+		plan_next(discovery, host);
+		pthread_cond_broadcast(&discovery->has_work);
+	}
+	return NULL;
+}
+
+int discovery_start(struct discovery *discovery, struct error *error)
+{
+	while (discovery->thread_count < THREADS) {
+		if (pthread_create(&discovery->threads[discovery->thread_count], NULL, read_hosts, discovery) != 0)
+			return error_set(error, EAGAIN, "cannot start a thread for discovery");
+		discovery->thread_count++;
+	}
+	return 0;
+}
+
+void discovery_stop(struct discovery *discovery)
+{
+	if (!discovery)
+		return;
+	pthread_mutex_lock(&discovery->mutex);
+	discovery->is_ending = true;
+	pthread_cond_broadcast(&discovery->has_work);
+	pthread_mutex_unlock(&discovery->mutex);
+	while (discovery->thread_count > 0)
+		pthread_join(discovery->threads[--discovery->thread_count], NULL);
+}
+
+void discovery_destroy(struct discovery *discovery)
+{
+	if (!discovery)
+		return;
+	discovery_stop(discovery);
+	for (size_t i = 0; i < discovery->host_count; i++) {
+		discovery->hypervisor->operations->close_host(discovery->hosts[i]->handle);
+		free(discovery->hosts[i]);
+	}
+	free(discovery->hosts);
+	pthread_cond_destroy(&discovery->has_work);
+	pthread_mutex_destroy(&discovery->mutex);
+	free(discovery);
+}

@@ -1,0 +1,31 @@
+/* Discovery: keeps the database true to what the hosts show, by the hypervisor's events and by reading everything again
+ * from time to time. It owns the handles of the hosts, which jobs borrow.
+ *
+ * A server that an unfinished job moves is the job's: discovery leaves it alone until the job has ended.
+ */
+#pragma once
+
+#include "server/settings.h"
+#include "server/worker/hypervisor.h"
+
+struct clock;
+struct database;
+struct discovery;
+struct error;
+struct log;
+
+/* Watches database and hypervisor; reads nothing yet. Everything is borrowed until discovery_destroy. */
+int discovery_create(struct hypervisor *hypervisor, struct database *database,
+		     const struct hypervisor_settings *settings, struct clock *clock, struct log *log,
+		     struct discovery **ret_discovery, struct error *error);
+/* Starts the threads that read. */
+int discovery_start(struct discovery *discovery, struct error *error);
+/* Ends the threads; the handles stay for jobs that are still ending. */
+void discovery_stop(struct discovery *discovery);
+/* Closes the handles. No job may use one, and the database's writer must have ended what it had. */
+void discovery_destroy(struct discovery *discovery);
+
+/* The handle of a host, NULL when it is not known; lives until discovery_destroy. Thread-safe. */
+struct hypervisor_host *discovery_host(struct discovery *discovery, int64_t host_id);
+/* Reads a host again soon: after a job of its has ended. Thread-safe. */
+void discovery_look_again(struct discovery *discovery, int64_t host_id);

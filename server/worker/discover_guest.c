@@ -1,0 +1,187 @@
+/* From a guest to its server's row. The one difficulty: two hosts may show the same guest (a copy in the making, one that
+ * was moved by hand), so a host may only take a server over from another when the guest lives there. */
+#include "server/worker/discover_guest.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "db/jobs.h"
+
+/* What a state means in Nova's words; NULL: it says nothing about the server for good. */
+static const struct {
+	const char *vm_state;
+	int power_state;
+} meanings[GUEST_STATE_MAX] = {
+	[GUEST_SHUT_OFF] = { "stopped", 4 }, [GUEST_CRASHED] = { "stopped", 6 },     [GUEST_RUNNING] = { "active", 1 },
+	[GUEST_PAUSED] = { "paused", 3 },    [GUEST_SUSPENDED] = { "suspended", 7 },
+};
+
+/* States of which only Nova's own requests know; a host's word does not change them. */
+static const char *const kept_vm_states[] = { "resized",           "error",      "rescued", "shelved",
+					      "shelved_offloaded", "soft-delete" };
+
+static bool is_kept(const char *vm_state)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(kept_vm_states); i++)
+		if (strcmp(kept_vm_states[i], vm_state) == 0)
+			return true;
+	return false;
+}
+
+/* 1 when an unfinished job moves the server, 0 when none does. */
+static int is_moving(struct db_session *session, const char *uuid, struct error *error)
+{
+	CLEANUP_DB_JOB struct db_job job = { 0 };
+	int result = db_job_unfinished_of_server(session, uuid, &job, error);
+
+	if (result == 0)
+		return 1;
+	if (result != -ENOENT)
+		return result;
+	error_clear(error);
+	return 0;
+}
+
+static int64_t gib_of(int64_t bytes)
+{
+	return (bytes + (1LL << 30) - 1) >> 30;
+}
+
+static void fill_flavor(struct db_flavor *flavor, const struct guest_facts *guest)
+{
+	flavor->vcpus = guest->flavor_vcpus ? guest->flavor_vcpus : guest->vcpus;
+	flavor->memory_mb = guest->flavor_memory_mb ? guest->flavor_memory_mb : guest->memory_mb;
+	flavor->disk_gb = guest->flavor_name ? guest->flavor_disk_gb : gib_of(guest->disk_bytes);
+	flavor->ephemeral_gb = guest->flavor_ephemeral_gb;
+	flavor->swap_mb = guest->flavor_swap_mb;
+	if (guest->flavor_name) {
+		TEXT_COPY(flavor->name, guest->flavor_name);
+	} else {
+		CLEANUP_FREE char *name =
+			text_format("%lldvcpu-%lldmb", (long long)flavor->vcpus, (long long)flavor->memory_mb);
+		TEXT_COPY(flavor->name, name ? name : "unnamed");
+	}
+	TEXT_COPY(flavor->flavor_id, flavor->name);
+}
+
+static int set_facts(struct db_server *server, const char *facts, struct error *error)
+{
+	char *copy = strdup(facts ? facts : "{}");
+
+	if (!copy)
+		return error_no_memory(error);
+	free(server->facts);
+	server->facts = copy;
+	return 0;
+}
+
+static int insert(struct db_session *session, const struct guest_facts *guest, int64_t host_id,
+		  const struct hypervisor_settings *settings, struct error *error)
+{
+	CLEANUP_DB_SERVER struct db_server server = { .host_id = host_id, .created_us = guest->created_us };
+	const char *project = guest->project_id ? guest->project_id : settings->default_project;
+	const char *user = guest->user_id ? guest->user_id : settings->default_user;
+
+	TEXT_COPY(server.uuid, guest->uuid);
+	TEXT_COPY(server.name, guest->name ? guest->name : guest->domain_name);
+	TEXT_COPY(server.hostname, server.name);
+	TEXT_COPY(server.instance_name, guest->domain_name);
+	TEXT_COPY(server.project_id, project ? project : "");
+	TEXT_COPY(server.user_id, user ? user : "");
+	TEXT_COPY(server.vm_state, meanings[guest->view.state].vm_state);
+	server.power_state = meanings[guest->view.state].power_state;
+	TEXT_COPY(server.image_id, guest->image_id ? guest->image_id : "");
+	TEXT_COPY(server.availability_zone, "nova");
+	if (guest->root_device) {
+		CLEANUP_FREE char *device = text_format("/dev/%s", guest->root_device);
+		TEXT_COPY(server.root_device_name, device ? device : "");
+	}
+	fill_flavor(&server.flavor, guest);
+	int result = set_facts(&server, guest->facts, error);
+	return result < 0 ? result : db_server_insert(session, &server, error);
+}
+
+static int find(struct db_session *session, const char *uuid, struct db_server_list *ret_servers, struct error *error)
+{
+	const struct db_server_filter filter = { .uuid = uuid, .has_deleted = true };
+
+	return db_server_find(session, &filter, ret_servers, error);
+}
+
+/* A guest that is off, or of no clear state, is taken over from another host only when the row has let it go. */
+static bool may_take_over(const struct db_server *server, enum guest_state state)
+{
+	return server->is_deleted || server->host_id == 0 || state == GUEST_RUNNING || state == GUEST_PAUSED;
+}
+
+static int update(struct db_session *session, struct db_server *server, const struct guest_facts *guest,
+		  int64_t host_id, struct error *error)
+{
+	enum guest_state state = guest->view.state;
+	const char *vm_state =
+		is_kept(server->vm_state) && !server->is_deleted ? server->vm_state : meanings[state].vm_state;
+	bool is_elsewhere = server->is_deleted || server->host_id != host_id;
+	const char *facts = guest->facts ? guest->facts : "{}";
+
+	if (is_elsewhere && !may_take_over(server, state))
+		return 0;
+	if (!is_elsewhere && strcmp(server->vm_state, vm_state) == 0
+	    && server->power_state == meanings[state].power_state && text_equal(server->facts, facts))
+		return 0;
+	if (vm_state != server->vm_state)
+		TEXT_COPY(server->vm_state, vm_state);
+	server->power_state = meanings[state].power_state;
+	server->host_id = host_id;
+	server->is_deleted = false;
+	server->terminated_us = 0;
+	int result = set_facts(server, facts, error);
+	return result < 0 ? result : db_server_update(session, server, error);
+}
+
+int discover_guest(struct db_session *session, const struct guest_facts *guest, int64_t host_id,
+		   const struct hypervisor_settings *settings, struct error *error)
+{
+	CLEANUP_DB_SERVERS struct db_server_list servers = { 0 };
+	int result = is_moving(session, guest->uuid, error);
+
+	if (result != 0)
+		return result < 0 ? result : 0;
+	if (!meanings[guest->view.state].vm_state || guest->view.is_moving_in || guest->view.is_moving_out)
+		return 0;
+	result = find(session, guest->uuid, &servers, error);
+	if (result < 0)
+		return result;
+	return servers.count ? update(session, &servers.items[0], guest, host_id, error)
+			     : insert(session, guest, host_id, settings, error);
+}
+
+static bool has_guest(const struct guest_list *guests, const char *uuid)
+{
+	for (size_t i = 0; i < guests->count; i++)
+		if (strcmp(guests->items[i].uuid, uuid) == 0)
+			return true;
+	return false;
+}
+
+int discover_missing(struct db_session *session, const struct guest_list *guests, int64_t host_id, struct error *error)
+{
+	const struct db_server_filter filter = { .host_id = host_id };
+	CLEANUP_DB_SERVERS struct db_server_list servers = { 0 };
+	int result = db_server_find(session, &filter, &servers, error);
+
+	for (size_t i = 0; i < servers.count && result == 0; i++) {
+		const struct db_server *server = &servers.items[i];
+
+		if (has_guest(guests, server->uuid))
+			continue;
+		result = is_moving(session, server->uuid, error);
+		if (result == 0)
+			result = db_server_delete(session, server->uuid, error);
+		else if (result == 1)
+			result = 0;
+	}
+	return result;
+}

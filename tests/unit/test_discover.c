@@ -1,0 +1,316 @@
+/* Discovery against a real database, with a host of this test's own behind the port. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "db_fixture.h"
+#include "server/worker/discover.h"
+#include "server/worker/discover_guest.h"
+
+#define UUID "11111111-0000-4000-8000-000000000001"
+
+static const struct hypervisor_settings settings = { .default_project = "project-by-default",
+						     .default_user = "user-by-default",
+						     .reconcile_interval_s = 3600,
+						     .reconnect_interval_s = 3600 };
+
+struct showing {
+	int64_t host_id;
+	struct guest_facts guest;
+	bool is_missing;
+};
+
+static struct guest_facts guest_with(enum guest_state state)
+{
+	struct guest_facts guest = { .uuid = UUID,
+				     .domain_name = (char *)(uintptr_t) "instance-0000002a",
+				     .view = { .state = state, .is_persistent = true },
+				     .memory_mb = 64,
+				     .vcpus = 1,
+				     .disk_bytes = 1,
+				     .facts = (char *)(uintptr_t) "{}" };
+	return guest;
+}
+
+static int show_in_session(struct db_session *session, void *context, struct error *error)
+{
+	struct showing *showing = context;
+	struct guest_list none = { 0 };
+
+	return showing->is_missing ? discover_missing(session, &none, showing->host_id, error)
+				   : discover_guest(session, &showing->guest, showing->host_id, &settings, error);
+}
+
+static void show(struct db_fixture *fixture, int64_t host_id, struct guest_facts guest)
+{
+	struct showing showing = { .host_id = host_id, .guest = guest };
+
+	db_fixture_write(fixture, show_in_session, &showing);
+}
+
+static void show_nothing(struct db_fixture *fixture, int64_t host_id)
+{
+	struct showing showing = { .host_id = host_id, .is_missing = true };
+
+	db_fixture_write(fixture, show_in_session, &showing);
+}
+
+static int read_server(struct db_fixture *fixture, struct db_server *ret_server)
+{
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+
+	return db_server_by_uuid(session, UUID, ret_server, &fixture->error);
+}
+
+static void a_guest_without_metadata_belongs_to_the_configured_project(void **state)
+{
+	struct db_fixture *fixture = *state;
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+
+	show(fixture, db_fixture_host(fixture, "compute-1"), guest_with(GUEST_RUNNING));
+	OK(read_server(fixture, &server));
+	assert_string_equal(server.project_id, "project-by-default");
+	assert_string_equal(server.user_id, "user-by-default");
+	assert_string_equal(server.name, "instance-0000002a");
+	assert_string_equal(server.vm_state, "active");
+	assert_int_equal(server.flavor.memory_mb, 64);
+	assert_int_equal(server.flavor.disk_gb, 1);
+	assert_string_equal(server.image_id, "");
+}
+
+static void a_state_changed_behind_our_back_is_taken_over(void **state)
+{
+	static const struct {
+		enum guest_state shown;
+		const char *vm_state;
+		int power_state;
+	} rows[] = { { GUEST_PAUSED, "paused", 3 }, { GUEST_SHUT_OFF, "stopped", 4 }, { GUEST_RUNNING, "active", 1 } };
+	struct db_fixture *fixture = *state;
+	int64_t host = db_fixture_host(fixture, "compute-1");
+
+	show(fixture, host, guest_with(GUEST_RUNNING));
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		CLEANUP_DB_SERVER struct db_server server = { 0 };
+
+		show(fixture, host, guest_with(rows[i].shown));
+		OK(read_server(fixture, &server));
+		assert_string_equal(server.vm_state, rows[i].vm_state);
+		assert_int_equal(server.power_state, rows[i].power_state);
+	}
+}
+
+static void a_guest_removed_behind_our_back_is_forgotten_and_known_again_when_it_returns(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t one = db_fixture_host(fixture, "compute-1"), two = db_fixture_host(fixture, "compute-2");
+	CLEANUP_DB_SERVER struct db_server before = { 0 };
+	CLEANUP_DB_SERVER struct db_server gone = { 0 };
+	CLEANUP_DB_SERVER struct db_server after = { 0 };
+
+	show(fixture, one, guest_with(GUEST_RUNNING));
+	OK(read_server(fixture, &before));
+	show_nothing(fixture, one);
+	assert_int_equal(read_server(fixture, &gone), -ENOENT);
+	show(fixture, two, guest_with(GUEST_SHUT_OFF));
+	OK(read_server(fixture, &after));
+	assert_int_equal(after.id, before.id);
+	assert_int_equal(after.created_us, before.created_us);
+	assert_string_equal(after.host, "compute-2");
+	assert_string_equal(after.vm_state, "stopped");
+}
+
+static void a_copy_that_is_off_does_not_take_a_server_from_the_host_where_it_lives(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t one = db_fixture_host(fixture, "compute-1"), two = db_fixture_host(fixture, "compute-2");
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+
+	show(fixture, one, guest_with(GUEST_RUNNING));
+	show(fixture, two, guest_with(GUEST_SHUT_OFF));
+	show(fixture, two, guest_with(GUEST_ARRIVING));
+	OK(read_server(fixture, &server));
+	assert_string_equal(server.host, "compute-1");
+	assert_string_equal(server.vm_state, "active");
+}
+
+static int insert_job(struct db_session *session, void *context, struct error *error)
+{
+	struct db_job *job = context;
+
+	return db_job_insert(session, job, error);
+}
+
+static void a_server_that_a_job_moves_is_left_to_the_job(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t one = db_fixture_host(fixture, "compute-1"), two = db_fixture_host(fixture, "compute-2");
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+	struct db_job job = { .kind = "cold", .phase = "accepted", .server_uuid = UUID, .source_host_id = one };
+
+	show(fixture, one, guest_with(GUEST_RUNNING));
+	job.migration_id = db_fixture_migration(fixture, UUID, "compute-1", "compute-2");
+	db_fixture_write(fixture, insert_job, &job);
+	show(fixture, one, guest_with(GUEST_SHUT_OFF));
+	show(fixture, two, guest_with(GUEST_RUNNING));
+	show_nothing(fixture, one);
+	OK(read_server(fixture, &server));
+	assert_string_equal(server.host, "compute-1");
+	assert_string_equal(server.vm_state, "active");
+}
+
+/* A driver with one host that shows one running guest, or cannot be reached. */
+struct lone_driver {
+	struct hypervisor base;
+	struct hypervisor_host host;
+	pthread_mutex_t mutex;
+	bool is_reachable;
+	hypervisor_event_fn on_event;
+	void *event_context;
+};
+
+static struct lone_driver *driver_of(struct hypervisor_host *host)
+{
+	return (struct lone_driver *)host->hypervisor;
+}
+
+static void lone_watch(struct hypervisor *self, hypervisor_event_fn on_event, void *context)
+{
+	struct lone_driver *driver = (struct lone_driver *)self;
+
+	driver->on_event = on_event;
+	driver->event_context = context;
+}
+
+static int lone_open(struct hypervisor *self, const struct hypervisor_address *address,
+		     struct hypervisor_host **ret_host, struct error *error)
+{
+	struct lone_driver *driver = (struct lone_driver *)self;
+
+	(void)error;
+	driver->host = (struct hypervisor_host){ .hypervisor = self, .host_id = address->host_id };
+	*ret_host = &driver->host;
+	return 0;
+}
+
+static void lone_close(struct hypervisor_host *host)
+{
+	(void)host;
+}
+
+static int lone_describe(struct hypervisor_host *host, struct host_facts *ret_facts, struct error *error)
+{
+	struct lone_driver *driver = driver_of(host);
+
+	LOCK_SCOPE(&driver->mutex);
+	if (!driver->is_reachable)
+		return error_set(error, EHOSTUNREACH, "the cable is out");
+	*ret_facts = (struct host_facts){ .vcpus = 4,
+					  .memory_mb = 2048,
+					  .disk_gb = 20,
+					  .hypervisor_version = 7002000,
+					  .hypervisor_type = strdup("QEMU"),
+					  .host_ip = strdup("127.1.0.1"),
+					  .cpu_info = strdup("{}"),
+					  .facts = strdup("{}") };
+	return 0;
+}
+
+static int lone_list(struct hypervisor_host *host, struct guest_list *ret_guests, struct error *error)
+{
+	(void)host;
+	(void)error;
+	ret_guests->items = calloc(1, sizeof(*ret_guests->items));
+	ret_guests->items[0] = guest_with(GUEST_RUNNING);
+	ret_guests->items[0].domain_name = strdup("instance-0000002a");
+	ret_guests->items[0].facts = strdup("{}");
+	ret_guests->count = 1;
+	return 0;
+}
+
+static const struct hypervisor_operations lone_operations = {
+	.driver_name = "lone",
+	.watch = lone_watch,
+	.open_host = lone_open,
+	.close_host = lone_close,
+	.describe = lone_describe,
+	.list_guests = lone_list,
+};
+
+static bool host_is(struct db_fixture *fixture, bool is_up)
+{
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+
+	OK(db_host_by_name(session, "compute-1", &host, &fixture->error));
+	return host.service.is_up == is_up && (!is_up || host.vcpus == 4);
+}
+
+static void wait_for(struct db_fixture *fixture, bool is_up)
+{
+	for (int i = 0; i < 500; i++) {
+		if (host_is(fixture, is_up))
+			return;
+		usleep(10000);
+	}
+	fail_msg("the host did not become %s", is_up ? "up" : "down");
+}
+
+static void a_host_goes_down_and_comes_back_by_events(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct lone_driver driver = { .base = { &lone_operations }, .is_reachable = true };
+	struct discovery *discovery = NULL;
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+	CLEANUP_DB_SERVER struct db_server still_there = { 0 };
+
+	pthread_mutex_init(&driver.mutex, NULL);
+	OK(discovery_create(&driver.base, fixture->database, &settings, clock_system(), NULL, &discovery,
+			    &fixture->error));
+	int64_t host_id = db_fixture_host(fixture, "compute-1");
+	OK(discovery_start(discovery, &fixture->error));
+	wait_for(fixture, true);
+	OK(read_server(fixture, &server));
+
+	pthread_mutex_lock(&driver.mutex);
+	driver.is_reachable = false;
+	pthread_mutex_unlock(&driver.mutex);
+	driver.on_event(driver.event_context, host_id, HYPERVISOR_HOST_DOWN, NULL);
+	wait_for(fixture, false);
+	OK(read_server(fixture, &still_there)); /* a host that is away says nothing about its guests */
+
+	pthread_mutex_lock(&driver.mutex);
+	driver.is_reachable = true;
+	pthread_mutex_unlock(&driver.mutex);
+	driver.on_event(driver.event_context, host_id, HYPERVISOR_HOST_UP, NULL);
+	wait_for(fixture, true);
+	discovery_stop(discovery);
+	discovery_destroy(discovery);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_guest_without_metadata_belongs_to_the_configured_project,
+						db_fixture_setup, db_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_state_changed_behind_our_back_is_taken_over, db_fixture_setup,
+						db_fixture_teardown),
+		cmocka_unit_test_setup_teardown(
+			a_guest_removed_behind_our_back_is_forgotten_and_known_again_when_it_returns, db_fixture_setup,
+			db_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_copy_that_is_off_does_not_take_a_server_from_the_host_where_it_lives,
+						db_fixture_setup, db_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_server_that_a_job_moves_is_left_to_the_job, db_fixture_setup,
+						db_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_host_goes_down_and_comes_back_by_events, db_fixture_setup,
+						db_fixture_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
