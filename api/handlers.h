@@ -6,4 +6,5 @@
 int handle_version_list(struct request *request, struct error *error);
 int handle_version_choices(struct request *request, struct error *error);
 int handle_version_show(struct request *request, struct error *error);
+int handle_old_version_show(struct request *request, struct error *error);
 int handle_server_action(struct request *request, struct error *error);

@@ -17,6 +17,7 @@
 #define REQUEST_PART_SIZE 256 /* a part of the path; longer ones are no path of ours */
 
 struct request;
+struct verdicts;
 
 /* Returns 0 (answered, or to be answered later); a negative errno when it could not be answered: the caller then answers
  * by request_reply_error with `error` (503 for a full disk or lack of memory, else 500). */
@@ -24,6 +25,7 @@ typedef int (*request_handler)(struct request *request, struct error *error);
 
 struct request {
 	const struct api_settings *settings; /* the database, policies, page limit, node's name */
+	struct verdicts *verdicts; /* where an answer waits for the dispatcher */
 	struct caller *caller; /* NULL only where the route needs no token */
 	bool is_admin; /* Nova's context.is_admin */
 	int minor; /* microversion 2.minor; 1 without a header */
@@ -53,6 +55,9 @@ bool request_may(struct request *request, const char *policy, const struct polic
 /* The project_id of the URL is the caller's, or none is there; otherwise false, and 400 was answered. For GETs it is checked
  * before the handler runs. */
 bool request_project_matches(struct request *request);
+
+/* Frees a request with all that it owns; for api.c and the reply functions. NULL is fine. */
+void request_destroy(struct request *request);
 
 /* Each answers and ends the request, and returns 0. */
 int request_reply_json(struct request *request, int status, json_t *document); /* takes over the document; NULL: 503 */

@@ -1,0 +1,256 @@
+/* One request on its way to its handler: size, token, path, version, media type, in the order in which Nova refuses. */
+#include "api/api.h"
+
+#include <stdio.h>
+#include <strings.h>
+
+#include "api/auth/token.h"
+#include "api/handlers.h"
+#include "api/microversion.h"
+#include "api/route_table.h"
+#include "api/verdicts.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#define VENDOR_MEDIA_TYPE "application/vnd.openstack.compute+json"
+
+struct api {
+	struct api_settings settings;
+	struct verdicts *verdicts;
+};
+
+int api_create(const struct api_settings *settings, struct api **ret_api, struct error *error)
+{
+	struct api *api = calloc(1, sizeof(*api));
+
+	if (!api)
+		return error_no_memory(error);
+	api->settings = *settings;
+	int result = verdicts_create(settings->database, &api->verdicts, error);
+	if (result < 0) {
+		free(api);
+		return result;
+	}
+	*ret_api = api;
+	return 0;
+}
+
+void api_destroy(struct api *api)
+{
+	if (!api)
+		return;
+	verdicts_destroy(api->verdicts);
+	free(api);
+}
+
+static const char *header(const struct request *request, const char *name)
+{
+	return request->incoming->header(request->incoming->header_context, name);
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Decodes in place what is percent-encoded and drops doubled slashes. False for a NUL in it. */
+static bool decode_path(char *path)
+{
+	char *write = path;
+
+	for (const char *read = path; *read; read++) {
+		char c = *read;
+
+		if (c == '%' && hex_digit(read[1]) >= 0 && hex_digit(read[2]) >= 0) {
+			c = (char)(hex_digit(read[1]) * 16 + hex_digit(read[2]));
+			read += 2;
+			if (!c)
+				return false;
+		}
+		if (c != '/' || write == path || write[-1] != '/')
+			*write++ = c;
+	}
+	*write = '\0';
+	return true;
+}
+
+static bool take_target(struct request *request)
+{
+	const char *target = request->incoming->target;
+	const char *question = strchr(target, '?');
+
+	request->path = question ? strndup(target, (size_t)(question - target)) : strdup(target);
+	request->query = strdup(question ? question + 1 : "");
+	if (request->settings->public_endpoint) {
+		request->base_url = strdup(request->settings->public_endpoint);
+	} else {
+		const char *host = header(request, "Host");
+
+		request->base_url = text_format("http://%s", host ? host : "localhost");
+	}
+	return request->path && request->query && request->base_url;
+}
+
+/* A bearer's token by either header; NULL when there is none. */
+static const char *find_token(const struct request *request)
+{
+	const char *authorization = header(request, "Authorization");
+
+	if (authorization && strncasecmp(authorization, "Bearer ", strlen("Bearer ")) == 0)
+		return authorization + strlen("Bearer ");
+	return header(request, "X-Auth-Token");
+}
+
+static int reply_unauthorized(struct request *request)
+{
+	return request_reply_json(request, 401,
+				  json_pack("{s:{s:i,s:s,s:s}}", "error", "code", 401, "title", "Unauthorized",
+					    "message", "The request you have made requires authentication."));
+}
+
+/* False: answered. */
+static bool authenticate(struct request *request)
+{
+	const char *token = find_token(request);
+	struct error error = { 0 };
+	int result = -EBADMSG;
+
+	if (token)
+		result = token_verify(request->settings->tokens, token, clock_now_us(request->settings->clock),
+				      &request->caller, &error);
+	if (result == -ENOMEM) {
+		request_reply_error(request, &error);
+		return false;
+	}
+	if (result < 0) {
+		log_event(request->settings->log, LOG_LEVEL_INFO, request->request_id, "token refused",
+			  LOG_TEXT("why", token ? error.text : "there is none"));
+		reply_unauthorized(request);
+		return false;
+	}
+	request->is_admin = policy_is_admin(request->settings->policy, request->caller);
+	return true;
+}
+
+/* False: answered. */
+static bool read_version(struct request *request)
+{
+	struct microversion version = { 0 };
+	struct error error = { 0 };
+	int result = microversion_read(header(request, "OpenStack-API-Version"),
+				       header(request, "X-OpenStack-Nova-API-Version"), &version, &error);
+
+	TEXT_COPY(request->version_text, version.text);
+	request->minor = version.minor;
+	request->has_version_headers = result != -EINVAL;
+	if (result == 0)
+		return true;
+	request_reply_fault(request, result == -EINVAL ? 400 : 406, "%s", error.text);
+	return false;
+}
+
+static bool is_media_type(const struct request *request)
+{
+	static const char *const types[] = { "", "application/json", VENDOR_MEDIA_TYPE, "text/plain" };
+	const char *type = header(request, "Content-Type");
+	size_t length = type ? strcspn(type, ";") : 0;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(types); i++)
+		if (strlen(types[i]) == length && strncmp(types[i], type ? type : "", length) == 0)
+			return true;
+	return false;
+}
+
+static int reply_not_found(struct request *request)
+{
+	return request_reply_fault(request, 404, "The resource could not be found.");
+}
+
+static int handle_routed(struct request *request, const char *path, struct error *error)
+{
+	if (!authenticate(request))
+		return 0;
+	const struct route *route = route_find(request, path);
+	if (!route)
+		return reply_not_found(request);
+	if (!read_version(request))
+		return 0;
+	if (request->minor < route->first_minor || request->minor > route->last_minor)
+		return reply_not_found(request);
+	if (!is_media_type(request))
+		return request_reply_fault(request, 415, "Unsupported Content-Type");
+	if (!route->checks_project_later && !request_project_matches(request))
+		return 0;
+	return route->handler(request, error);
+}
+
+/* The part of the path behind `prefix`, when it ends there or a slash follows; NULL otherwise. */
+static const char *path_below(const char *path, const char *prefix)
+{
+	size_t length = strlen(prefix);
+
+	if (strncmp(path, prefix, length) != 0 || (path[length] && path[length] != '/'))
+		return NULL;
+	return path + length;
+}
+
+static int handle(struct request *request, struct error *error)
+{
+	if (!take_target(request))
+		return error_no_memory(error);
+	request->has_request_id = true;
+	if (!decode_path(request->path))
+		return reply_not_found(request);
+	if (request->incoming->is_body_too_large || request->body_size > request->settings->max_body_bytes)
+		return request_reply_fault(request, 413,
+					   "Request is too large. Larger than max_request_body_size (%zu).",
+					   request->settings->max_body_bytes);
+	const char *below = path_below(request->path, "/v2.1");
+	const char *below_old = path_below(request->path, "/v2");
+	if (text_equal(request->incoming->method, "OPTIONS") && below && below[0] && below[1])
+		return request_reply_empty(request, 200);
+	if (below)
+		return below[0] && below[1]    ? handle_routed(request, below, error)
+		       : read_version(request) ? handle_version_show(request, error)
+					       : 0;
+	if (below_old)
+		return below_old[0] && below_old[1] ? handle_routed(request, "", error)
+						    : handle_old_version_show(request, error);
+	request->has_request_id = false;
+	if (!request->path[0] || text_equal(request->path, "/"))
+		return handle_version_list(request, error);
+	return handle_version_choices(request, error);
+}
+
+void api_handle(struct api *api, const struct api_request *incoming, api_reply_fn reply, void *context)
+{
+	struct request *request = calloc(1, sizeof(*request));
+	struct error error = { 0 };
+
+	if (!request) {
+		struct api_reply refusal = { .status = 503 };
+
+		reply(context, &refusal);
+		return;
+	}
+	*request = (struct request){ .settings = &api->settings,
+				     .verdicts = api->verdicts,
+				     .minor = MICROVERSION_MINOR_MIN,
+				     .incoming = incoming,
+				     .body_bytes = incoming->body,
+				     .body_size = incoming->body_size,
+				     .reply = reply,
+				     .reply_context = context };
+	request_id_make(request->request_id);
+	const char *accept = header(request, "Accept");
+	TEXT_COPY(request->content_type,
+		  text_equal(accept, VENDOR_MEDIA_TYPE) ? VENDOR_MEDIA_TYPE : "application/json");
+	if (handle(request, &error) < 0)
+		request_reply_error(request, &error);
+}

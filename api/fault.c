@@ -1,0 +1,26 @@
+/* Faults: Nova's JSON shape of a refusal, and its name by the status. */
+#include "api/request.h"
+
+#include "base/cleanup.h"
+
+static const struct {
+	int status;
+	const char *name;
+} fault_names[] = {
+	{ 400, "badRequest" }, { 401, "unauthorized" },       { 403, "forbidden" },          { 404, "itemNotFound" },
+	{ 405, "badMethod" },  { 409, "conflictingRequest" }, { 413, "overLimit" },          { 415, "badMediaType" },
+	{ 429, "overLimit" },  { 501, "notImplemented" },     { 503, "serviceUnavailable" },
+};
+
+const char *fault_name(int status)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(fault_names); i++)
+		if (fault_names[i].status == status)
+			return fault_names[i].name;
+	return "computeFault";
+}
+
+json_t *fault_document(int status, const char *message)
+{
+	return json_pack("{s:{s:i,s:s}}", fault_name(status), "code", status, "message", message);
+}

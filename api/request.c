@@ -1,0 +1,141 @@
+/* Answers of requests: headers by what is known of the request so far, the body, and the end of the request. */
+#include "api/request.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#define VERSION_HEADER       "OpenStack-API-Version"
+#define OLDER_VERSION_HEADER "X-OpenStack-Nova-API-Version"
+#define FAULT_CONTENT_TYPE   "application/json; charset=UTF-8"
+
+void request_destroy(struct request *request)
+{
+	if (!request)
+		return;
+	caller_release(request->caller);
+	json_decref(request->body);
+	free(request->path);
+	free(request->query);
+	free(request->base_url);
+	free(request);
+}
+
+static void add_header(struct api_reply *reply, const char *name, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+
+static void add_header(struct api_reply *reply, const char *name, const char *format, ...)
+{
+	struct api_header *header = &reply->headers[reply->header_count++];
+	va_list arguments;
+
+	header->name = name;
+	va_start(arguments, format);
+	vsnprintf(header->value, sizeof(header->value), format, arguments);
+	va_end(arguments);
+}
+
+/* Takes over the body, answers and frees the request. */
+static int finish(struct request *request, int status, const char *content_type, char *body)
+{
+	struct api_reply reply = { .status = status, .body = body, .body_size = body ? strlen(body) : 0 };
+
+	add_header(&reply, "Content-Type", "%s", content_type);
+	if (request->has_version_headers) {
+		add_header(&reply, VERSION_HEADER, "compute %s", request->version_text);
+		add_header(&reply, OLDER_VERSION_HEADER, "%s", request->version_text);
+		add_header(&reply, "Vary", "%s, %s", VERSION_HEADER, OLDER_VERSION_HEADER);
+	}
+	if (request->has_request_id) {
+		add_header(&reply, "X-OpenStack-Request-Id", "%s", request->request_id);
+		add_header(&reply, "x-compute-request-id", "%s", request->request_id);
+	}
+	if (status == 401)
+		add_header(&reply, "WWW-Authenticate", "Keystone uri=\"%s\"",
+			   request->settings->keystone_url ? request->settings->keystone_url : request->base_url);
+	TEXT_COPY(reply.request_id, request->request_id);
+	log_event(request->settings->log, LOG_LEVEL_INFO, request->request_id, "answered",
+		  LOG_TEXT("method", request->incoming->method), LOG_TEXT("path", request->path),
+		  LOG_NUMBER("status", status), LOG_TEXT("remote", request->incoming->remote));
+	request->reply(request->reply_context, &reply);
+	free(reply.body);
+	request_destroy(request);
+	return 0;
+}
+
+static int finish_document(struct request *request, int status, const char *content_type, json_t *document)
+{
+	char *body = document ? json_dumps(document, JSON_COMPACT) : NULL;
+
+	json_decref(document);
+	if (!body)
+		return finish(request, 503, FAULT_CONTENT_TYPE, NULL);
+	return finish(request, status, content_type, body);
+}
+
+int request_reply_json(struct request *request, int status, json_t *document)
+{
+	return finish_document(request, status, request->content_type, document);
+}
+
+int request_reply_empty(struct request *request, int status)
+{
+	return finish(request, status, "application/json", NULL);
+}
+
+int request_reply_fault(struct request *request, int status, const char *format, ...)
+{
+	CLEANUP_TEXT struct text message = TEXT_EMPTY;
+	va_list arguments;
+
+	va_start(arguments, format);
+	text_append_format_list(&message, format, arguments);
+	va_end(arguments);
+	return finish_document(request, status, FAULT_CONTENT_TYPE,
+			       text_failed(&message) ? NULL : fault_document(status, message.data));
+}
+
+int request_reply_error(struct request *request, const struct error *error)
+{
+	log_error(request->settings->log, request->request_id, "request failed", error);
+	if (error->code == ENOSPC)
+		return request_reply_fault(request, 503, "The disk of the database is full. Nothing was changed.");
+	if (error->code == ENOMEM)
+		return request_reply_fault(request, 503, "Out of memory. Nothing was changed.");
+	return request_reply_fault(request, 500,
+				   "The request failed inside the service. The log tells why under the request id %s.",
+				   request->request_id);
+}
+
+bool request_may(struct request *request, const char *policy, const struct policy_target *target)
+{
+	struct error error = { 0 };
+	enum policy_verdict verdict = policy_check(request->settings->policy, policy, request->caller, target, &error);
+
+	if (verdict == POLICY_RAISED)
+		log_error(request->settings->log, request->request_id, "policy rule raised and refuses", &error);
+	return verdict == POLICY_ALLOWED;
+}
+
+bool request_allows(struct request *request, const char *policy, const struct policy_target *target)
+{
+	if (request_may(request, policy, target))
+		return true;
+	request_reply_fault(request, 403, "Policy doesn't allow %s to be performed.", policy);
+	return false;
+}
+
+bool request_project_matches(struct request *request)
+{
+	const char *own = request->caller->project_id;
+
+	if (!request->project_id[0] || text_equal(request->project_id, own))
+		return true;
+	request_reply_fault(request, 400,
+			    "Malformed request URL: URL's project_id '%s' doesn't match Context's project_id '%s'",
+			    request->project_id, own ? own : "None");
+	return false;
+}

@@ -1,0 +1,17 @@
+/* Routes: which handler answers a method and a path below /v2.1, and since which microversion. */
+#pragma once
+
+#include "api/request.h"
+
+struct route {
+	const char *method;
+	const char *pattern; /* below /v2.1[/project]; {id} and {id2} are parts */
+	int first_minor; /* below it the path is a 404 of a resource */
+	int last_minor;
+	request_handler handler;
+	bool checks_project_later; /* the handler checks the project_id of the URL at its own place */
+};
+
+/* The route of a decoded path below /v2.1 (with its leading slash); fills id, id2 and project_id of the request. NULL when
+ * there is none. */
+const struct route *route_find(struct request *request, const char *path);

@@ -1,0 +1,58 @@
+/* Actions on a server: what all have in common, as a table's row each.
+ *
+ * Checks up to the schema run on the listener's thread. All that looks at the server runs as one write of the database, so
+ * that between a check and the rows that rest upon it nothing changes. */
+#pragma once
+
+#include "api/request.h"
+#include "api/schema.h"
+#include "db/jobs.h"
+#include "db/servers.h"
+
+struct action_call;
+
+struct server_action {
+	const char *name; /* the body's key, and what refusals call it */
+	const struct schema *schemas;
+	size_t schema_count;
+	const char *policy;
+	const char *policy_with_host; /* NULL: takes no host */
+	int first_host_minor; /* a host in the value counts from this microversion */
+	const char *vm_states[3]; /* in one of which the server must be */
+	int status; /* of success */
+	bool must_be_launched;
+	/* Between policy and lock; may refuse. NULL: nothing. */
+	void (*check_value)(struct action_call *call);
+	/* After lock and state: checks what is its own and books the rows. */
+	int (*book)(struct db_session *session, struct action_call *call, struct error *error);
+};
+
+extern const struct server_action migrate_action;
+extern const struct server_action migrate_live_action;
+extern const struct server_action confirm_resize_action;
+extern const struct server_action revert_resize_action;
+
+struct action_call {
+	struct request *request;
+	const struct server_action *action;
+	const json_t *value; /* checked by the schema */
+	const char *host; /* asked for; NULL: none */
+	struct db_server server;
+	struct db_job job; /* as it was booked */
+	int refusal; /* status; 0: none */
+	char *refusal_message; /* owned; NULL with a refusal: out of memory */
+};
+
+/* Remembers the fault; the first counts. */
+void action_refuse(struct action_call *call, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* The host named in the value is there; else refuses. */
+int action_check_host(struct db_session *session, struct action_call *call, struct error *error);
+/* The compute service of that host is up; else refuses by 409. A host that is gone is down. */
+int action_check_service(struct db_session *session, struct action_call *call, const char *host, struct error *error);
+/* A new migration of the server from where it stands, of that type; fills the job's migration and source. */
+int action_book_migration(struct db_session *session, struct action_call *call, const char *type, struct error *error);
+/* The instance action, the job (its `kind` and what only the action knows are filled by the caller), and the server's new
+ * task state (NULL: it stays). */
+int action_book_job(struct db_session *session, struct action_call *call, const char *action_name,
+		    const char *task_state, struct error *error);
