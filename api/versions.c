@@ -33,7 +33,7 @@ static struct version_row current_version(char text[16])
 
 static json_t *list_entry(const struct request *request, const struct version_row *row)
 {
-	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:[{s:s,s:s++++}]}", "id", row->id, "status", row->status, "version",
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:[{s:s,s:s+++}]}", "id", row->id, "status", row->status, "version",
 			 row->version, "min_version", row->min_version, "updated", row->updated, "links", "rel", "self",
 			 "href", request->base_url, "/", row->path, "/");
 }

@@ -1,0 +1,49 @@
+/* The API over a database of its own, with real tokens, and one request at a time. */
+#pragma once
+
+#include "api/api.h"
+#include "api/auth/policy.h"
+#include "api/auth/token.h"
+#include "db_fixture.h"
+
+#include <jansson.h>
+
+struct api_answer {
+	int status;
+	char message[1024]; /* of a fault; "" otherwise */
+	char version[64]; /* OpenStack-API-Version; "" when there is none */
+	json_t *document; /* owned by the fixture until the next request */
+	bool has_come;
+};
+
+struct api_fixture {
+	struct db_fixture *db;
+	struct policy *policy;
+	struct token_verifier *tokens;
+	struct api *api;
+	struct api_answer answer;
+	pthread_mutex_t mutex;
+	pthread_cond_t came;
+};
+
+/* Whose token a request brings. */
+struct api_who {
+	const char *user;
+	const char *project;
+	const char *role;
+};
+
+extern const struct api_who api_admin;
+extern const struct api_who api_member; /* of the project of db_fixture_server */
+extern const struct api_who api_stranger; /* member of another project */
+
+int api_fixture_setup(void **state);
+int api_fixture_teardown(void **state);
+/* Asks and returns at once; `who` NULL: without a token; `version` NULL: without a header; `body` NULL: none. */
+void api_fixture_start(struct api_fixture *fixture, const struct api_who *who, const char *version, const char *method,
+		       const char *path, const char *body);
+/* Waits for the answer of the request that was started. */
+const struct api_answer *api_fixture_wait(struct api_fixture *fixture);
+bool api_fixture_has_answer(struct api_fixture *fixture);
+const struct api_answer *api_fixture_ask(struct api_fixture *fixture, const struct api_who *who, const char *version,
+					 const char *method, const char *path, const char *body);
