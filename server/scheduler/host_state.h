@@ -6,7 +6,7 @@
  *     struct host_state state = HOST_STATE_DEFAULT;
  *     state.id = row->id; state.name = row->name; state.is_up = true; state.memory_mb_total = row->memory_mb; ...
  *     const char *const bridges[] = { "bridge/br-int" };
- *     struct host_facts facts = { 0 };
+ *     struct host_offers facts = { 0 };
  *     facts.sets[HOST_SET_NETWORKS] = (struct name_list){ bridges, 1, .is_known = true };
  *     host_table_put(table, &state, &facts, error);
  *
@@ -39,10 +39,10 @@ enum host_set {
 struct name_list {
 	const char *const *names;
 	size_t count;
-	bool is_known; /* host_facts only */
+	bool is_known; /* host_offers only */
 };
 
-struct host_facts {
+struct host_offers {
 	struct name_list sets[HOST_SET_COUNT];
 };
 
@@ -92,7 +92,7 @@ void host_table_destroy(struct host_table *table);
 
 /* Inserts the host or replaces the one with that id; everything is copied. NULL facts: those that it has, else none
  * known. -EINVAL without id or name, -EEXIST when another id has the name, -ENOMEM: nothing changed. */
-int host_table_put(struct host_table *table, const struct host_state *state, const struct host_facts *facts,
+int host_table_put(struct host_table *table, const struct host_state *state, const struct host_offers *facts,
 		   struct error *error);
 void host_table_remove(struct host_table *table, int64_t id); /* none there is fine */
 /* False when there is no such host. */

@@ -181,7 +181,7 @@ static void release_sets(struct host_table *table, const uint32_t numbers[HOST_S
 }
 
 /* False when out of memory; then nothing is held. */
-static bool use_sets(struct host_table *table, const struct host_facts *facts, uint32_t ret_numbers[HOST_SET_COUNT])
+static bool use_sets(struct host_table *table, const struct host_offers *facts, uint32_t ret_numbers[HOST_SET_COUNT])
 {
 	memset(ret_numbers, 0, HOST_SET_COUNT * sizeof(*ret_numbers));
 	for (int set = 0; set < HOST_SET_COUNT; set++)
@@ -274,10 +274,10 @@ static bool open_gap(struct host_table *table, size_t place)
 }
 
 /* Copies of the texts, and the collections; false when out of memory, then nothing is held. */
-static bool make_state(struct host_table *table, const struct host_state *given, const struct host_facts *facts,
+static bool make_state(struct host_table *table, const struct host_state *given, const struct host_offers *facts,
 		       const struct host_state *old, struct host_state *ret_state)
 {
-	const struct host_facts unknown = { 0 };
+	const struct host_offers unknown = { 0 };
 	CLEANUP_FREE char *name = strdup(given->name);
 	CLEANUP_FREE char *reason = given->disabled_reason ? strdup(given->disabled_reason) : NULL;
 	uint32_t numbers[HOST_SET_COUNT];
@@ -295,7 +295,7 @@ static bool make_state(struct host_table *table, const struct host_state *given,
 	return true;
 }
 
-int host_table_put(struct host_table *table, const struct host_state *state, const struct host_facts *facts,
+int host_table_put(struct host_table *table, const struct host_state *state, const struct host_offers *facts,
 		   struct error *error)
 {
 	struct host_state *old = find(table, state->id);

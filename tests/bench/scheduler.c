@@ -38,7 +38,7 @@ static int put_host(struct host_table *table, int64_t id, bool has_own_storage, 
 	char pool[32];
 	const char *pools[] = { has_own_storage ? pool : "pool-shared", "pool-all" };
 	struct host_state state = HOST_STATE_DEFAULT;
-	struct host_facts facts = { 0 };
+	struct host_offers facts = { 0 };
 	bool is_old = id % 3 == 0;
 
 	snprintf(name, sizeof(name), "compute-%lld", (long long)id);

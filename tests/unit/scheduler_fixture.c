@@ -27,7 +27,7 @@ struct host_state fleet_host(int64_t id, const char *name)
 	return state;
 }
 
-void fleet_put(struct fleet *fleet, const struct host_state *state, const struct host_facts *facts)
+void fleet_put(struct fleet *fleet, const struct host_state *state, const struct host_offers *facts)
 {
 	struct error error = { 0 };
 

@@ -17,7 +17,7 @@ int fleet_teardown(void **state);
 /* 4 CPUs, 8192 MiB of memory, 100 GiB of disk, nothing used. */
 struct host_state fleet_host(int64_t id, const char *name);
 struct name_list fleet_one_name(const char *const *name);
-void fleet_put(struct fleet *fleet, const struct host_state *state, const struct host_facts *facts);
+void fleet_put(struct fleet *fleet, const struct host_state *state, const struct host_offers *facts);
 void fleet_choose(struct fleet *fleet);
 /* Chooses, and expects that host `id` is not among the choices for just this reason. */
 void fleet_expect_refusal(struct fleet *fleet, int64_t id, const char *reason);

@@ -90,8 +90,8 @@ static void names_that_the_host_does_not_offer_refuse_it(void **state)
 
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
 		const char *const both[] = { "z", rows[i].needed, "a" };
-		struct host_facts lacking = { 0 };
-		struct host_facts offering = { 0 };
+		struct host_offers lacking = { 0 };
+		struct host_offers offering = { 0 };
 		struct host_state host = fleet_host(2, "compute-2");
 
 		for (int set = 0; set < HOST_SET_COUNT; set++)
@@ -344,7 +344,7 @@ static void a_forced_host_is_checked_for_what_would_lose_the_guest(void **state)
 	static const char *const bridge[] = { "bridge/nowhere" };
 	struct fleet *fleet = *state;
 	struct host_state host = fleet_host(2, "compute-2");
-	struct host_facts facts = { 0 };
+	struct host_offers facts = { 0 };
 
 	facts.sets[HOST_SET_HYPERVISORS] = fleet_one_name(qemu);
 	facts.sets[HOST_SET_NETWORKS] = (struct name_list){ .is_known = true };

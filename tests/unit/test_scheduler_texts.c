@@ -122,7 +122,7 @@ static void equal_collections_are_kept_once_and_reused_when_free(void **state)
 	static const char *const forward[] = { "a", "b", "a" };
 	static const char *const backward[] = { "b", "a" };
 	struct fleet *fleet = *state;
-	struct host_facts facts = { 0 };
+	struct host_offers facts = { 0 };
 	struct host_state host = fleet_host(2, "compute-2");
 	char name[16];
 

@@ -1,0 +1,318 @@
+/* The dispatcher: woken by the database's changes, it gives each unfinished job that may begin a thread of its own, within
+ * the limits per source host. A job that cannot go on now (a side out of reach, a full disk) is tried again later. */
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "server/worker/job.h"
+
+static void on_change(void *context, enum db_table table, int64_t id)
+{
+	struct worker *worker = context;
+	LOCK_SCOPE(&worker->mutex);
+
+	(void)id;
+	if (table == DB_TABLE_HOSTS || table == DB_TABLE_SERVICES)
+		worker->are_hosts_stale = true;
+	if (table == DB_TABLE_JOBS) {
+		worker->is_woken = true;
+		pthread_cond_broadcast(&worker->wake);
+	}
+}
+
+bool worker_is_stopping(struct worker *worker)
+{
+	LOCK_SCOPE(&worker->mutex);
+
+	return worker->is_stopping;
+}
+
+int worker_open_host(struct worker *worker, int64_t id, char ret_name[DB_NAME_SIZE], struct hypervisor_host **ret_host,
+		     struct error *error)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	CLEANUP_DB_HOST struct db_host row = { 0 };
+	int result = db_read_begin(worker->parts.database, &session, error);
+
+	if (result == 0)
+		result = db_host_by_id(session, id, &row, error);
+	if (result < 0)
+		return result;
+	text_copy(ret_name, DB_NAME_SIZE, row.name);
+
+	LOCK_SCOPE(&worker->mutex);
+	for (struct worker_host *host = worker->hosts; host; host = host->next)
+		if (host->id == id) {
+			*ret_host = host->handle;
+			return 0;
+		}
+
+	struct worker_host *host = calloc(1, sizeof(*host));
+	struct hypervisor_address address = {
+		id, row.name, row.uri, row.user_name, row.password_file, row.migration_address
+	};
+	if (!host)
+		return error_no_memory(error);
+	result = worker->parts.hypervisor->operations->open_host(worker->parts.hypervisor, &address, &host->handle,
+								 error);
+	if (result < 0) {
+		free(host);
+		return result;
+	}
+	host->id = id;
+	host->next = worker->hosts;
+	worker->hosts = host;
+	*ret_host = host->handle;
+	return 0;
+}
+
+static int write_take(struct db_session *session, void *context, struct error *error)
+{
+	struct job_slot *slot = context;
+	struct worker *worker = slot->worker;
+
+	return db_job_take(session, slot->job_id, worker->parts.node,
+			   db_now_us(session) + worker->parts.settings->lease_s * 1000000, error);
+}
+
+static int load(struct job_run *run, struct error *error)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	int result = db_read_begin(run->worker->parts.database, &session, error);
+
+	if (result == 0)
+		result = db_server_by_uuid(session, run->job.server_uuid, &run->server, error);
+	db_read_end(TAKE_POINTER(session));
+	if (result == 0)
+		result = worker_open_host(run->worker, run->job.source_host_id, run->source_name, &run->source, error);
+	if (result == 0 && run->job.target_host_id)
+		result = worker_open_host(run->worker, run->job.target_host_id, run->target_name, &run->target, error);
+	return result;
+}
+
+static int run_job(struct job_slot *slot, struct error *error)
+{
+	struct job_run *run = calloc(1, sizeof(*run));
+	CLEANUP_DB_READ struct db_session *session = NULL;
+
+	if (!run)
+		return error_no_memory(error);
+	run->worker = slot->worker;
+	int result = db_write(slot->worker->parts.database, write_take, slot, error);
+	if (result == 0)
+		result = db_read_begin(slot->worker->parts.database, &session, error);
+	if (result == 0)
+		result = db_job_by_id(session, slot->job_id, &run->job, error);
+	db_read_end(TAKE_POINTER(session));
+	if (result == 0)
+		result = load(run, error);
+	if (result == 0)
+		result = live_run(run, error);
+	for (size_t i = 0; i < run->tried_count; i++)
+		free((char *)run->tried[i].reason);
+	db_server_clear(&run->server);
+	db_job_clear(&run->job);
+	free(run);
+	return result;
+}
+
+static void *job_thread(void *context)
+{
+	struct job_slot *slot = context;
+	struct worker *worker = slot->worker;
+	struct error error = { 0 };
+	int result = run_job(slot, &error);
+
+	if (result < 0)
+		log_error(worker->parts.log, NULL, "job waits for its next try", &error);
+	pthread_mutex_lock(&worker->mutex);
+	slot->is_running = false;
+	slot->not_before_ms =
+		result < 0 ? clock_monotonic_ms(worker->parts.clock) + worker->parts.settings->retry_interval_s * 1000
+			   : INT64_MAX;
+	worker->running--;
+	worker->is_woken = true;
+	pthread_cond_broadcast(&worker->wake);
+	pthread_mutex_unlock(&worker->mutex);
+	return NULL;
+}
+
+static struct job_slot *find_slot(struct worker *worker, int64_t job_id)
+{
+	struct job_slot *slot = worker->slots;
+
+	while (slot && slot->job_id != job_id)
+		slot = slot->next;
+	return slot;
+}
+
+static bool is_within_limits(struct worker *worker, const struct db_job *job)
+{
+	const struct worker_settings *settings = worker->parts.settings;
+	int64_t from_source = 0;
+
+	for (struct job_slot *slot = worker->slots; slot; slot = slot->next)
+		from_source += slot->is_running && slot->source_host_id == job->source_host_id;
+	return worker->running < settings->threads
+	       && (settings->max_concurrent_live_migrations <= 0
+		   || from_source < settings->max_concurrent_live_migrations);
+}
+
+/* With the mutex held. */
+static void offer(struct worker *worker, const struct db_job *job)
+{
+	struct job_slot *slot = find_slot(worker, job->id);
+	pthread_t thread;
+
+	/* Kinds that this worker has no steps for stay in the database. */
+	if (!text_equal(job->kind, "live"))
+		return;
+	if (slot && (slot->is_running || slot->not_before_ms > clock_monotonic_ms(worker->parts.clock)))
+		return;
+	if (!is_within_limits(worker, job))
+		return;
+	if (!slot) {
+		slot = calloc(1, sizeof(*slot));
+		if (!slot)
+			return;
+		slot->job_id = job->id;
+		slot->worker = worker;
+		slot->source_host_id = job->source_host_id;
+		slot->next = worker->slots;
+		worker->slots = slot;
+	}
+	slot->is_running = pthread_create(&thread, NULL, job_thread, slot) == 0;
+	if (slot->is_running) {
+		pthread_detach(thread);
+		worker->running++;
+	}
+}
+
+static void forget_finished(struct worker *worker, const struct db_job_list *jobs)
+{
+	for (struct job_slot **link = &worker->slots; *link;) {
+		struct job_slot *slot = *link;
+		bool is_unfinished = slot->is_running;
+
+		for (size_t i = 0; !is_unfinished && i < jobs->count; i++)
+			is_unfinished = jobs->items[i].id == slot->job_id;
+		if (is_unfinished) {
+			link = &slot->next;
+			continue;
+		}
+		*link = slot->next;
+		free(slot);
+	}
+}
+
+static void dispatch(struct worker *worker)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	CLEANUP_DB_JOBS struct db_job_list jobs = { 0 };
+	struct error error = { 0 };
+	int result = db_read_begin(worker->parts.database, &session, &error);
+
+	if (result == 0)
+		result = db_job_unfinished(session, &jobs, &error);
+	if (result < 0) {
+		log_error(worker->parts.log, NULL, "jobs cannot be read", &error);
+		return;
+	}
+	LOCK_SCOPE(&worker->mutex);
+	forget_finished(worker, &jobs);
+	for (size_t i = 0; i < jobs.count && !worker->is_stopping; i++)
+		offer(worker, &jobs.items[i]);
+}
+
+static void *dispatcher_thread(void *context)
+{
+	struct worker *worker = context;
+
+	pthread_mutex_lock(&worker->mutex);
+	while (!worker->is_stopping) {
+		worker->is_woken = false;
+		pthread_mutex_unlock(&worker->mutex);
+		dispatch(worker);
+		pthread_mutex_lock(&worker->mutex);
+		int64_t deadline_ms =
+			clock_monotonic_ms(worker->parts.clock) + worker->parts.settings->retry_interval_s * 1000;
+		while (!worker->is_woken && !worker->is_stopping)
+			if (!clock_wait(worker->parts.clock, &worker->wake, &worker->mutex, deadline_ms))
+				break;
+	}
+	pthread_mutex_unlock(&worker->mutex);
+	return NULL;
+}
+
+int worker_create(const struct worker_parts *parts, struct worker **ret_worker, struct error *error)
+{
+	struct worker *worker = calloc(1, sizeof(*worker));
+
+	if (!worker)
+		return error_no_memory(error);
+	worker->parts = *parts;
+	worker->are_hosts_stale = true;
+	pthread_mutex_init(&worker->mutex, NULL);
+	pthread_mutex_init(&worker->table_mutex, NULL);
+	clock_condition_init(&worker->wake);
+	int result = db_watch(parts->database, on_change, worker, error);
+	if (result < 0) {
+		worker_destroy(worker);
+		return result;
+	}
+	*ret_worker = worker;
+	return 0;
+}
+
+int worker_start(struct worker *worker, struct error *error)
+{
+	int result = pthread_create(&worker->dispatcher, NULL, dispatcher_thread, worker);
+
+	if (result > 0)
+		return error_set_errno(error, result, "cannot start the dispatcher");
+	worker->is_started = true;
+	return 0;
+}
+
+bool worker_stop(struct worker *worker)
+{
+	pthread_mutex_lock(&worker->mutex);
+	worker->is_stopping = true;
+	pthread_cond_broadcast(&worker->wake);
+	pthread_mutex_unlock(&worker->mutex);
+	if (worker->is_started)
+		pthread_join(worker->dispatcher, NULL);
+	worker->is_started = false;
+
+	LOCK_SCOPE(&worker->mutex);
+	while (worker->running > 0)
+		clock_wait(worker->parts.clock, &worker->wake, &worker->mutex, INT64_MAX);
+	return worker->moving == 0;
+}
+
+void worker_destroy(struct worker *worker)
+{
+	if (!worker)
+		return;
+	while (worker->slots) {
+		struct job_slot *slot = worker->slots;
+
+		worker->slots = slot->next;
+		free(slot);
+	}
+	while (worker->hosts) {
+		struct worker_host *host = worker->hosts;
+
+		worker->hosts = host->next;
+		worker->parts.hypervisor->operations->close_host(host->handle);
+		free(host);
+	}
+	host_table_destroy(worker->table);
+	pthread_cond_destroy(&worker->wake);
+	pthread_mutex_destroy(&worker->table_mutex);
+	pthread_mutex_destroy(&worker->mutex);
+	free(worker);
+}

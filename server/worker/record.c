@@ -1,0 +1,211 @@
+/* What a job writes to the database: phase, events, verdict and end, each in one transaction. */
+#include "server/worker/job.h"
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "db/claims.h"
+#include "db/instance_actions.h"
+#include "db/migrations.h"
+
+struct enter_request {
+	struct job_run *run;
+	const char *migration_status;
+};
+
+static int write_enter(struct db_session *session, void *context, struct error *error)
+{
+	struct enter_request *request = context;
+	struct db_job *job = &request->run->job;
+	int result = db_job_update(session, job, error);
+
+	if (result == 0 && request->migration_status)
+		result = db_migration_set_status(session, job->migration_id, request->migration_status, error);
+	return result;
+}
+
+int job_enter(struct job_run *run, const char *phase, bool is_new_attempt, const char *migration_status,
+	      struct error *error)
+{
+	struct enter_request request = { run, migration_status };
+	enum job_kind kind;
+
+	if (!job_kind_by_name(run->job.kind, &kind))
+		return error_set(error, EINVAL, "job %lld is of no known kind: %s", (long long)run->job.id,
+				 run->job.kind);
+	/* The API's first word for a job is no phase of ours. */
+	const char *from = phase_by_name(kind, run->job.phase) ? run->job.phase : "";
+	if (!phase_may_follow(kind, from, phase, is_new_attempt))
+		return error_set(error, EINVAL, "job %lld cannot go from %s to %s", (long long)run->job.id, from,
+				 phase);
+	TEXT_COPY(run->job.phase, phase);
+	return db_write(run->worker->parts.database, write_enter, &request, error);
+}
+
+static int write_event(struct db_session *session, void *context, struct error *error)
+{
+	return db_event_insert(session, context, error);
+}
+
+int job_begin_event(struct job_run *run, const char *event, const char *host, int64_t *ret_event_id,
+		    struct error *error)
+{
+	struct db_event row = { .action_id = run->job.action_id };
+
+	*ret_event_id = 0;
+	if (!run->job.action_id)
+		return 0;
+	TEXT_COPY(row.event, event);
+	TEXT_COPY(row.host, host);
+	int result = db_write(run->worker->parts.database, write_event, &row, error);
+	if (result == 0)
+		*ret_event_id = row.id;
+	return result;
+}
+
+struct event_end {
+	int64_t id;
+	const struct error *failure;
+	const char *details;
+};
+
+static int write_event_end(struct db_session *session, void *context, struct error *error)
+{
+	struct event_end *end = context;
+
+	return db_event_finish(session, end->id, end->failure ? "Error" : "Success",
+			       end->failure ? end->failure->text : NULL,
+			       end->details ? end->details : (end->failure ? end->failure->text : NULL), error);
+}
+
+int job_end_event(struct job_run *run, int64_t event_id, const struct error *failure, const char *details,
+		  struct error *error)
+{
+	struct event_end end = { event_id, failure, details };
+
+	return event_id ? db_write(run->worker->parts.database, write_event_end, &end, error) : 0;
+}
+
+struct verdict_request {
+	int64_t job_id;
+	int status;
+	const char *for_others;
+	const char *for_admins;
+};
+
+static int write_verdict(struct db_session *session, void *context, struct error *error)
+{
+	struct verdict_request *request = context;
+
+	return db_job_set_verdict(session, request->job_id, request->status, request->for_others, request->for_admins,
+				  error);
+}
+
+int job_set_verdict(struct job_run *run, int status, const char *for_others, const char *for_admins,
+		    struct error *error)
+{
+	struct verdict_request request = { run->job.id, status, for_others, for_admins };
+
+	if (run->job.verdict.status)
+		return 0;
+	int result = db_write(run->worker->parts.database, write_verdict, &request, error);
+	if (result == 0)
+		run->job.verdict.status = status;
+	return result;
+}
+
+static int write_release(struct db_session *session, void *context, struct error *error)
+{
+	struct job_run *run = context;
+
+	return db_claim_release(session, run->job.migration_id, 0, error);
+}
+
+static int write_lease(struct db_session *session, void *context, struct error *error)
+{
+	struct job_run *run = context;
+
+	run->job.lease_until_us = db_now_us(session) + run->worker->parts.settings->lease_s * 1000000;
+	return db_job_take(session, run->job.id, run->worker->parts.node, run->job.lease_until_us, error);
+}
+
+int job_renew_lease(struct job_run *run, struct error *error)
+{
+	return db_write(run->worker->parts.database, write_lease, run, error);
+}
+
+int job_release_claims(struct job_run *run, struct error *error)
+{
+	return db_write(run->worker->parts.database, write_release, run, error);
+}
+
+struct finish_request {
+	struct job_run *run;
+	const struct job_end *end;
+};
+
+static int write_finish_server(struct db_session *session, const struct job_run *run, const struct job_end *end,
+			       struct error *error)
+{
+	const char *uuid = run->job.server_uuid;
+	int result = 0;
+
+	if (end->is_moved)
+		result = db_server_set_place(session, uuid, run->job.target_host_id, end->power_state, error);
+	if (result == 0)
+		result = db_server_set_state(session, uuid, end->is_lost ? "error" : NULL, "", error);
+	if (result == 0 && end->is_lost) {
+		CLEANUP_FREE char *message = text_format("%s", end->reason ? end->reason : "");
+		struct db_fault fault = { .code = 500, .message = message, .created_us = db_now_us(session) };
+
+		result = db_server_set_fault(session, uuid, &fault, error);
+	}
+	return result == -ENOENT ? 0 : result; /* deleted behind our back */
+}
+
+/* An event that a crash or a wait left open ends with its action. */
+static int write_end_events(struct db_session *session, const struct job_run *run, const struct job_end *end,
+			    struct error *error)
+{
+	CLEANUP_DB_EVENTS struct db_event_list events = { 0 };
+	int result = db_event_by_action(session, run->job.action_id, &events, error);
+
+	for (size_t i = 0; result == 0 && i < events.count; i++)
+		if (!events.items[i].finish_us)
+			result = db_event_finish(session, events.items[i].id, end->is_failed ? "Error" : "Success",
+						 NULL, end->reason, error);
+	return result;
+}
+
+/* The server's new place and the end of its claim are one change: nobody sees its memory counted twice or not at all. */
+static int write_finish(struct db_session *session, void *context, struct error *error)
+{
+	struct finish_request *request = context;
+	struct job_run *run = request->run;
+	const struct job_end *end = request->end;
+	int result = write_finish_server(session, run, end, error);
+
+	if (result == 0)
+		result = db_claim_release(session, run->job.migration_id, 0, error);
+	if (result == 0)
+		result = db_migration_set_status(session, run->job.migration_id, end->migration_status, error);
+	if (result == 0 && end->verdict_status && !run->job.verdict.status)
+		result = db_job_set_verdict(session, run->job.id, end->verdict_status, end->for_others, end->for_admins,
+					    error);
+	if (result == 0 && run->job.action_id)
+		result = write_end_events(session, run, end, error);
+	if (result == 0 && run->job.action_id)
+		result = db_action_finish(session, run->job.action_id, end->is_failed ? "Error" : NULL, error);
+	if (result < 0)
+		return result;
+	TEXT_COPY(run->job.phase, "done");
+	run->job.finished_us = db_now_us(session);
+	return db_job_update(session, &run->job, error);
+}
+
+int job_finish(struct job_run *run, const struct job_end *end, struct error *error)
+{
+	struct finish_request request = { run, end };
+
+	return db_write(run->worker->parts.database, write_finish, &request, error);
+}

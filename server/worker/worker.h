@@ -1,0 +1,39 @@
+/* The workers' door: carries out the jobs that the database holds, through the hypervisor port.
+ *
+ *     worker_create(&parts, &worker, error);   before the database's first write: it watches
+ *     worker_start(worker, error);
+ *     …
+ *     worker_stop(worker);                     migrations under way go on at the hypervisors and are taken up again
+ *     db_close(database);                      the last commits still call the watcher
+ *     worker_destroy(worker);
+ */
+#pragma once
+
+#include <stdbool.h>
+
+struct clock;
+struct database;
+struct error;
+struct hypervisor;
+struct log;
+struct scheduler_settings;
+struct worker;
+struct worker_settings;
+
+/* All borrowed; they outlive the worker. */
+struct worker_parts {
+	struct database *database;
+	struct hypervisor *hypervisor;
+	struct clock *clock;
+	struct log *log; /* may be NULL */
+	const struct worker_settings *settings;
+	const struct scheduler_settings *scheduler;
+	const char *node; /* our name in leases and events */
+};
+
+int worker_create(const struct worker_parts *parts, struct worker **ret_worker, struct error *error);
+int worker_start(struct worker *worker, struct error *error);
+/* Waits for steps in progress, not for moves. False when a hypervisor's blocking call still runs: then neither the worker
+ * nor the hypervisor may be destroyed (the process is to end). */
+bool worker_stop(struct worker *worker);
+void worker_destroy(struct worker *worker); /* NULL is fine */
