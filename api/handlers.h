@@ -8,3 +8,16 @@ int handle_version_choices(struct request *request, struct error *error);
 int handle_version_show(struct request *request, struct error *error);
 int handle_old_version_show(struct request *request, struct error *error);
 int handle_server_action(struct request *request, struct error *error);
+
+int handle_server_index(struct request *request, struct error *error);
+int handle_server_detail(struct request *request, struct error *error);
+int handle_server_show(struct request *request, struct error *error);
+int handle_server_migration_index(struct request *request, struct error *error);
+int handle_server_migration_show(struct request *request, struct error *error);
+int handle_migration_index(struct request *request, struct error *error);
+int handle_instance_action_index(struct request *request, struct error *error);
+int handle_instance_action_show(struct request *request, struct error *error);
+int handle_service_index(struct request *request, struct error *error);
+int handle_hypervisor_index(struct request *request, struct error *error);
+int handle_hypervisor_detail(struct request *request, struct error *error);
+int handle_hypervisor_show(struct request *request, struct error *error);

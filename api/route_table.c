@@ -13,6 +13,15 @@
 
 static const struct route routes[] = {
 	{ "POST", "/servers/{id}/action", ALL, handle_server_action, true },
+	{ "GET", "/servers", ALL, handle_server_index, false },
+	{ "GET", "/servers/detail", ALL, handle_server_detail, false },
+	{ "GET", "/servers/{id}", ALL, handle_server_show, false },
+	{ "GET", "/servers/{id}/migrations", 23, MICROVERSION_MINOR_MAX, handle_server_migration_index, false },
+	{ "GET", "/servers/{id}/migrations/{id2}", 23, MICROVERSION_MINOR_MAX, handle_server_migration_show, false },
+	{ "GET", "/servers/{id}/os-instance-actions", ALL, handle_instance_action_index, false },
+	{ "GET", "/servers/{id}/os-instance-actions/{id2}", ALL, handle_instance_action_show, false },
+	{ "GET", "/os-migrations", ALL, handle_migration_index, false },
+	{ "GET", "/os-services", ALL, handle_service_index, false },
 };
 
 /* The part of the path up to the next slash; false when it is empty or too long. */

@@ -32,9 +32,10 @@ bool view_host_id(const char *project_id, const char *host, char ret_host_id[VIE
 
 /* Nova's status by vm_state and task_state; UNKNOWN for a state that is none of Nova's. */
 const char *view_server_status(const char *vm_state, const char *task_state);
-/* The vm_state and task_state that a status asks for; false when it is no status. Compared without regard to case. A status
- * of a task state names it; that of a bare vm_state has "" for any. */
-bool view_status_states(const char *status, const char **ret_vm_state, const char **ret_task_state);
+/* Whether it is a status, and whether a list of that status wants a server in these states: ACTIVE also wants those with a
+ * task of their own, as in Nova. Compared without regard to case. */
+bool view_status_is_known(const char *status);
+bool view_status_selects(const char *status, const char *vm_state, const char *task_state);
 
 json_t *view_server(const struct db_server *server, const struct view_server_scope *scope);
 /* An entry of /servers. */

@@ -67,16 +67,23 @@ const char *view_server_status(const char *vm_state, const char *task_state)
 	return "UNKNOWN";
 }
 
-bool view_status_states(const char *status, const char **ret_vm_state, const char **ret_task_state)
+bool view_status_is_known(const char *status)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(status_rows); i++) {
+		if (strcasecmp(status_rows[i].status, status) == 0)
+			return true;
+	}
+	return false;
+}
+
+bool view_status_selects(const char *status, const char *vm_state, const char *task_state)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(status_rows); i++) {
 		const struct status_row *row = &status_rows[i];
 
-		if (strcasecmp(row->status, status) != 0)
-			continue;
-		*ret_vm_state = row->vm_state;
-		*ret_task_state = row->task_state ? row->task_state : "";
-		return true;
+		if (strcasecmp(row->status, status) == 0 && text_equal(row->vm_state, vm_state)
+		    && (!row->task_state || text_equal(row->task_state, task_state)))
+			return true;
 	}
 	return false;
 }

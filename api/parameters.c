@@ -1,0 +1,277 @@
+/* Reading a query. The difficulty: which fault comes first, and that its words are those of Nova's schemas. */
+#include "api/parameters.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/text.h"
+
+#include <ctype.h>
+
+static int hex_digit(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	if (digit >= 'a' && digit <= 'f')
+		return digit - 'a' + 10;
+	if (digit >= 'A' && digit <= 'F')
+		return digit - 'A' + 10;
+	return -1;
+}
+
+static void decode(const char *from, size_t length, struct text *text)
+{
+	for (size_t i = 0; i < length; i++) {
+		char byte = from[i] == '+' ? ' ' : from[i];
+
+		if (byte == '%' && i + 2 < length && hex_digit(from[i + 1]) >= 0 && hex_digit(from[i + 2]) >= 0) {
+			byte = (char)(hex_digit(from[i + 1]) * 16 + hex_digit(from[i + 2]));
+			i += 2;
+		}
+		text_append_bytes(text, &byte, 1);
+	}
+}
+
+/* -EILSEQ for what is not UTF-8. */
+static int add_pair(json_t *values, const char *pair, size_t length)
+{
+	CLEANUP_TEXT struct text name = TEXT_EMPTY;
+	CLEANUP_TEXT struct text value = TEXT_EMPTY;
+	const char *equals = memchr(pair, '=', length);
+	size_t name_length = equals ? (size_t)(equals - pair) : length;
+	json_t *list;
+
+	text_append(&name, "");
+	text_append(&value, "");
+	decode(pair, name_length, &name);
+	if (equals)
+		decode(equals + 1, length - name_length - 1, &value);
+	if (text_failed(&name) || text_failed(&value))
+		return -ENOMEM;
+	if (!text_is_utf8(name.data, name.length) || !text_is_utf8(value.data, value.length))
+		return -EILSEQ;
+	list = json_object_get(values, name.data);
+	if (!list) {
+		list = json_array();
+		if (json_object_set_new(values, name.data, list) < 0)
+			return -ENOMEM;
+	}
+	return json_array_append_new(list, json_stringn(value.data, value.length)) < 0 ? -ENOMEM : 0;
+}
+
+static int read_pairs(const char *query, json_t *values)
+{
+	while (*query) {
+		size_t length = strcspn(query, "&");
+		int result = length ? add_pair(values, query, length) : 0;
+
+		if (result < 0)
+			return result;
+		query += length;
+		if (*query)
+			query++;
+	}
+	return 0;
+}
+
+static bool refuse_value(struct request *request, const char *name, const char *value, const char *why)
+{
+	const char *quote = strchr(value, '\'') && !strchr(value, '"') ? "\"" : "'";
+
+	request_reply_fault(request, 400, "Invalid input for query parameters %s. Value: %s. %s%s%s %s", name, value,
+			    quote, value, quote, why);
+	return false;
+}
+
+static bool check_value(struct request *request, const struct parameter_rule *rule, const char *value)
+{
+	int64_t time_us;
+
+	if (rule->kind == PARAMETER_LIMIT) {
+		if (!value[0])
+			return refuse_value(request, rule->name, value, "is too short");
+		if (value[strspn(value, "0123456789")])
+			return refuse_value(request, rule->name, value, "does not match '^[0-9]*$'");
+	}
+	if (rule->kind == PARAMETER_TIME && !time_parse(value, &time_us))
+		return refuse_value(request, rule->name, value, "is not a 'date-time'");
+	return true;
+}
+
+static bool refuse_repeated(struct request *request, const char *name, const json_t *list)
+{
+	CLEANUP_TEXT struct text text = TEXT_EMPTY;
+	json_t *value;
+	size_t index;
+
+	json_array_foreach((json_t *)list, index, value)
+		text_append_format(&text, "%s'%s'", index ? ", " : "", json_string_value(value));
+	request_reply_fault(request, 400, "Invalid input for query parameters %s. Value: [%s]. [%s] is too long", name,
+			    text.data, text.data);
+	return false;
+}
+
+static bool check_rule(struct request *request, const struct parameter_rule *rule, const json_t *list, bool is_strict)
+{
+	json_t *value;
+	size_t index;
+
+	json_array_foreach((json_t *)list, index, value)
+	{
+		if (!check_value(request, rule, json_string_value(value)))
+			return false;
+	}
+	if (is_strict && !rule->may_repeat && json_array_size(list) > 1)
+		return refuse_repeated(request, rule->name, list);
+	return true;
+}
+
+static int compare_names(const void *first, const void *second)
+{
+	return strcmp(*(const char *const *)first, *(const char *const *)second);
+}
+
+static const struct parameter_rule *find_rule(const struct request *request, const struct parameter_rule *rules,
+					      size_t rule_count, const char *name)
+{
+	for (size_t i = 0; i < rule_count; i++) {
+		if (rules[i].since_minor <= request->minor && text_equal(rules[i].name, name))
+			return &rules[i];
+	}
+	return NULL;
+}
+
+static bool refuse_unknown(struct request *request, const char **names, size_t count)
+{
+	CLEANUP_TEXT struct text text = TEXT_EMPTY;
+
+	qsort(names, count, sizeof(*names), compare_names);
+	for (size_t i = 0; i < count; i++)
+		text_append_format(&text, "%s'%s'", i ? ", " : "", names[i]);
+	request_reply_fault(request, 400, "Additional properties are not allowed (%s %s unexpected)", text.data,
+			    count > 1 ? "were" : "was");
+	return false;
+}
+
+/* Unknown parameters are taken away, or refused where `is_strict`. */
+static bool check_names(struct request *request, const struct parameter_rule *rules, size_t rule_count, bool is_strict,
+			json_t *values)
+{
+	CLEANUP_FREE const char **names = calloc(json_object_size(values) + 1, sizeof(*names));
+	size_t count = 0;
+	const char *name;
+	json_t *list;
+
+	if (!names) {
+		request_reply_fault(request, 503, "out of memory");
+		return false;
+	}
+	json_object_foreach(values, name, list)
+	{
+		if (!find_rule(request, rules, rule_count, name))
+			names[count++] = name;
+	}
+	if (count && is_strict)
+		return refuse_unknown(request, names, count);
+	for (size_t i = 0; i < count; i++)
+		json_object_del(values, names[i]);
+	return true;
+}
+
+bool parameters_read(struct request *request, const struct parameter_rule *rules, size_t rule_count, bool is_strict,
+		     struct parameters *ret_parameters)
+{
+	json_t *values = json_object();
+	int result = values ? read_pairs(request->query, values) : -ENOMEM;
+	bool is_good = false;
+
+	if (result == -EILSEQ)
+		request_reply_fault(request, 400, "Query string is not UTF-8 encoded");
+	else if (result < 0)
+		request_reply_fault(request, 503, "out of memory");
+	else
+		is_good = true;
+	for (size_t i = 0; is_good && i < rule_count; i++) {
+		const json_t *list = json_object_get(values, rules[i].name);
+
+		if (list && rules[i].since_minor <= request->minor)
+			is_good = check_rule(request, &rules[i], list, is_strict);
+	}
+	is_good = is_good && check_names(request, rules, rule_count, is_strict, values);
+	if (is_good)
+		ret_parameters->values = values;
+	else
+		json_decref(values);
+	return is_good;
+}
+
+void parameters_clear(struct parameters *parameters)
+{
+	json_decref(parameters->values);
+	parameters->values = NULL;
+}
+
+const char *parameter(const struct parameters *parameters, const char *name)
+{
+	const json_t *list = json_object_get(parameters->values, name);
+
+	return list ? json_string_value(json_array_get(list, json_array_size(list) - 1)) : NULL;
+}
+
+int64_t parameter_time_us(const struct parameters *parameters, const char *name)
+{
+	const char *value = parameter(parameters, name);
+	int64_t time_us = 0;
+
+	return value && time_parse(value, &time_us) ? time_us : 0;
+}
+
+int64_t parameter_limit(const struct request *request, const struct parameters *parameters)
+{
+	const char *value = parameter(parameters, "limit");
+	int64_t limit = request->settings->max_limit;
+
+	if (value)
+		text_to_int64(value, 0, request->settings->max_limit, &limit);
+	return limit;
+}
+
+static void encode(const char *value, struct text *text)
+{
+	for (; *value; value++) {
+		if (isalnum((unsigned char)*value) || strchr("_.-~", *value))
+			text_append_bytes(text, value, 1);
+		else if (*value == ' ')
+			text_append(text, "+");
+		else
+			text_append_format(text, "%%%02X", (unsigned char)*value);
+	}
+}
+
+json_t *parameters_next_links(const struct request *request, const struct parameters *parameters, const char *path,
+			      const char *marker)
+{
+	CLEANUP_TEXT struct text text = TEXT_EMPTY;
+	CLEANUP_FREE const char **names = calloc(json_object_size(parameters->values) + 1, sizeof(*names));
+	size_t count = 0;
+	const char *name;
+	json_t *list;
+
+	if (!names)
+		return NULL;
+	json_object_foreach(parameters->values, name, list)
+	{
+		if (!text_equal(name, "marker"))
+			names[count++] = name;
+	}
+	names[count++] = "marker";
+	qsort(names, count, sizeof(*names), compare_names);
+	text_append_format(&text, "%s/v2.1/%s%s%s", request->base_url, request->project_id,
+			   request->project_id[0] ? "/" : "", path);
+	for (size_t i = 0; i < count; i++) {
+		text_append(&text, i ? "&" : "?");
+		encode(names[i], &text);
+		text_append(&text, "=");
+		encode(text_equal(names[i], "marker") ? marker : parameter(parameters, names[i]), &text);
+	}
+	return text_failed(&text) ? NULL : json_pack("[{s:s, s:s}]", "rel", "next", "href", text.data);
+}

@@ -1,0 +1,37 @@
+/* The query of a GET: read into values, checked by a table of what the resource takes, refused in Nova's words. */
+#pragma once
+
+#include "api/request.h"
+
+#include <stddef.h>
+
+enum parameter_kind { PARAMETER_TEXT, PARAMETER_LIMIT, PARAMETER_TIME };
+
+struct parameter_rule {
+	const char *name;
+	enum parameter_kind kind;
+	int since_minor; /* 0: always */
+	bool may_repeat; /* checked where unknown ones are refused too */
+};
+
+struct parameters {
+	json_t *values; /* name -> array of texts, in the query's order; owned */
+};
+
+/* False: 400 was answered. Checks by the rules in their order, then refuses what no rule names where `is_strict`; below its
+ * microversion a parameter counts as unknown. */
+bool parameters_read(struct request *request, const struct parameter_rule *rules, size_t rule_count, bool is_strict,
+		     struct parameters *ret_parameters);
+void parameters_clear(struct parameters *parameters);
+#define CLEANUP_PARAMETERS __attribute__((cleanup(parameters_clear)))
+
+/* The last value; NULL when there is none. */
+const char *parameter(const struct parameters *parameters, const char *name);
+/* Microseconds; 0 when there is none. */
+int64_t parameter_time_us(const struct parameters *parameters, const char *name);
+/* Rows of a page: `limit`, at most the settings' max_limit, which stands also for none. */
+int64_t parameter_limit(const struct request *request, const struct parameters *parameters);
+
+/* [{"rel": "next", "href": ...}]: the same query after `marker`; `path` begins behind the version: servers/detail. */
+json_t *parameters_next_links(const struct request *request, const struct parameters *parameters, const char *path,
+			      const char *marker);
