@@ -22,6 +22,9 @@ static const struct route routes[] = {
 	{ "GET", "/servers/{id}/os-instance-actions/{id2}", ALL, handle_instance_action_show, false },
 	{ "GET", "/os-migrations", ALL, handle_migration_index, false },
 	{ "GET", "/os-services", ALL, handle_service_index, false },
+	{ "GET", "/os-hypervisors", ALL, handle_hypervisor_index, false },
+	{ "GET", "/os-hypervisors/detail", ALL, handle_hypervisor_detail, false },
+	{ "GET", "/os-hypervisors/{id}", ALL, handle_hypervisor_show, false },
 };
 
 /* The part of the path up to the next slash; false when it is empty or too long. */
