@@ -4,7 +4,7 @@
 #include "api/microversion.h"
 #include "base/cleanup.h"
 
-static const struct schema_property host_property[] = { { "host", SCHEMA_HOST, true } };
+static const struct schema_property host_property[] = { { "host", SCHEMA_HOST, false } };
 
 static const struct schema schemas[] = {
 	{ .first_minor = 1, .last_minor = 55, .is_anything = true },

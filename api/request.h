@@ -14,7 +14,7 @@
 
 #include <jansson.h>
 
-#define REQUEST_PART_SIZE 256 /* a part of the path; longer ones are no path of ours */
+#define REQUEST_PART_SIZE 1024 /* a part of the path; longer ones are no path of ours */
 
 struct request;
 struct verdicts;
