@@ -105,10 +105,10 @@ static bool check_host(const struct schema_property *property, const json_t *val
 		why = " is not of type 'string', 'null'";
 	else if (length == 0)
 		why = " is too short";
-	else if (count_characters(json_string_value(value), length) > HOST_MAX)
-		why = " is too long";
 	else if (!is_host_name(json_string_value(value), length))
 		why = " does not match '" HOST_PATTERN "'";
+	else if (count_characters(json_string_value(value), length) > HOST_MAX)
+		why = " is too long";
 	if (!why)
 		return true;
 	begin_with_value(ret_words, property->name, value);
