@@ -213,8 +213,10 @@ static int handle(struct request *request, struct error *error)
 					   request->settings->max_body_bytes);
 	const char *below = path_below(request->path, "/v2.1");
 	const char *below_old = path_below(request->path, "/v2");
-	if (text_equal(request->incoming->method, "OPTIONS") && below && below[0] && below[1])
+	if (text_equal(request->incoming->method, "OPTIONS") && below && below[0] && below[1]) {
+		request->has_request_id = false; /* recorded: an answer without any header of Nova's */
 		return request_reply_empty(request, 200);
+	}
 	if (below)
 		return below[0] && below[1]    ? handle_routed(request, below, error)
 		       : read_version(request) ? handle_version_show(request, error)
