@@ -113,12 +113,17 @@ static int claim(struct db_session *session, struct job_run *run, const struct h
 	return db_claim_make(session, &row, &limits, error);
 }
 
+static const char *sentence_of(const struct job_run *run)
+{
+	return text_equal(run->job.kind, "live") ? SCHEDULE_NOT_ENOUGH_HOSTS : SCHEDULE_NO_HOST_FOR_COLD;
+}
+
 static void explain(struct choice_request *request, const struct schedule_request *schedule,
 		    const struct schedule_result *result)
 {
-	schedule_explain_refusal(request->run->worker->table, schedule, result, SCHEDULE_NOT_ENOUGH_HOSTS,
+	schedule_explain_refusal(request->run->worker->table, schedule, result, sentence_of(request->run),
 				 SCHEDULE_FOR_OTHERS, &request->for_others);
-	schedule_explain_refusal(request->run->worker->table, schedule, result, SCHEDULE_NOT_ENOUGH_HOSTS,
+	schedule_explain_refusal(request->run->worker->table, schedule, result, sentence_of(request->run),
 				 SCHEDULE_FOR_ADMINS, &request->for_admins);
 }
 

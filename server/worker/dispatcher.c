@@ -110,7 +110,7 @@ static int run_job(struct job_slot *slot, struct error *error)
 	if (result == 0)
 		result = load(run, error);
 	if (result == 0)
-		result = live_run(run, error);
+		result = text_equal(run->job.kind, "cold") ? cold_run(run, error) : live_run(run, error);
 	for (size_t i = 0; i < run->tried_count; i++)
 		free((char *)run->tried[i].reason);
 	db_server_clear(&run->server);
@@ -168,7 +168,7 @@ static void offer(struct worker *worker, const struct db_job *job)
 	pthread_t thread;
 
 	/* Kinds that this worker has no steps for stay in the database. */
-	if (!text_equal(job->kind, "live"))
+	if (!text_equal(job->kind, "live") && !text_equal(job->kind, "cold"))
 		return;
 	if (slot && (slot->is_running || slot->not_before_ms > clock_monotonic_ms(worker->parts.clock)))
 		return;

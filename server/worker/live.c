@@ -92,13 +92,18 @@ static int journal_complete(void *context, int64_t volume_id, struct error *erro
 	return db_write(run->worker->parts.database, write_volume_complete, &volume_id, error);
 }
 
+struct volume_journal job_journal(struct job_run *run)
+{
+	return (struct volume_journal){ journal_begin, journal_complete, run };
+}
+
 static int write_volume_delete(struct db_session *session, void *context, struct error *error)
 {
 	return db_volume_delete(session, *(int64_t *)context, error);
 }
 
 /* Forgets the volumes that the move made on the target; `are_removed`: after removing them there. */
-static int settle_volumes(struct job_run *run, bool are_removed, struct error *error)
+int job_settle_volumes(struct job_run *run, bool are_removed, struct error *error)
 {
 	CLEANUP_DB_READ struct db_session *session = NULL;
 	CLEANUP_DB_VOLUMES struct db_volume_list volumes = { 0 };
@@ -161,7 +166,7 @@ static int roll_back(struct job_run *run, struct error *error)
 	int result = operations(run)->remove_guest(run->target, run->job.server_uuid, error);
 
 	if (result == 0)
-		result = settle_volumes(run, true, error);
+		result = job_settle_volumes(run, true, error);
 	return result < 0 ? result : end_failed(run, "failed", true, error);
 }
 
@@ -183,7 +188,7 @@ static int finish_on_target(struct job_run *run, const struct guest_view *target
 	if (cleaned < 0)
 		return error_set(error, EAGAIN, "%s", trouble.text);
 	if (result == 0)
-		result = settle_volumes(run, false, error);
+		result = job_settle_volumes(run, false, error);
 	end.power_state = target->state == GUEST_RUNNING    ? 1
 			  : target->state == GUEST_PAUSED   ? 3
 			  : target->state == GUEST_CRASHED  ? 6
@@ -380,7 +385,7 @@ static int move(struct job_run *run, const struct live_options *options, bool co
 static int carry_out(struct job_run *run, struct live_options *options, const struct check_result *check,
 		     struct error *error)
 {
-	struct volume_journal journal = { journal_begin, journal_complete, run };
+	struct volume_journal journal = job_journal(run);
 	struct error trouble = { 0 };
 	int64_t event = 0;
 

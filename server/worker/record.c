@@ -203,6 +203,22 @@ static int write_finish(struct db_session *session, void *context, struct error 
 	return db_job_update(session, &run->job, error);
 }
 
+int job_write_end(struct db_session *session, struct job_run *run, bool is_failed, struct error *error)
+{
+	struct job_end end = { .is_failed = is_failed };
+	int result = 0;
+
+	if (run->job.action_id)
+		result = write_end_events(session, run, &end, error);
+	if (result == 0 && run->job.action_id)
+		result = db_action_finish(session, run->job.action_id, is_failed ? "Error" : NULL, error);
+	if (result < 0)
+		return result;
+	TEXT_COPY(run->job.phase, "done");
+	run->job.finished_us = db_now_us(session);
+	return db_job_update(session, &run->job, error);
+}
+
 int job_finish(struct job_run *run, const struct job_end *end, struct error *error)
 {
 	struct finish_request request = { run, end };

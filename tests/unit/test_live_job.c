@@ -257,6 +257,76 @@ static void test_a_restart_in_the_copy_takes_up_what_the_hosts_show(void **state
 	db_job_clear(&moving);
 }
 
+static int64_t order_cold(char ret_uuid[UUID_SIZE])
+{
+	struct db_fixture *fixture = bench.fixture;
+	int64_t live = order_move("cold", "two", ret_uuid);
+	struct db_job job = { 0 };
+
+	read_job(live, &job);
+	job.id = 0;
+	TEXT_COPY(job.kind, "cold");
+	job.is_waited_for = false;
+	struct db_job other = { .id = live, .finished_us = 1 };
+	TEXT_COPY(other.block_migration, "auto");
+	db_fixture_write(fixture, update_job, &other);
+	job.finished_us = 0;
+	db_fixture_write(fixture, insert_job, &job);
+	int64_t id = job.id;
+	db_job_clear(&job);
+	return id;
+}
+
+static void wait_done(int64_t id)
+{
+	for (int i = 0; i < 2000; i++) {
+		CLEANUP_DB_JOB struct db_job job = { 0 };
+
+		read_job(id, &job);
+		if (job.finished_us)
+			return;
+		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+	}
+	fail_msg("job %lld did not end", (long long)id);
+}
+
+static void assert_server(const char *uuid, const char *vm_state, const char *host)
+{
+	struct db_fixture *fixture = bench.fixture;
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+
+	OK(db_server_by_uuid(session, uuid, &server, &fixture->error));
+	assert_string_equal(server.vm_state, vm_state);
+	assert_string_equal(server.host, host);
+	assert_int_equal(simulated_state(bench.fleet, host, uuid), GUEST_RUNNING);
+}
+
+static void test_a_cold_move_waits_for_its_confirm_with_no_definition_left_on_the_source(void **state)
+{
+	char uuid[UUID_SIZE];
+	int64_t id = order_cold(uuid);
+
+	(void)state;
+	assert_int_equal(worker_start(bench.worker, NULL), 0);
+	wait_done(id);
+	assert_server(uuid, "resized", "two");
+	assert_int_equal(simulated_state(bench.fleet, "one", uuid), GUEST_ABSENT);
+}
+
+static void test_a_cold_copy_that_fails_starts_the_server_again_where_it_was(void **state)
+{
+	char uuid[UUID_SIZE];
+	int64_t id = order_cold(uuid);
+
+	(void)state;
+	simulated_script(bench.fleet, "two", SIMULATED_COPY_FAILS, 1);
+	assert_int_equal(worker_start(bench.worker, NULL), 0);
+	wait_done(id);
+	assert_server(uuid, "active", "one");
+	assert_int_equal(simulated_state(bench.fleet, "two", uuid), GUEST_ABSENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +338,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_no_valid_host_is_told_as_400_with_names_for_admins_only, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_of_two_moves_for_the_last_memory_one_gets_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_cold_move_waits_for_its_confirm_with_no_definition_left_on_the_source, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_cold_copy_that_fails_starts_the_server_again_where_it_was, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(test_a_restart_in_the_copy_takes_up_what_the_hosts_show, setup,
 						teardown),
 	};
