@@ -1,0 +1,192 @@
+/* The driver's object: its table of operations, its hosts and the thread of libvirt's event loop. What it cannot do yet
+ * answers -ENOTSUP and says so. */
+#include "server/worker/libvirt/driver.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "server/worker/libvirt/migrate.h"
+
+#define WAKE_MS 500
+
+static void on_wake(int timer, void *context)
+{
+	(void)timer;
+	(void)context;
+}
+
+static void *run_events(void *context)
+{
+	struct libvirt_driver *driver = context;
+
+	while (!atomic_load(&driver->is_ending))
+		if (virEventRunDefaultImpl() < 0)
+			break;
+	return NULL;
+}
+
+static void driver_destroy(struct hypervisor *self)
+{
+	struct libvirt_driver *driver = (struct libvirt_driver *)self;
+
+	atomic_store(&driver->is_ending, true);
+	pthread_join(driver->event_thread, NULL);
+	virEventRemoveTimeout(driver->wake_timer);
+	free(driver);
+}
+
+static void host_close(struct hypervisor_host *base)
+{
+	struct libvirt_host *host = libvirt_host_of(base);
+
+	libvirt_connection_close(host);
+	pthread_mutex_destroy(&host->mutex);
+	free(host->name);
+	free(host->uri);
+	free(host->migration_address);
+	free(host);
+}
+
+static int host_open(struct hypervisor *self, const struct hypervisor_address *address,
+		     struct hypervisor_host **ret_host, struct error *error)
+{
+	if (address->user_name)
+		return error_set(error, ENOTSUP, "host %s: this driver cannot log in with a user name", address->name);
+	struct libvirt_host *host = calloc(1, sizeof(*host));
+
+	if (!host)
+		return error_no_memory(error);
+	host->base = (struct hypervisor_host){ .hypervisor = self, .host_id = address->host_id };
+	host->driver = (struct libvirt_driver *)self;
+	pthread_mutex_init(&host->mutex, NULL);
+	host->name = strdup(address->name);
+	host->uri = strdup(address->uri);
+	host->migration_address = address->migration_address ? strdup(address->migration_address) : NULL;
+	if (!host->name || !host->uri || (address->migration_address && !host->migration_address)) {
+		host_close(&host->base);
+		return error_no_memory(error);
+	}
+	*ret_host = &host->base;
+	return 0;
+}
+
+#define UNSUPPORTED(what) error_set(error, ENOTSUP, "this libvirt driver cannot " what " yet")
+
+static void watch(struct hypervisor *self, hypervisor_event_fn on_event, void *context)
+{
+	(void)self; /* no events: who watches must look by itself, as often as it reconciles */
+	(void)on_event;
+	(void)context;
+}
+
+static int describe(struct hypervisor_host *host, struct host_facts *ret_facts, struct error *error)
+{
+	(void)host;
+	(void)ret_facts;
+	return UNSUPPORTED("describe a host");
+}
+
+static int list_guests(struct hypervisor_host *host, struct guest_list *ret_guests, struct error *error)
+{
+	(void)host;
+	(void)ret_guests;
+	return UNSUPPORTED("list guests");
+}
+
+static int check_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
+		      const struct live_options *options, struct check_result *ret_check, struct error *error)
+{
+	(void)source, (void)target, (void)uuid, (void)options;
+	*ret_check = (struct check_result){ .refusal = CHECK_REFUSED_BY_SERVER };
+	return UNSUPPORTED("check a live migration");
+}
+
+static int check_cold(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
+		      struct check_result *ret_check, struct error *error)
+{
+	(void)source, (void)target, (void)uuid;
+	*ret_check = (struct check_result){ .refusal = CHECK_REFUSED_BY_SERVER };
+	return UNSUPPORTED("check a cold migration");
+}
+
+static int prepare_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
+			const struct live_options *options, bool copies_disks, const struct volume_journal *journal,
+			struct error *error)
+{
+	(void)source, (void)target, (void)uuid, (void)options, (void)journal;
+	return copies_disks ? UNSUPPORTED("make disks on the target") : 0; /* shared disks need nothing */
+}
+
+static int copy_cold(struct hypervisor_host *source, struct hypervisor_host *target, const char *definition,
+		     const struct volume_journal *journal, bool (*is_cancelled)(void *context), void *context,
+		     char **ret_definition, struct error *error)
+{
+	(void)source, (void)target, (void)definition, (void)journal;
+	(void)is_cancelled, (void)context, (void)ret_definition;
+	return UNSUPPORTED("copy disks");
+}
+
+static int remove_disks(struct hypervisor_host *host, const char *definition, struct hypervisor_host *other,
+			struct error *error)
+{
+	(void)host, (void)definition, (void)other;
+	return UNSUPPORTED("remove disks");
+}
+
+static int remove_volume(struct hypervisor_host *host, const char *pool, const char *name, struct error *error)
+{
+	(void)host, (void)pool, (void)name;
+	return UNSUPPORTED("remove a volume");
+}
+
+static const struct hypervisor_operations operations = {
+	.driver_name = "libvirt",
+	.destroy = driver_destroy,
+	.watch = watch,
+	.open_host = host_open,
+	.close_host = host_close,
+	.describe = describe,
+	.list_guests = list_guests,
+	.look = libvirt_look,
+	.check_live = check_live,
+	.prepare_live = prepare_live,
+	.migrate_live = libvirt_migrate_live,
+	.progress = libvirt_progress,
+	.completed = libvirt_completed,
+	.adjust = libvirt_adjust,
+	.stop_guest = libvirt_stop_guest,
+	.start_guest = libvirt_start_guest,
+	.check_cold = check_cold,
+	.read_definition = libvirt_read_definition,
+	.undefine = libvirt_undefine,
+	.define = libvirt_define,
+	.copy_cold = copy_cold,
+	.remove_guest = libvirt_remove_guest,
+	.remove_disks = remove_disks,
+	.remove_volume = remove_volume,
+};
+
+int libvirt_driver_create(const struct hypervisor_settings *settings, struct log *log,
+			  struct hypervisor **ret_hypervisor, struct error *error)
+{
+	CLEANUP_FREE struct libvirt_driver *driver = calloc(1, sizeof(*driver));
+
+	if (!driver)
+		return error_no_memory(error);
+	*driver = (struct libvirt_driver){ .base.operations = &operations, .settings = settings, .log = log };
+	if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0)
+		return error_set(error, EIO, "cannot start libvirt's client library");
+	driver->wake_timer = virEventAddTimeout(WAKE_MS, on_wake, NULL, NULL);
+	if (driver->wake_timer < 0)
+		return error_set(error, EIO, "cannot add a timer to libvirt's event loop");
+	int result = pthread_create(&driver->event_thread, NULL, run_events, driver);
+
+	if (result != 0) {
+		virEventRemoveTimeout(driver->wake_timer);
+		return error_set_errno(error, result, "cannot start the thread of libvirt's events");
+	}
+	*ret_hypervisor = &TAKE_POINTER(driver)->base;
+	return 0;
+}

@@ -1,0 +1,57 @@
+/* What the files of the libvirt driver share: the handle of a host and the way to a guest on it. */
+#pragma once
+
+#include <libvirt/libvirt.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "server/worker/hypervisor.h"
+
+struct hypervisor_settings;
+struct log;
+
+struct libvirt_driver {
+	struct hypervisor base;
+	const struct hypervisor_settings *settings;
+	struct log *log;
+	pthread_t event_thread;
+	atomic_bool is_ending;
+	int wake_timer; /* lets the event loop look at is_ending */
+};
+
+struct libvirt_host {
+	struct hypervisor_host base;
+	struct libvirt_driver *driver;
+	char *name;
+	char *uri;
+	char *migration_address; /* NULL: the target libvirt's own choice */
+	pthread_mutex_t mutex; /* guards connection */
+	virConnectPtr connection; /* NULL until first needed, and after it broke */
+};
+
+static inline struct libvirt_host *libvirt_host_of(struct hypervisor_host *host)
+{
+	return (struct libvirt_host *)host;
+}
+
+void libvirt_cleanup_domain(virDomainPtr *domain);
+void libvirt_cleanup_connection(virConnectPtr *connection);
+#define CLEANUP_DOMAIN     __attribute__((cleanup(libvirt_cleanup_domain)))
+#define CLEANUP_CONNECTION __attribute__((cleanup(libvirt_cleanup_connection)))
+
+/* A reference to the host's living connection, opened anew when it broke; -EHOSTUNREACH when it cannot be. */
+int libvirt_connection_get(struct libvirt_host *host, virConnectPtr *ret_connection, struct error *error);
+/* The guest there; -ENOENT when the host answered that there is none. */
+int libvirt_domain_get(struct libvirt_host *host, const char *uuid, virDomainPtr *ret_domain, struct error *error);
+/* Turns libvirt's last error of this thread into ours: what failed, on which host, why. */
+int libvirt_error(struct libvirt_host *host, struct error *error, const char *what);
+void libvirt_connection_close(struct libvirt_host *host);
+
+int libvirt_look(struct hypervisor_host *host, const char *uuid, struct guest_view *ret_view, struct error *error);
+int libvirt_stop_guest(struct hypervisor_host *host, const char *uuid, int64_t graceful_ms, struct error *error);
+int libvirt_start_guest(struct hypervisor_host *host, const char *uuid, bool is_paused, struct error *error);
+int libvirt_read_definition(struct hypervisor_host *host, const char *uuid, char **ret_definition, bool *ret_autostart,
+			    struct error *error);
+int libvirt_undefine(struct hypervisor_host *host, const char *uuid, struct error *error);
+int libvirt_define(struct hypervisor_host *host, const char *definition, bool has_autostart, struct error *error);
+int libvirt_remove_guest(struct hypervisor_host *host, const char *uuid, struct error *error);
