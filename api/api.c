@@ -213,7 +213,9 @@ static int handle(struct request *request, struct error *error)
 					   request->settings->max_body_bytes);
 	const char *below = path_below(request->path, "/v2.1");
 	const char *below_old = path_below(request->path, "/v2");
-	if (text_equal(request->incoming->method, "OPTIONS") && below && below[0] && below[1]) {
+	bool is_document = (below && (!below[0] || !below[1])) || (below_old && (!below_old[0] || !below_old[1]))
+			   || text_equal(request->path, "/");
+	if (text_equal(request->incoming->method, "OPTIONS") && !is_document) {
 		request->has_request_id = false; /* recorded: an answer without any header of Nova's */
 		return request_reply_empty(request, 200);
 	}
@@ -225,7 +227,7 @@ static int handle(struct request *request, struct error *error)
 		return below_old[0] && below_old[1] ? handle_routed(request, "", error)
 						    : handle_old_version_show(request, error);
 	request->has_request_id = false;
-	if (!request->path[0] || text_equal(request->path, "/"))
+	if (text_equal(request->path, "/"))
 		return handle_version_list(request, error);
 	return handle_version_choices(request, error);
 }

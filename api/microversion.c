@@ -18,7 +18,7 @@ static bool read_numbers(const char *text, size_t length, long *ret_major, long 
 	if (!major_length || major_length > 4 || text[0] == '0' || major_length >= length || text[major_length] != '.')
 		return false;
 	size_t minor_length = strspn(minor, "0123456789");
-	if (!minor_length || minor_length > 9 || major_length + 1 + minor_length != length)
+	if (!minor_length || minor_length > 18 || major_length + 1 + minor_length != length)
 		return false;
 	if (minor[0] == '0' && minor_length > 1)
 		return false;
