@@ -1,0 +1,132 @@
+/* What GETs answer, through the whole API over a real database. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the above first */
+#include <cmocka.h>
+
+#include "api_fixture.h"
+
+#include "base/text.h"
+
+#include <stdio.h>
+
+/* The same people as readers: Keystone puts the roles that a role implies into the token, the fixture one alone. */
+static struct api_who reader(const struct api_who *who)
+{
+	return (struct api_who){ .user = who->user, .project = who->project, .role = "reader" };
+}
+
+static const struct api_answer *get(struct api_fixture *fixture, const struct api_who *who, const char *version,
+				    const char *path)
+{
+	return api_fixture_ask(fixture, who, version, "GET", path, NULL);
+}
+
+static json_t *rows(const struct api_answer *answer, const char *name)
+{
+	json_t *list = json_object_get(answer->document, name);
+
+	assert_int_equal(answer->status, 200);
+	assert_true(json_is_array(list));
+	return list;
+}
+
+static void an_owner_sees_its_server_without_the_host(void **state)
+{
+	struct api_fixture *fixture = *state;
+	const struct api_who owner = reader(&api_member);
+	char uuid[UUID_SIZE];
+	char path[128];
+	const json_t *server;
+
+	db_fixture_server(fixture->db, "one", db_fixture_host(fixture->db, "host1"), uuid);
+	snprintf(path, sizeof(path), "/v2.1/servers/%s", uuid);
+	server = json_object_get(get(fixture, &owner, "compute 2.90", path)->document, "server");
+	assert_string_equal(json_string_value(json_object_get(server, "status")), "ACTIVE");
+	assert_null(json_object_get(server, "OS-EXT-SRV-ATTR:host"));
+	server = json_object_get(get(fixture, &api_admin, "compute 2.90", path)->document, "server");
+	assert_string_equal(json_string_value(json_object_get(server, "OS-EXT-SRV-ATTR:host")), "host1");
+}
+
+static void another_project_finds_no_server(void **state)
+{
+	struct api_fixture *fixture = *state;
+	const struct api_who owner = reader(&api_member);
+	const struct api_who stranger = reader(&api_stranger);
+	char uuid[UUID_SIZE];
+	char path[128];
+
+	db_fixture_server(fixture->db, "one", db_fixture_host(fixture->db, "host1"), uuid);
+	snprintf(path, sizeof(path), "/v2.1/servers/%s", uuid);
+	assert_int_equal(get(fixture, &stranger, NULL, path)->status, 404);
+	assert_int_equal(json_array_size(rows(get(fixture, &stranger, NULL, "/v2.1/servers"), "servers")), 0);
+	assert_int_equal(get(fixture, &owner, NULL, "/v2.1/servers?all_tenants=1")->status, 403);
+}
+
+static void a_full_page_leads_to_the_next(void **state)
+{
+	struct api_fixture *fixture = *state;
+	const struct api_who owner = reader(&api_member);
+	int64_t host = db_fixture_host(fixture->db, "host1");
+	const struct api_answer *answer;
+
+	db_fixture_server(fixture->db, "one", host, NULL);
+	db_fixture_server(fixture->db, "two", host, NULL);
+	answer = get(fixture, &owner, NULL, "/v2.1/servers?limit=1");
+	assert_int_equal(json_array_size(rows(answer, "servers")), 1);
+	assert_non_null(json_object_get(answer->document, "servers_links"));
+	answer = get(fixture, &owner, NULL, "/v2.1/servers/detail?name=^two$");
+	assert_int_equal(json_array_size(rows(answer, "servers")), 1);
+	assert_int_equal(get(fixture, &owner, NULL, "/v2.1/servers?limit=x")->status, 400);
+}
+
+static void migrations_are_for_those_who_may_see_all_projects(void **state)
+{
+	struct api_fixture *fixture = *state;
+	const struct api_who owner = reader(&api_member);
+	int64_t host = db_fixture_host(fixture->db, "host1");
+	char uuid[UUID_SIZE];
+
+	db_fixture_host(fixture->db, "host2");
+	db_fixture_server(fixture->db, "one", host, uuid);
+	db_fixture_migration(fixture->db, uuid, "host1", "host2");
+	assert_int_equal(get(fixture, &owner, NULL, "/v2.1/os-migrations")->status, 403);
+	assert_int_equal(
+		json_array_size(rows(get(fixture, &api_admin, "compute 2.59", "/v2.1/os-migrations"), "migrations")),
+		1);
+	assert_int_equal(get(fixture, &api_admin, "compute 2.59", "/v2.1/os-migrations?x=1")->status, 400);
+}
+
+static void hypervisors_and_services_are_for_admins(void **state)
+{
+	struct api_fixture *fixture = *state;
+	const struct api_who owner = reader(&api_member);
+
+	db_fixture_host(fixture->db, "host1");
+	assert_int_equal(get(fixture, &owner, NULL, "/v2.1/os-hypervisors")->status, 403);
+	assert_int_equal(get(fixture, &owner, NULL, "/v2.1/os-services")->status, 403);
+	assert_int_equal(
+		json_array_size(rows(get(fixture, &api_admin, NULL, "/v2.1/os-hypervisors/detail"), "hypervisors")), 1);
+	assert_int_equal(
+		json_array_size(rows(get(fixture, &api_admin, NULL, "/v2.1/os-services?host=host1"), "services")), 1);
+	assert_int_equal(get(fixture, &api_admin, NULL, "/v2.1/os-hypervisors/99")->status, 404);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(an_owner_sees_its_server_without_the_host, api_fixture_setup,
+						api_fixture_teardown),
+		cmocka_unit_test_setup_teardown(another_project_finds_no_server, api_fixture_setup,
+						api_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_full_page_leads_to_the_next, api_fixture_setup, api_fixture_teardown),
+		cmocka_unit_test_setup_teardown(migrations_are_for_those_who_may_see_all_projects, api_fixture_setup,
+						api_fixture_teardown),
+		cmocka_unit_test_setup_teardown(hypervisors_and_services_are_for_admins, api_fixture_setup,
+						api_fixture_teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
