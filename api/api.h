@@ -67,7 +67,7 @@ struct api_reply {
 typedef void (*api_reply_fn)(void *context, struct api_reply *reply);
 
 int api_create(const struct api_settings *settings, struct api **ret_api, struct error *error);
-/* No request may be under way. */
+/* No request may be under way, and the database has made its last commit: the api watches its jobs. */
 void api_destroy(struct api *api);
 
 /* Thread-safe. */
