@@ -4,6 +4,7 @@
 /* `arguments` are those behind the verb, ended by NULL. The result is the process's exit status. */
 int command_check(char **arguments);
 int command_host(char **arguments);
+int command_serve(char **arguments);
 int command_token(char **arguments);
 int command_version(char **arguments);
 

@@ -17,6 +17,7 @@ static const struct verb {
 	  "list | add NAME URI [--migration-address A] [--username U --password-file F] | remove NAME   [--config "
 	  "FILE]\n"
 	  "      lists, registers or takes away hosts of the running daemon" },
+	{ "serve", command_serve, "[--config FILE]\n      runs the daemon in the foreground" },
 	{ "token", command_token,
 	  "--role ROLE… --project ID [--user ID] [--lifetime SECONDS] [--kid KID] [--config FILE]\n"
 	  "      prints a token for trying out" },

@@ -1,0 +1,251 @@
+"""Sends recorded requests to a running migrationd and compares every answer: replay.py FILE [GROUP...]
+
+The shipped binary serves with the simulated fleet; before each case its database is put into the state that the case names,
+over the control socket. Status, the recorded headers and the whole body are compared. A difference that is decided is
+counted apart, by the names in DECISIONS; the last line is `N cases, M differ, D by decision`.
+"""
+
+import base64
+import collections
+import hashlib
+import hmac
+import http.client
+import json
+import lzma
+import re
+import secrets
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import state
+
+TOP = Path(__file__).resolve().parents[2]
+BINARY = TOP / "build" / "migrationd"
+HOST = "nova.example:8774"
+HEADERS = ("Content-Type", "WWW-Authenticate", "OpenStack-API-Version", "X-OpenStack-Nova-API-Version", "Vary", "Location",
+           "Allow", "X-OpenStack-Request-Id", "x-compute-request-id", "Retry-After")
+ANY = re.compile(r"\{(time|uuid|request_id|reservation_id|hostid|keystone|traceback)\}")
+
+
+class Service:
+    """The daemon under test, in a folder that goes with it."""
+
+    def __enter__(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="migrationd-replay.")
+        folder = Path(self.folder.name)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.secret = secrets.token_hex(32)
+        config = folder / "migrationd.yaml"
+        config.write_text(f"""node: conductor
+database: {folder}/migrationd.db
+admin_socket: {folder}/admin.sock
+listener: {{address: 127.0.0.1, port: {self.port}}}
+log: {{level: warning}}
+hypervisor: {{driver: simulated, control_socket: {folder}/control.sock}}
+auth:
+  keys:
+    - {{kid: replay, algorithm: HS256, secret: "{self.secret}"}}
+""")
+        config.chmod(0o600)
+        self.log = open(folder / "log", "w+b")
+        self.process = subprocess.Popen([BINARY, "serve", "--config", config], stdin=subprocess.DEVNULL, stdout=self.log,
+                                        stderr=self.log)
+        self.control = self.connect(folder / "control.sock")
+        self.http = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        self.tokens = {}
+        return self
+
+    def connect(self, path):
+        for _ in range(100):
+            try:
+                control = socket.socket(socket.AF_UNIX)
+                control.connect(str(path))
+                return control.makefile("rw", encoding="utf-8")
+            except OSError:
+                if self.process.poll() is not None:
+                    break
+                time.sleep(0.05)
+        self.log.seek(0)
+        raise SystemExit(f"the daemon does not start: {self.log.read().decode(errors='replace')}")
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(timeout=5)
+        self.log.close()
+        self.folder.cleanup()
+
+    def load(self, rows):
+        self.control.write(json.dumps({"load": rows}) + "\n")
+        self.control.flush()
+        answer = json.loads(self.control.readline())
+        if answer:
+            raise SystemExit(f"the state cannot be loaded: {answer}")
+
+    def token(self, caller):
+        key = json.dumps(caller)
+        if key not in self.tokens:
+            project = state.PROJECT if caller["project"] == "same" else state.OTHER_PROJECT
+            claims = {"sub": caller["user"], "project_id": project, "roles": caller["roles"], "exp": 4102444800}
+            parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")
+                     for part in ({"alg": "HS256", "typ": "JWT", "kid": "replay"}, claims)]
+            digest = hmac.new(self.secret.encode(), b".".join(parts), hashlib.sha256).digest()
+            self.tokens[key] = b".".join(parts + [base64.urlsafe_b64encode(digest).rstrip(b"=")]).decode()
+        return self.tokens[key]
+
+    def ask(self, case):
+        """(status, headers, body): the recorded request as it was sent."""
+        request = case["request"]
+        body = bytes.fromhex(request["body_hex"]) if "body_hex" in request else (request.get("body") or "").encode()
+        headers = {name: state.fill(value) for name, value in request["headers"].items()}
+        if case["caller"]:
+            headers["X-Auth-Token"] = self.token(case["caller"])
+        try:
+            self.http.putrequest(request["method"], state.fill(request["path"]), skip_host=True, skip_accept_encoding=True)
+            for name, value in {"Host": HOST, **headers}.items():
+                self.http.putheader(name, value.encode("utf-8"))
+            if (body or request["method"] in ("POST", "PUT")) and "Content-Length" not in headers:
+                self.http.putheader("Content-Length", str(len(body)))
+            self.http.endheaders(state.fill_bytes(body))
+            response = self.http.getresponse()
+            return response.status, response.headers, response.read()
+        except (OSError, http.client.HTTPException) as error:
+            self.http.close()
+            return 0, {}, str(error).encode()
+
+
+def is_like(found, wanted):
+    """Whether an answer's value is the recorded one; what differs at each recording stands for anything."""
+    if isinstance(wanted, str):
+        filled = state.fill(wanted)
+        if not isinstance(found, str):
+            return False
+        if not ANY.search(filled):
+            return found == filled
+        pattern = "".join(".+" if part and ANY.fullmatch(part) else re.escape(part)
+                          for part in re.split(r"(\{[a-z_]+\})", filled) if part)
+        return re.fullmatch(pattern, found, re.DOTALL) is not None
+    if isinstance(wanted, dict):
+        return isinstance(found, dict) and found.keys() == wanted.keys() and all(
+            is_like(found[key], wanted[key]) for key in wanted)
+    if isinstance(wanted, list):
+        return isinstance(found, list) and len(found) == len(wanted) and all(map(is_like, found, wanted))
+    return found == wanted and isinstance(found, bool) == isinstance(wanted, bool)
+
+
+def words_of(document):
+    """The message of a fault, "" when it is none."""
+    part = next(iter(document.values()), None) if isinstance(document, dict) and len(document) == 1 else None
+    return part.get("message", "") if isinstance(part, dict) else ""
+
+
+def router_pages(case, wanted, found, body):
+    kind = wanted["headers"].get("Content-Type", "")
+    is_page = "body_text" in wanted or (isinstance(wanted.get("body"), dict) and wanted["body"].get("title") == "Not Found")
+    return wanted["status"] == found == 404 and (is_page or "json" not in kind) and "itemNotFound" in body
+
+
+def too_large(case, wanted, found, body):
+    return wanted["status"] == found == 413 and "overLimit" in body
+
+
+def reasons(case, wanted, found, body):
+    recorded = words_of(wanted.get("body") or {})
+    return wanted["status"] == found and recorded.startswith("No valid host was found.") and words_of(body).startswith(
+        "No valid host was found.")
+
+
+def jsonschema_words(case, wanted, found, body):
+    recorded = words_of(wanted.get("body") or {})
+    return wanted["status"] == found and words_of(body) == state.fill(recorded).replace("is too short", "should be non-empty")
+
+
+def unordered(case, wanted, found, body):
+    recorded = (wanted.get("body") or {}).get("migrations")
+    answered = body.get("migrations")
+    if recorded is None or answered is None or len(recorded) != len(answered) or not re.match(
+            r"/v2(\.1)?/(\S+/)?os-migrations", case["request"]["path"]):
+        return False
+    by_id = lambda row: row["id"]
+    return is_like(sorted(answered, key=by_id), sorted(recorded, key=by_id))
+
+
+def counts(case, wanted, found, body):
+    forget = lambda text: re.sub(r'"running_vms": \d+', '"running_vms": 0', text)
+    return "running_vms" in json.dumps(body) and is_like(json.loads(forget(json.dumps(body))),
+                                                         json.loads(forget(json.dumps(wanted.get("body")))))
+
+
+DECISIONS = {"router-pages": router_pages, "too-large": too_large, "reasons": reasons, "jsonschema-words": jsonschema_words,
+             "unordered": unordered, "counts": counts}
+
+
+def compare(case, status, headers, body):
+    """What differs, in words; none: the answer is the recorded one."""
+    wanted = case["response"]
+    differences = []
+    if status != wanted["status"]:
+        differences.append(f"status {status}, recorded {wanted['status']}")
+    for name in HEADERS:
+        recorded, answered = wanted["headers"].get(name), headers.get(name)
+        if (recorded is None) != (answered is None) or (recorded is not None and not is_like(answered, recorded)):
+            differences.append(f"{name}: {answered!r}, recorded {recorded!r}")
+    if wanted.get("body") is not None:
+        try:
+            document = json.loads(body)
+        except ValueError:
+            document = None
+        if not is_like(document, wanted["body"]):
+            differences.append(f"body {body[:600]!r}, recorded {json.dumps(wanted['body'])[:600]}")
+    elif not is_like(body.decode(errors="replace"), wanted.get("body_text") or ""):
+        differences.append(f"body {body[:300]!r}, recorded {wanted.get('body_text')!r}")
+    return differences
+
+
+def decision_for(case, status, body):
+    try:
+        document = json.loads(body)
+    except ValueError:
+        return None
+    if not isinstance(document, dict):
+        return None
+    return next((name for name, decides in DECISIONS.items() if decides(case, case["response"], status, document)), None)
+
+
+def read_cases(path):
+    opened = lzma.open(path, "rt", encoding="utf-8") if path.endswith(".xz") else open(path, encoding="utf-8")
+    with opened as lines:
+        return [json.loads(line) for line in lines if line.strip()]
+
+
+def main():
+    path, *groups = sys.argv[1:] or [str(TOP / "tests/data/api_cases.jsonl.xz")]
+    cases = [case for case in read_cases(path) if not groups or case["group"] in groups]
+    tally = collections.defaultdict(collections.Counter)
+    with Service() as service:
+        for case in cases:
+            service.load(state.rows_of(case["precondition"]))
+            status, headers, body = service.ask(case)
+            differences = compare(case, status, headers, body)
+            decision = decision_for(case, status, body) if differences else None
+            verdict = "equal" if not differences else f"by {decision}" if decision else "differ"
+            tally[case["group"]][verdict] += 1
+            if verdict == "differ":
+                print(f"{case['id']}: {case['request']['method']} {case['request']['path']}")
+                for difference in differences:
+                    print(f"    {difference}")
+    for group, verdicts in sorted(tally.items()):
+        print(f"# {group}: {', '.join(f'{count} {verdict}' for verdict, count in sorted(verdicts.items()))}")
+    differ = sum(verdicts["differ"] for verdicts in tally.values())
+    decided = sum(count for verdicts in tally.values() for verdict, count in verdicts.items() if verdict.startswith("by "))
+    print(f"{len(cases)} cases, {differ} differ, {decided} by decision")
+    return 1 if differ else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
