@@ -93,6 +93,21 @@ static int load(struct job_run *run, struct error *error)
 	return result;
 }
 
+static int run_kind(struct job_run *run, struct error *error)
+{
+	static int (*const runs[JOB_KIND_MAX])(struct job_run * run, struct error * error) = {
+		[JOB_LIVE] = live_run,
+		[JOB_COLD] = cold_run,
+		[JOB_CONFIRM] = confirm_run,
+		[JOB_REVERT] = revert_run,
+	};
+	enum job_kind kind;
+
+	if (!job_kind_by_name(run->job.kind, &kind))
+		return error_set(error, EINVAL, "job of no known kind: %s", run->job.kind);
+	return runs[kind](run, error);
+}
+
 static int run_job(struct job_slot *slot, struct error *error)
 {
 	struct job_run *run = calloc(1, sizeof(*run));
@@ -110,7 +125,7 @@ static int run_job(struct job_slot *slot, struct error *error)
 	if (result == 0)
 		result = load(run, error);
 	if (result == 0)
-		result = text_equal(run->job.kind, "cold") ? cold_run(run, error) : live_run(run, error);
+		result = run_kind(run, error);
 	for (size_t i = 0; i < run->tried_count; i++)
 		free((char *)run->tried[i].reason);
 	db_server_clear(&run->server);
@@ -166,9 +181,10 @@ static void offer(struct worker *worker, const struct db_job *job)
 {
 	struct job_slot *slot = find_slot(worker, job->id);
 	pthread_t thread;
+	enum job_kind kind;
 
 	/* Kinds that this worker has no steps for stay in the database. */
-	if (!text_equal(job->kind, "live") && !text_equal(job->kind, "cold"))
+	if (!job_kind_by_name(job->kind, &kind))
 		return;
 	if (slot && (slot->is_running || slot->not_before_ms > clock_monotonic_ms(worker->parts.clock)))
 		return;

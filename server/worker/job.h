@@ -103,6 +103,8 @@ int job_write_end(struct db_session *session, struct job_run *run, bool is_faile
 struct volume_journal job_journal(struct job_run *run);
 int job_settle_volumes(struct job_run *run, bool are_removed, struct error *error);
 
+int confirm_run(struct job_run *run, struct error *error);
+int revert_run(struct job_run *run, struct error *error);
 int cold_run(struct job_run *run, struct error *error);
 
 /* live.c: 0 when the job is finished, -EAGAIN to be called again later, another error for the log and the same. */

@@ -327,6 +327,47 @@ static void test_a_cold_copy_that_fails_starts_the_server_again_where_it_was(voi
 	assert_int_equal(simulated_state(bench.fleet, "two", uuid), GUEST_ABSENT);
 }
 
+static void settle(const char *uuid, int64_t cold_id, const char *kind)
+{
+	CLEANUP_DB_JOB struct db_job cold = { 0 };
+	struct db_job job = { 0 };
+
+	read_job(cold_id, &cold);
+	TEXT_COPY(job.kind, kind);
+	TEXT_COPY(job.server_uuid, uuid);
+	TEXT_COPY(job.block_migration, "auto");
+	job.migration_id = cold.migration_id;
+	job.source_host_id = cold.source_host_id;
+	job.target_host_id = cold.target_host_id;
+	db_fixture_write(bench.fixture, insert_job, &job);
+	wait_done(job.id);
+}
+
+static void test_a_revert_brings_the_server_back_and_cleans_the_target(void **state)
+{
+	char uuid[UUID_SIZE];
+	int64_t id = order_cold(uuid);
+
+	(void)state;
+	assert_int_equal(worker_start(bench.worker, NULL), 0);
+	wait_done(id);
+	settle(uuid, id, "revert");
+	assert_server(uuid, "active", "one");
+	assert_int_equal(simulated_state(bench.fleet, "two", uuid), GUEST_ABSENT);
+}
+
+static void test_a_confirm_leaves_the_server_on_the_target(void **state)
+{
+	char uuid[UUID_SIZE];
+	int64_t id = order_cold(uuid);
+
+	(void)state;
+	assert_int_equal(worker_start(bench.worker, NULL), 0);
+	wait_done(id);
+	settle(uuid, id, "confirm");
+	assert_server(uuid, "active", "two");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +383,9 @@ int main(void)
 			test_a_cold_move_waits_for_its_confirm_with_no_definition_left_on_the_source, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_cold_copy_that_fails_starts_the_server_again_where_it_was, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_a_revert_brings_the_server_back_and_cleans_the_target, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_confirm_leaves_the_server_on_the_target, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_restart_in_the_copy_takes_up_what_the_hosts_show, setup,
 						teardown),
 	};
