@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "server/worker/libvirt/inventory.h"
 #include "server/worker/libvirt/migrate.h"
 
 #define WAKE_MS 500
@@ -81,20 +82,6 @@ static void watch(struct hypervisor *self, hypervisor_event_fn on_event, void *c
 	(void)context;
 }
 
-static int describe(struct hypervisor_host *host, struct host_facts *ret_facts, struct error *error)
-{
-	(void)host;
-	(void)ret_facts;
-	return UNSUPPORTED("describe a host");
-}
-
-static int list_guests(struct hypervisor_host *host, struct guest_list *ret_guests, struct error *error)
-{
-	(void)host;
-	(void)ret_guests;
-	return UNSUPPORTED("list guests");
-}
-
 static int check_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
 		      const struct live_options *options, struct check_result *ret_check, struct error *error)
 {
@@ -147,8 +134,8 @@ static const struct hypervisor_operations operations = {
 	.watch = watch,
 	.open_host = host_open,
 	.close_host = host_close,
-	.describe = describe,
-	.list_guests = list_guests,
+	.describe = libvirt_describe,
+	.list_guests = libvirt_list_guests,
 	.look = libvirt_look,
 	.check_live = check_live,
 	.prepare_live = prepare_live,
