@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "server/worker/libvirt/inventory.h"
 #include "server/worker/libvirt/migrate.h"
+#include "server/worker/libvirt/volume.h"
 
 #define WAKE_MS 500
 
@@ -122,12 +123,6 @@ static int remove_disks(struct hypervisor_host *host, const char *definition, st
 	return UNSUPPORTED("remove disks");
 }
 
-static int remove_volume(struct hypervisor_host *host, const char *pool, const char *name, struct error *error)
-{
-	(void)host, (void)pool, (void)name;
-	return UNSUPPORTED("remove a volume");
-}
-
 static const struct hypervisor_operations operations = {
 	.driver_name = "libvirt",
 	.destroy = driver_destroy,
@@ -152,7 +147,7 @@ static const struct hypervisor_operations operations = {
 	.copy_cold = copy_cold,
 	.remove_guest = libvirt_remove_guest,
 	.remove_disks = remove_disks,
-	.remove_volume = remove_volume,
+	.remove_volume = libvirt_remove_volume,
 };
 
 int libvirt_driver_create(const struct hypervisor_settings *settings, struct log *log,
