@@ -18,11 +18,18 @@
 #include "server/control_socket.h"
 #include "server/listener.h"
 #include "server/registry.h"
+#include "server/worker/discover.h"
+#include "server/worker/libvirt/driver.h"
+#include "server/worker/simulated/fleet.h"
+#include "server/worker/worker.h"
 
 struct daemon {
 	struct config config;
 	struct log *log;
 	struct database *database;
+	struct hypervisor *hypervisor;
+	struct discovery *discovery;
+	struct worker *worker;
 	struct policy *policy;
 	struct token_verifier *tokens;
 	struct api *api;
@@ -36,14 +43,50 @@ static void log_policy(void *context, const char *text)
 	log_event(context, LOG_LEVEL_WARNING, NULL, "policy", LOG_TEXT("reason", text));
 }
 
-static int open_state(struct daemon *daemon, struct error *error)
+static bool is_simulated(const struct daemon *daemon)
+{
+	return daemon->config.hypervisor.driver == HYPERVISOR_DRIVER_SIMULATED;
+}
+
+static int open_driver(struct daemon *daemon, struct error *error)
+{
+	if (!is_simulated(daemon))
+		return libvirt_driver_create(&daemon->config.hypervisor, daemon->log, &daemon->hypervisor, error);
+	log_event(daemon->log, LOG_LEVEL_WARNING, NULL, "this daemon simulates: no guest is real");
+	return simulated_create(clock_system(), &daemon->hypervisor, error);
+}
+
+/* All that watch the database; before its first write. */
+static int open_workers(struct daemon *daemon, struct error *error)
 {
 	const struct config *config = &daemon->config;
-	int result = db_open(config->database, clock_system(), daemon->log, &daemon->database, error);
+	const struct worker_parts parts = {
+		.database = daemon->database,
+		.hypervisor = daemon->hypervisor,
+		.clock = clock_system(),
+		.log = daemon->log,
+		.settings = &config->worker,
+		.scheduler = &config->scheduler,
+		.node = config->node,
+	};
+	int result = worker_create(&parts, &daemon->worker, error);
 
 	if (result == 0)
-		result = registry_load(daemon->database, config->hosts, config->host_count, config->node, error);
+		result = discovery_create(daemon->hypervisor, daemon->database, &config->hypervisor, clock_system(),
+					  daemon->log, &daemon->discovery, error);
 	return result;
+}
+
+/* The simulated fleet's state is what its control socket loads: nothing is discovered, and jobs stand still. */
+static int start_workers(struct daemon *daemon, struct error *error)
+{
+	const struct config *config = &daemon->config;
+	int result = registry_load(daemon->database, config->hosts, config->host_count, config->node, error);
+
+	if (result < 0 || is_simulated(daemon))
+		return result;
+	result = discovery_start(daemon->discovery, error);
+	return result < 0 ? result : worker_start(daemon->worker, error);
 }
 
 static int open_api(struct daemon *daemon, struct error *error)
@@ -86,19 +129,28 @@ static int open_doors(struct daemon *daemon, struct error *error)
 	return result;
 }
 
-static void close_all(struct daemon *daemon)
+/* False when a blocking call of the hypervisor still runs: its thread uses what would be released here. */
+static bool close_all(struct daemon *daemon)
 {
 	listener_stop(daemon->listener);
 	control_socket_stop(daemon->control);
 	admin_socket_stop(daemon->admin);
+	if (daemon->worker && !worker_stop(daemon->worker))
+		return false;
+	discovery_stop(daemon->discovery);
+	if (daemon->database)
+		db_close(daemon->database); /* its last commits still call those below */
+	worker_destroy(daemon->worker);
+	discovery_destroy(daemon->discovery);
 	if (daemon->api)
 		api_destroy(daemon->api);
+	if (daemon->hypervisor)
+		daemon->hypervisor->operations->destroy(daemon->hypervisor);
 	token_verifier_destroy(daemon->tokens);
 	policy_destroy(daemon->policy);
-	if (daemon->database)
-		db_close(daemon->database);
 	log_destroy(daemon->log);
 	config_clear(&daemon->config);
+	return true;
 }
 
 /* Blocked in every thread that starts later, so that only wait_for_end takes them. */
@@ -114,19 +166,16 @@ static void block_signals(sigset_t *ret_signals)
 static int run(struct daemon *daemon, const sigset_t *signals, struct error *error)
 {
 	int number = 0;
-	int result;
-
-	if (daemon->config.hypervisor.driver != HYPERVISOR_DRIVER_SIMULATED)
-		return error_set(
-			error, ENOTSUP,
-			"hypervisor.driver: only \"simulated\" is served so far: no worker of this version moves "
-			"real guests, and a request must not be accepted that nobody carries out");
-	log_event(daemon->log, LOG_LEVEL_WARNING, NULL,
-		  "this daemon simulates: no guest is real, and jobs stand still");
-	result = open_state(daemon, error);
+	int result = db_open(daemon->config.database, clock_system(), daemon->log, &daemon->database, error);
 
 	if (result == 0)
+		result = open_driver(daemon, error);
+	if (result == 0)
+		result = open_workers(daemon, error);
+	if (result == 0)
 		result = open_api(daemon, error);
+	if (result == 0)
+		result = start_workers(daemon, error);
 	if (result == 0)
 		result = open_doors(daemon, error);
 	if (result < 0)
@@ -158,6 +207,9 @@ int command_serve(char **arguments)
 	int result = daemon.log ? run(&daemon, &signals, &error) : error_no_memory(&error);
 	if (result < 0)
 		fprintf(stderr, "migrationd: %s\n", error.text);
-	close_all(&daemon);
+	if (!close_all(&daemon)) {
+		/* Every commit is on disk, and the move is taken up again by the next start. */
+		_exit(EXIT_SUCCESS);
+	}
 	return result < 0 ? EXIT_CONFIGURATION : EXIT_SUCCESS;
 }
