@@ -1,6 +1,7 @@
 /* The driver's object: its table of operations, its hosts and the thread of libvirt's event loop. What it cannot do yet
  * answers -ENOTSUP and says so. */
 #include "server/worker/libvirt/driver.h"
+#include "server/worker/libvirt/check.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -83,22 +84,6 @@ static void watch(struct hypervisor *self, hypervisor_event_fn on_event, void *c
 	(void)context;
 }
 
-static int check_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
-		      const struct live_options *options, struct check_result *ret_check, struct error *error)
-{
-	(void)source, (void)target, (void)uuid, (void)options;
-	*ret_check = (struct check_result){ .refusal = CHECK_REFUSED_BY_SERVER };
-	return UNSUPPORTED("check a live migration");
-}
-
-static int check_cold(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
-		      struct check_result *ret_check, struct error *error)
-{
-	(void)source, (void)target, (void)uuid;
-	*ret_check = (struct check_result){ .refusal = CHECK_REFUSED_BY_SERVER };
-	return UNSUPPORTED("check a cold migration");
-}
-
 static int prepare_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
 			const struct live_options *options, bool copies_disks, const struct volume_journal *journal,
 			struct error *error)
@@ -107,20 +92,30 @@ static int prepare_live(struct hypervisor_host *source, struct hypervisor_host *
 	return copies_disks ? UNSUPPORTED("make disks on the target") : 0; /* shared disks need nothing */
 }
 
+/* Disks that both hosts see need no copy, and their definition holds on both. */
 static int copy_cold(struct hypervisor_host *source, struct hypervisor_host *target, const char *definition,
 		     const struct volume_journal *journal, bool (*is_cancelled)(void *context), void *context,
 		     char **ret_definition, struct error *error)
 {
-	(void)source, (void)target, (void)definition, (void)journal;
-	(void)is_cancelled, (void)context, (void)ret_definition;
-	return UNSUPPORTED("copy disks");
+	int result = libvirt_prove_shared(libvirt_host_of(source), libvirt_host_of(target), definition, error);
+
+	(void)journal, (void)is_cancelled, (void)context;
+	if (result < 0)
+		return result;
+	if (result == 0)
+		return UNSUPPORTED("copy private disks");
+	*ret_definition = strdup(definition);
+	return *ret_definition ? 0 : error_no_memory(error);
 }
 
 static int remove_disks(struct hypervisor_host *host, const char *definition, struct hypervisor_host *other,
 			struct error *error)
 {
-	(void)host, (void)definition, (void)other;
-	return UNSUPPORTED("remove disks");
+	int result = libvirt_prove_shared(libvirt_host_of(host), libvirt_host_of(other), definition, error);
+
+	if (result < 0)
+		return result;
+	return result == 1 ? 0 : UNSUPPORTED("remove private disks");
 }
 
 static const struct hypervisor_operations operations = {
@@ -132,7 +127,7 @@ static const struct hypervisor_operations operations = {
 	.describe = libvirt_describe,
 	.list_guests = libvirt_list_guests,
 	.look = libvirt_look,
-	.check_live = check_live,
+	.check_live = libvirt_check_live,
 	.prepare_live = prepare_live,
 	.migrate_live = libvirt_migrate_live,
 	.progress = libvirt_progress,
@@ -140,7 +135,7 @@ static const struct hypervisor_operations operations = {
 	.adjust = libvirt_adjust,
 	.stop_guest = libvirt_stop_guest,
 	.start_guest = libvirt_start_guest,
-	.check_cold = check_cold,
+	.check_cold = libvirt_check_cold,
 	.read_definition = libvirt_read_definition,
 	.undefine = libvirt_undefine,
 	.define = libvirt_define,
