@@ -116,8 +116,8 @@ class Daemon:
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self.lab.wait(self.answers, 20, f"migrationd answers on {self.base_url}")
         if not self.admin:
-            self.admin = Api(self.base_url, self.token("admin", ADMIN_PROJECT, ADMIN_USER), token_name="$ADMIN_TOKEN")
-            self.member = Api(self.base_url, self.token("member", PROJECT, USER), token_name="$MEMBER_TOKEN")
+            self.admin = Api(self.base_url, self.token(["admin"], ADMIN_PROJECT, ADMIN_USER), token_name="$ADMIN_TOKEN")
+            self.member = Api(self.base_url, self.token(["member", "reader"], PROJECT, USER), token_name="$MEMBER_TOKEN")
 
     def answers(self):
         if self.process.poll() is not None:
@@ -127,10 +127,11 @@ class Daemon:
         except OSError:
             return False
 
-    def token(self, role, project, user, lifetime=86400):
-        done = subprocess.run([str(BINARY), "token", "--config", str(self.config_path), "--role", role, "--project",
-                               project, "--user", user, "--lifetime", str(lifetime)], capture_output=True, text=True,
-                              check=False)
+    def token(self, roles, project, user, lifetime=86400):
+        """As Keystone gives them, a role brings those that it implies: a member is a reader too."""
+        named = [word for role in roles for word in ("--role", role)]
+        done = subprocess.run([str(BINARY), "token", "--config", str(self.config_path), *named, "--project", project,
+                               "--user", user, "--lifetime", str(lifetime)], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise LabError(f"migrationd token: {done.stderr.strip()}")
         return done.stdout.strip()
