@@ -116,7 +116,7 @@ class Daemon:
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self.lab.wait(self.answers, 20, f"migrationd answers on {self.base_url}")
         if not self.admin:
-            self.admin = Api(self.base_url, self.token(["admin"], ADMIN_PROJECT, ADMIN_USER), token_name="$ADMIN_TOKEN")
+            self.admin = Api(self.base_url, self.token(["admin", "manager", "member", "reader"], ADMIN_PROJECT, ADMIN_USER), token_name="$ADMIN_TOKEN")
             self.member = Api(self.base_url, self.token(["member", "reader"], PROJECT, USER), token_name="$MEMBER_TOKEN")
 
     def answers(self):
