@@ -145,7 +145,8 @@ SUITES = {"unit": unit, "checkers": checkers, "hosts": hosts, "moves": moves, "r
 # What a run without names takes. The lab's other scenarios, the network suite and the replay are run by name until the step
 # that makes them pass: then their words join MOVES, and at last `lab`, `network` and `replay` stand here in its place.
 STANDING = ("unit", "checkers", "hosts", "moves")
-MOVES = ("a running guest on shared storage migrates cold", "a paused guest on shared storage moves")
+MOVES = ("a running guest on shared storage migrates cold", "a paused guest on shared storage moves",
+         "a running guest on shared storage moves live")
 
 
 def main():

@@ -170,6 +170,18 @@ static int roll_back(struct job_run *run, struct error *error)
 	return result < 0 ? result : end_failed(run, "failed", true, error);
 }
 
+/* How long the guest stood still, as the target tells it; NULL where it cannot tell (after a restart of its daemon). */
+static char *describe_downtime(struct job_run *run)
+{
+	struct move_progress progress = { 0 };
+	struct error ignored = { 0 };
+
+	if (operations(run)->completed(run->target, run->job.server_uuid, &progress, &ignored) < 0)
+		return NULL;
+	return text_format("moved to %s; the guest stood still for %lld ms", run->target_name,
+			   (long long)progress.downtime_ms);
+}
+
 static int finish_on_target(struct job_run *run, const struct guest_view *target, struct error *error)
 {
 	struct job_end end = { .migration_status = "completed", .is_moved = true };
@@ -183,8 +195,9 @@ static int finish_on_target(struct job_run *run, const struct guest_view *target
 	if (result < 0)
 		return result;
 	int cleaned = operations(run)->remove_guest(run->source, run->job.server_uuid, &trouble);
+	CLEANUP_FREE char *downtime = describe_downtime(run);
 	/* The guest's place is the truth, but the source's half must go: it is asked again. */
-	result = job_end_event(run, event, cleaned < 0 ? &trouble : NULL, NULL, error);
+	result = job_end_event(run, event, cleaned < 0 ? &trouble : NULL, cleaned < 0 ? NULL : downtime, error);
 	if (cleaned < 0)
 		return error_set(error, EAGAIN, "%s", trouble.text);
 	if (result == 0)
