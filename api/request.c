@@ -57,9 +57,6 @@ static int finish(struct request *request, int status, const char *content_type,
 		add_header(&reply, "WWW-Authenticate", "Keystone uri=\"%s\"",
 			   request->settings->keystone_url ? request->settings->keystone_url : request->base_url);
 	TEXT_COPY(reply.request_id, request->request_id);
-	log_event(request->settings->log, LOG_LEVEL_INFO, request->request_id, "answered",
-		  LOG_TEXT("method", request->incoming->method), LOG_TEXT("path", request->path),
-		  LOG_NUMBER("status", status), LOG_TEXT("remote", request->incoming->remote));
 	request->reply(request->reply_context, &reply);
 	free(reply.body);
 	request_destroy(request);

@@ -41,6 +41,7 @@ struct exchange {
 	int64_t begun_ms;
 	char method[16];
 	char remote[INET6_ADDRSTRLEN];
+	struct api_request request; /* as the API sees it, until its reply */
 
 	pthread_mutex_t mutex;
 	int holders;
@@ -243,7 +244,7 @@ static void read_body(struct exchange *exchange, const char *bytes, size_t lengt
 
 static enum MHD_Result ask_api(struct exchange *exchange)
 {
-	struct api_request request = {
+	exchange->request = (struct api_request){
 		.method = exchange->method,
 		.target = exchange->target,
 		.body = exchange->body.length ? exchange->body.data : NULL,
@@ -255,7 +256,7 @@ static enum MHD_Result ask_api(struct exchange *exchange)
 	};
 
 	exchange->holders++; /* nobody else knows it yet */
-	api_handle(exchange->listener->api, &request, take_reply, exchange);
+	api_handle(exchange->listener->api, &exchange->request, take_reply, exchange);
 
 	LOCK_SCOPE(&exchange->mutex);
 	if (exchange->is_replied)

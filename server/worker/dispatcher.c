@@ -15,7 +15,9 @@ static void on_change(void *context, enum db_table table, int64_t id)
 	LOCK_SCOPE(&worker->mutex);
 
 	(void)id;
-	if (table == DB_TABLE_HOSTS || table == DB_TABLE_SERVICES)
+	/* What stands on a host and what is claimed there weigh as much as the host itself. */
+	if (table == DB_TABLE_HOSTS || table == DB_TABLE_SERVICES || table == DB_TABLE_SERVERS
+	    || table == DB_TABLE_CLAIMS)
 		worker->are_hosts_stale = true;
 	if (table == DB_TABLE_JOBS) {
 		worker->is_woken = true;

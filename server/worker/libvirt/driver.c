@@ -3,6 +3,7 @@
 #include "server/worker/libvirt/driver.h"
 #include "server/worker/libvirt/check.h"
 
+#include <libvirt/virterror.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,6 +146,13 @@ static const struct hypervisor_operations operations = {
 	.remove_volume = libvirt_remove_volume,
 };
 
+/* Every failed call is told by its own error; libvirt's habit of writing it to stderr too would break into our log. */
+static void keep_silent(void *context, virErrorPtr cause)
+{
+	(void)context;
+	(void)cause;
+}
+
 int libvirt_driver_create(const struct hypervisor_settings *settings, struct log *log,
 			  struct hypervisor **ret_hypervisor, struct error *error)
 {
@@ -153,6 +161,7 @@ int libvirt_driver_create(const struct hypervisor_settings *settings, struct log
 	if (!driver)
 		return error_no_memory(error);
 	*driver = (struct libvirt_driver){ .base.operations = &operations, .settings = settings, .log = log };
+	virSetErrorFunc(NULL, keep_silent);
 	if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0)
 		return error_set(error, EIO, "cannot start libvirt's client library");
 	driver->wake_timer = virEventAddTimeout(WAKE_MS, on_wake, NULL, NULL);
