@@ -31,6 +31,8 @@ struct api_settings {
 	const char *keystone_url; /* in WWW-Authenticate; NULL: the endpoint itself */
 	const char *node; /* our name: stands for nova-conductor's and nova-scheduler's hosts */
 	int64_t max_limit; /* rows of a page; Nova's 1000 */
+	int64_t reserved_memory_mb; /* of hosts that set none of their own; os-hypervisors shows it as used */
+	int64_t reserved_disk_gb;
 	size_t max_body_bytes; /* Nova's 114688 */
 };
 

@@ -105,6 +105,11 @@ static int host_document(struct hypervisor_query *query, const struct db_host *h
 		if (result < 0)
 			return result;
 	}
+	/* Nova counts what is kept for the host itself as used: what the host does not set, all hosts have in common. */
+	if (host->reserved_memory_mb < 0)
+		usage.memory_mb += query->request->settings->reserved_memory_mb;
+	if (host->reserved_disk_gb < 0)
+		usage.disk_gb += query->request->settings->reserved_disk_gb;
 	document = view_hypervisor(host, &usage, query->request->minor, query->is_detail);
 	if (json_array_size(servers) || (servers && query->request->minor >= 75))
 		json_object_set(document, "servers", servers);

@@ -186,7 +186,7 @@ json_t *view_service(const struct db_service *service, int minor)
 /* Figures that left for Placement (until Nova API 2.87). */
 static void add_figures(json_t *document, const struct db_host *host, const struct db_host_usage *usage, int minor)
 {
-	/* Nova counts what is kept for the host itself as used; -1 is the scheduler's business and not known here. */
+	/* Nova counts what is kept for the host itself as used; for -1 the caller has added it. */
 	const int64_t memory_used_mb = usage->memory_mb + (host->reserved_memory_mb > 0 ? host->reserved_memory_mb : 0);
 	const int64_t disk_used_gb = usage->disk_gb + (host->reserved_disk_gb > 0 ? host->reserved_disk_gb : 0);
 	const struct {

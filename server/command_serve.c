@@ -110,6 +110,8 @@ static int open_api(struct daemon *daemon, struct error *error)
 		.public_endpoint = config->api.public_endpoint,
 		.node = config->node,
 		.max_limit = config->api.max_limit,
+		.reserved_memory_mb = config->scheduler.reserved_host_memory_mb,
+		.reserved_disk_gb = (config->scheduler.reserved_host_disk_mb + 1023) / 1024,
 		.max_body_bytes = (size_t)config->listener.body_bytes_max,
 	};
 	return api_create(&settings, &daemon->api, error);

@@ -62,6 +62,7 @@ static int end_failed(struct job_run *run, const char *reason, const char *for_o
 {
 	struct job_end end = { .migration_status = "error",
 			       .is_failed = true,
+			       .reason = reason ? reason : for_others,
 			       .verdict_status = 400,
 			       .for_others = for_others,
 			       .for_admins = reason };
@@ -171,13 +172,52 @@ static int settle(struct job_run *run, const char *reason, struct error *error)
 	}
 }
 
-int cold_run(struct job_run *run, struct error *error)
+/* Whoever is refused there is tried elsewhere, but not without end, and not for what no host can mend. */
+static bool is_final(const struct job_run *run, const struct check_result *check)
+{
+	return check->refusal == CHECK_REFUSED_STORAGE || check->refusal == CHECK_REFUSED_BY_SERVER
+	       || run->tried_count == JOB_HOSTS_TRIED_MAX
+	       || (int64_t)run->tried_count + 1 >= run->worker->parts.scheduler->max_attempts;
+}
+
+/* 1: chosen, claimed and checked; 0: the job has ended. */
+static int find_target(struct job_run *run, bool is_again, struct error *error)
 {
 	CLEANUP_FREE char *for_others = NULL;
 	CLEANUP_FREE char *for_admins = NULL;
+
+	for (;; is_again = true) {
+		struct check_result check = { 0 };
+		struct error trouble = { 0 };
+		int result = job_enter(run, "choosing", is_again, "pre-migrating", error);
+
+		if (result < 0)
+			return result;
+		int step = job_choose(run, &for_others, &for_admins, &trouble);
+		if (step == -ECANCELED)
+			return end_failed(run, for_admins, for_others, error);
+		if (step < 0)
+			return error_set(error, -step, "%s", trouble.text);
+		result = job_enter(run, "checking", false, NULL, error);
+		if (result < 0)
+			return result;
+		if (operations(run)->check_cold(run->source, run->target, run->job.server_uuid, &check, &trouble) == 0)
+			return 1;
+		if (is_final(run, &check))
+			return end_failed(run, trouble.text, trouble.text, error);
+		run->tried[run->tried_count].host_id = run->job.target_host_id;
+		run->tried[run->tried_count++].reason = text_format("%s", trouble.text);
+		result = job_release_claims(run, error);
+		if (result < 0)
+			return result;
+		run->job.target_host_id = 0;
+	}
+}
+
+int cold_run(struct job_run *run, struct error *error)
+{
 	CLEANUP_DB_KEPT_DOMAIN struct db_kept_domain kept = { 0 };
 	const struct phase *phase = phase_by_name(JOB_COLD, run->job.phase);
-	struct check_result check = { 0 };
 	struct error trouble = { 0 };
 	int64_t event = 0;
 
@@ -187,25 +227,15 @@ int cold_run(struct job_run *run, struct error *error)
 	if (result == 0)
 		result = job_begin_event(run, "cold_migrate", run->worker->parts.node, &event, error);
 	if (result == 0)
-		result = job_enter(run, "choosing", phase, "pre-migrating", error);
-	if (result < 0)
+		result = find_target(run, phase != NULL, error);
+	if (result <= 0)
 		return result;
-	int step = job_choose(run, &for_others, &for_admins, &trouble);
-	if (step == -ECANCELED)
-		return end_failed(run, for_admins, for_others, error);
-	if (step == 0)
-		result = job_enter(run, "checking", false, NULL, error);
-	if (step < 0 || result < 0)
-		return step < 0 ? error_set(error, -step, "%s", trouble.text) : result;
-	if (operations(run)->check_cold(run->source, run->target, run->job.server_uuid, &check, &trouble) < 0)
-		return end_failed(run, trouble.text, trouble.text, error);
 	result = job_enter(run, "stopping", false, NULL, error);
 	if (result == 0)
 		result = keep_definition(run, &kept, error);
 	if (result < 0)
 		return result;
-	step = move_steps(run, &kept, &trouble);
-	if (step < 0)
+	if (move_steps(run, &kept, &trouble) < 0)
 		return settle(run, trouble.text, error);
 	return db_write(run->worker->parts.database, write_resized, run, error);
 }

@@ -17,7 +17,8 @@ def one_gets_the_room(bench, act, ended, good):
     bench.fill(3, 10)
     both([lambda guest=guest: act(guest) for guest in guests])
     found = [bench.wait_for_migration(guest, ended) for guest in guests]
-    equal(sorted(row["status"] for row in found), sorted([good, "error"]), "how the two ended")
+    equal(sorted(row["status"] for row in found), sorted([good, "error"]),
+          f"how the two ended ({[bench.why(guest) for guest in guests]})")
     winner, loser = guests if found[0]["status"] == good else reversed(guests)
     equal(bench.migration(winner)["dest_compute"], "compute-2", "where the one went")
     why = str(bench.why(loser))
