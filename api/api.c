@@ -28,13 +28,19 @@ int api_create(const struct api_settings *settings, struct api **ret_api, struct
 	if (!api)
 		return error_no_memory(error);
 	api->settings = *settings;
-	int result = verdicts_create(settings->database, &api->verdicts, error);
+	int result =
+		verdicts_create(settings->database, settings->clock, settings->wait_timeout_s, &api->verdicts, error);
 	if (result < 0) {
 		free(api);
 		return result;
 	}
 	*ret_api = api;
 	return 0;
+}
+
+void api_stop_waiting(struct api *api)
+{
+	verdicts_stop(api->verdicts);
 }
 
 void api_destroy(struct api *api)

@@ -34,6 +34,7 @@ struct api_settings {
 	int64_t reserved_memory_mb; /* of hosts that set none of their own; os-hypervisors shows it as used */
 	int64_t reserved_disk_gb;
 	size_t max_body_bytes; /* Nova's 114688 */
+	int64_t wait_timeout_s; /* how long a request below 2.34 waits for its verdict, then 202; 0: no limit */
 };
 
 /* The request as it came; all pointers are the listener's and live until the reply was taken. */
@@ -44,7 +45,8 @@ struct api_request {
 	size_t body_size;
 	bool is_body_too_large; /* Content-Length beyond the limit: the body was not read */
 	const char *remote; /* the client's address, for the log */
-	/* The value of a header, name in any case; NULL when it is not there; the last one where it came several times. */
+	/* The value of a header, name in any case; NULL when it is not there; the last one where it came several times.
+	 * Asked within api_handle alone: later the connection may be gone. */
 	const char *(*header)(const void *context, const char *name);
 	const void *header_context;
 };
@@ -69,6 +71,8 @@ struct api_reply {
 typedef void (*api_reply_fn)(void *context, struct api_reply *reply);
 
 int api_create(const struct api_settings *settings, struct api **ret_api, struct error *error);
+/* Answers those who wait for a verdict, and lets nobody wait any more: the daemon ends, their jobs are taken up again. */
+void api_stop_waiting(struct api *api);
 /* No request may be under way, and the database has made its last commit: the api watches its jobs. */
 void api_destroy(struct api *api);
 

@@ -113,6 +113,7 @@ static int open_api(struct daemon *daemon, struct error *error)
 		.reserved_memory_mb = config->scheduler.reserved_host_memory_mb,
 		.reserved_disk_gb = (config->scheduler.reserved_host_disk_mb + 1023) / 1024,
 		.max_body_bytes = (size_t)config->listener.body_bytes_max,
+		.wait_timeout_s = config->listener.wait_timeout_s,
 	};
 	return api_create(&settings, &daemon->api, error);
 }
@@ -134,6 +135,8 @@ static int open_doors(struct daemon *daemon, struct error *error)
 /* False when a blocking call of the hypervisor still runs: its thread uses what would be released here. */
 static bool close_all(struct daemon *daemon)
 {
+	if (daemon->api)
+		api_stop_waiting(daemon->api);
 	listener_stop(daemon->listener);
 	control_socket_stop(daemon->control);
 	admin_socket_stop(daemon->admin);

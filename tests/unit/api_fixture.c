@@ -154,6 +154,7 @@ int api_fixture_setup(void **state)
 					 .public_endpoint = "http://nova.example:8774",
 					 .node = "node-1",
 					 .max_limit = 1000,
+					 .wait_timeout_s = 60,
 					 .max_body_bytes = 114688 };
 	if (api_create(&settings, &fixture->api, &error) < 0)
 		fail_msg("%s", error.text);
@@ -165,8 +166,9 @@ int api_fixture_teardown(void **state)
 {
 	struct api_fixture *fixture = *state;
 	void *db = fixture->db;
-	int result = db_fixture_teardown(&db);
 
+	api_stop_waiting(fixture->api); /* who waits does it by the database's clock */
+	int result = db_fixture_teardown(&db);
 	api_destroy(fixture->api);
 	token_verifier_destroy(fixture->tokens);
 	policy_destroy(fixture->policy);

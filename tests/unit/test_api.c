@@ -229,6 +229,44 @@ static void a_live_migration_below_2_34_is_answered_by_its_verdict(void **state)
 	ASSERT_ANSWER(api_fixture_wait(fixture), 400, "No valid host was found.");
 }
 
+static void start_and_wait_for_a_verdict(struct api_fixture *fixture, const struct bench *bench)
+{
+	api_fixture_start(fixture, &api_member, "compute 2.33", "POST", bench->path,
+			  "{\"os-migrateLive\": {\"host\": null, \"block_migration\": \"auto\"}}");
+	/* A further write is answered after the job's commit and its completion. */
+	set_state(fixture, bench, NULL, NULL, "");
+	assert_false(api_fixture_has_answer(fixture));
+}
+
+static void whoever_waits_too_long_for_a_verdict_is_told_that_the_job_is_accepted(void **state)
+{
+	struct api_fixture *fixture = *state;
+	struct bench bench = make_bench(fixture);
+	CLEANUP_DB_JOB struct db_job job = { 0 };
+
+	start_and_wait_for_a_verdict(fixture, &bench);
+	clock_manual_advance(fixture->db->clock, 59 * 1000000LL);
+	set_state(fixture, &bench, NULL, NULL, "");
+	assert_false(api_fixture_has_answer(fixture));
+	clock_manual_advance(fixture->db->clock, 2 * 1000000LL);
+	ASSERT_ANSWER(api_fixture_wait(fixture), 202, "");
+
+	/* A verdict that comes later finds nobody. */
+	read_job(fixture, &bench, &job);
+	struct verdict verdict = { job.id, 400 };
+	db_fixture_write(fixture->db, set_verdict, &verdict);
+}
+
+static void an_ending_daemon_leaves_nobody_waiting_for_a_verdict(void **state)
+{
+	struct api_fixture *fixture = *state;
+	struct bench bench = make_bench(fixture);
+
+	start_and_wait_for_a_verdict(fixture, &bench);
+	api_stop_waiting(fixture->api);
+	ASSERT_ANSWER(api_fixture_wait(fixture), 202, "");
+}
+
 static void version_documents_need_no_token(void **state)
 {
 	struct api_fixture *fixture = *state;
@@ -256,6 +294,8 @@ int main(void)
 		API_TEST(checks_before_the_server_come_in_novas_order),
 		API_TEST(force_without_a_host_is_refused_even_in_a_wrong_state),
 		API_TEST(a_live_migration_below_2_34_is_answered_by_its_verdict),
+		API_TEST(whoever_waits_too_long_for_a_verdict_is_told_that_the_job_is_accepted),
+		API_TEST(an_ending_daemon_leaves_nobody_waiting_for_a_verdict),
 		API_TEST(version_documents_need_no_token),
 	};
 
