@@ -1,5 +1,7 @@
 """Live migrations that go well: which disks, which states, which wishes."""
 
+import time
+
 from bench import check, equal, scenario
 
 
@@ -93,6 +95,20 @@ def _(bench):
     for guest in guests:
         migration = bench.wait_for_migration(guest, "completed", 90)
         bench.stands(guest, int(migration["dest_compute"][-1]))
+
+
+@scenario("a slow move's progress is told every second while it lasts", settings={"libvirt": {"live_migration_bandwidth": 8}})
+def _(bench):
+    guest = bench.guest("progress", dirty_mb=48)
+    bench.live(guest)
+    bench.wait_for_migration(guest, "running")
+    told = set()
+    while bench.migration(guest)["status"] == "running":
+        rows = bench.admin.get(f"/v2.1/servers/{guest.uuid}/migrations").body["migrations"]
+        told |= {row["memory_remaining_bytes"] for row in rows if row["memory_total_bytes"]}
+        time.sleep(0.2)
+    bench.wait_for_migration(guest, "completed")
+    check(len(told) >= 4, f"the bytes that remained, as told: {sorted(told, reverse=True)}")
 
 
 @scenario("one live migration at a time leaves a host when the limit is one; the next waits queued",

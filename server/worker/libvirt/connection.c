@@ -52,9 +52,32 @@ int libvirt_error(struct libvirt_host *host, struct error *error, const char *wh
 			 cause->message ? cause->message : "libvirt gave no reason");
 }
 
-int libvirt_connection_get(struct libvirt_host *host, virConnectPtr *ret_connection, struct error *error)
+int libvirt_connection_open(struct libvirt_host *host, virConnectPtr *ret_connection, struct error *error)
 {
 	const struct hypervisor_settings *settings = host->driver->settings;
+	CLEANUP_CONNECTION virConnectPtr connection = virConnectOpen(host->uri);
+
+	if (!connection) {
+		libvirt_error(host, error, "connect");
+		if (error)
+			error->code = EHOSTUNREACH;
+		return -EHOSTUNREACH;
+	}
+	/* Without keep-alive a call to a silent host would never return. */
+	if (virConnectSetKeepAlive(connection, (int)settings->keepalive_interval_s,
+				   (unsigned int)settings->keepalive_count)
+	    < 0) {
+		libvirt_error(host, error, "watch over the connection");
+		if (error)
+			error->code = EHOSTUNREACH;
+		return -EHOSTUNREACH;
+	}
+	*ret_connection = TAKE_POINTER(connection);
+	return 0;
+}
+
+int libvirt_connection_get(struct libvirt_host *host, virConnectPtr *ret_connection, struct error *error)
+{
 	LOCK_SCOPE(&host->mutex);
 
 	if (host->connection && virConnectIsAlive(host->connection) != 1) {
@@ -62,25 +85,10 @@ int libvirt_connection_get(struct libvirt_host *host, virConnectPtr *ret_connect
 		host->connection = NULL;
 	}
 	if (!host->connection) {
-		virConnectPtr connection = virConnectOpen(host->uri);
+		int result = libvirt_connection_open(host, &host->connection, error);
 
-		if (!connection) {
-			libvirt_error(host, error, "connect");
-			if (error)
-				error->code = EHOSTUNREACH;
-			return -EHOSTUNREACH;
-		}
-		/* Without keep-alive a call to a silent host would never return. */
-		if (virConnectSetKeepAlive(connection, (int)settings->keepalive_interval_s,
-					   (unsigned int)settings->keepalive_count)
-		    < 0) {
-			libvirt_error(host, error, "watch over the connection");
-			virConnectClose(connection);
-			if (error)
-				error->code = EHOSTUNREACH;
-			return -EHOSTUNREACH;
-		}
-		host->connection = connection;
+		if (result < 0)
+			return result;
 	}
 	if (virConnectRef(host->connection) < 0)
 		return libvirt_error(host, error, "use the connection");
@@ -97,6 +105,17 @@ void libvirt_connection_close(struct libvirt_host *host)
 	host->connection = NULL;
 }
 
+int libvirt_domain_find(struct libvirt_host *host, virConnectPtr connection, const char *uuid, virDomainPtr *ret_domain,
+			struct error *error)
+{
+	virDomainPtr domain = virDomainLookupByUUIDString(connection, uuid);
+
+	if (!domain)
+		return libvirt_error(host, error, "find the guest");
+	*ret_domain = domain;
+	return 0;
+}
+
 int libvirt_domain_get(struct libvirt_host *host, const char *uuid, virDomainPtr *ret_domain, struct error *error)
 {
 	CLEANUP_CONNECTION virConnectPtr connection = NULL;
@@ -104,10 +123,5 @@ int libvirt_domain_get(struct libvirt_host *host, const char *uuid, virDomainPtr
 
 	if (result < 0)
 		return result;
-	virDomainPtr domain = virDomainLookupByUUIDString(connection, uuid);
-
-	if (!domain)
-		return libvirt_error(host, error, "find the guest");
-	*ret_domain = domain;
-	return 0;
+	return libvirt_domain_find(host, connection, uuid, ret_domain, error);
 }

@@ -41,6 +41,11 @@ void libvirt_cleanup_connection(virConnectPtr *connection);
 
 /* A reference to the host's living connection, opened anew when it broke; -EHOSTUNREACH when it cannot be. */
 int libvirt_connection_get(struct libvirt_host *host, virConnectPtr *ret_connection, struct error *error);
+/* A connection of the caller's own, for a call that lasts: while one waits for such an answer, libvirt 9 may leave the call of
+ * another thread over the same connection unsent until something comes in. -EHOSTUNREACH when it cannot be opened. */
+int libvirt_connection_open(struct libvirt_host *host, virConnectPtr *ret_connection, struct error *error);
+int libvirt_domain_find(struct libvirt_host *host, virConnectPtr connection, const char *uuid, virDomainPtr *ret_domain,
+			struct error *error);
 /* The guest there; -ENOENT when the host answered that there is none. */
 int libvirt_domain_get(struct libvirt_host *host, const char *uuid, virDomainPtr *ret_domain, struct error *error);
 /* Turns libvirt's last error of this thread into ours: what failed, on which host, why. */

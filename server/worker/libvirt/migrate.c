@@ -22,6 +22,7 @@ int libvirt_migrate_live(struct hypervisor_host *source_base, struct hypervisor_
 			 const struct live_options *options, bool copies_disks, struct error *error)
 {
 	struct libvirt_host *source = libvirt_host_of(source_base), *target = libvirt_host_of(target_base);
+	CLEANUP_CONNECTION virConnectPtr connection = NULL;
 	CLEANUP_DOMAIN virDomainPtr domain = NULL;
 	CLEANUP_FREE char *uri = NULL;
 	virTypedParameterPtr values = NULL;
@@ -30,8 +31,10 @@ int libvirt_migrate_live(struct hypervisor_host *source_base, struct hypervisor_
 	if (copies_disks)
 		return error_set(error, ENOTSUP, "host %s: this driver cannot copy disks during a live migration",
 				 source->name);
-	int result = libvirt_domain_get(source, uuid, &domain, error);
+	int result = libvirt_connection_open(source, &connection, error);
 
+	if (result == 0)
+		result = libvirt_domain_find(source, connection, uuid, &domain, error);
 	if (result < 0)
 		return result;
 	if (target->migration_address) {
