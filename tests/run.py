@@ -120,6 +120,11 @@ def checkers(tally):
             tally.show(lines + done.stderr.decode(errors="replace").splitlines())
 
 
+def daemon(tally):
+    """The shipped binary in trouble."""
+    tally.relay("daemon", ["python3", TOP / "tests/daemon/suite.py"])
+
+
 def replay(tally):
     tally.relay("replay", ["python3", TOP / "tests/replay/suite.py"])
 
@@ -141,10 +146,10 @@ def network(tally):
     tally.relay("network", ["python3", TOP / "tests/lab/suite.py", "network"])
 
 
-SUITES = {"unit": unit, "checkers": checkers, "hosts": hosts, "moves": moves, "replay": replay, "lab": lab, "network": network}
+SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "hosts": hosts, "moves": moves, "replay": replay, "lab": lab, "network": network}
 # What a run without names takes. The lab's other scenarios, the network suite and the replay are run by name until the step
 # that makes them pass: then their words join MOVES, and at last `lab`, `network` and `replay` stand here in its place.
-STANDING = ("unit", "checkers", "hosts", "moves")
+STANDING = ("unit", "checkers", "daemon", "hosts", "moves")
 MOVES = ("a running guest on shared storage migrates cold", "a paused guest on shared storage moves",
          "a running guest on shared storage moves live")
 

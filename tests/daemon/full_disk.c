@@ -1,0 +1,25 @@
+/* A disk that is full while the file named by FULL_DISK_WHILE exists: loaded before libc into the real daemon, so that what
+ * it does then can be seen on any machine, also where nothing may be mounted. */
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int is_full(void)
+{
+	const char *path = getenv("FULL_DISK_WHILE");
+
+	return path && access(path, F_OK) == 0;
+}
+
+ssize_t pwrite64(int file, const void *bytes, size_t length, off64_t offset)
+{
+	ssize_t (*real)(int, const void *, size_t, off64_t) = NULL;
+
+	if (is_full()) {
+		errno = ENOSPC;
+		return -1;
+	}
+	*(void **)&real = dlsym(RTLD_NEXT, "pwrite64");
+	return real(file, bytes, length, offset);
+}

@@ -1,0 +1,399 @@
+"""The shipped binary in trouble: wrong files at its start, full disk, kill -9, many clients, hostile bytes. Speaks TAP.
+
+It serves with the simulated fleet, whose jobs stand still here, so that only the daemon itself is seen. A check is a function
+whose docstring says what holds; it gets a fresh folder.
+"""
+
+import http.client
+import json
+import os
+import random
+import resource
+import secrets
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(TOP / "tests/lab"), str(TOP / "tests/replay")]
+
+from api import Api  # noqa: E402
+import state  # noqa: E402
+
+BINARY = TOP / "build" / "migrationd"
+FULL_DISK = TOP / "build" / "tests" / "libfull_disk.so"
+FREE = {"server": {"host": "host1", "vm_state": "active", "task_state": None, "locked": None},
+        "hosts": dict.fromkeys(state.HOSTS, "up")}
+
+
+class Service:
+    """One daemon in a folder; started again, it finds what it left there."""
+
+    def __init__(self, folder, **sections):
+        self.folder = Path(folder)
+        self.config = self.folder / "migrationd.yaml"
+        self.log = self.folder / "log"
+        self.process = None
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.sections = {
+            "node": "controller", "database": f"{folder}/migrationd.db", "admin_socket": f"{folder}/admin.sock",
+            "listener": {"address": "127.0.0.1", "port": self.port},
+            "log": {"format": "json", "level": "info"},
+            "hypervisor": {"driver": "simulated", "control_socket": f"{folder}/control.sock"},
+            "auth": {"keys": [{"kid": "own", "algorithm": "HS256", "secret": secrets.token_hex(32)}]}, **sections}
+
+    def launch(self, **environment):
+        self.config.write_text(json.dumps(self.sections))  # JSON is YAML
+        self.config.chmod(0o600)
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([BINARY, "serve", "--config", self.config], stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, env={**os.environ, **environment})
+        return self
+
+    def start(self, **environment):
+        self.launch(**environment)
+        self.wait(lambda: self.api().get("/healthz").status == 200)
+        return self
+
+    def wait(self, holds, seconds=20):
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                if holds():
+                    return
+            except OSError:
+                pass
+            assert self.process.poll() is None, f"the daemon ended: {self.log.read_text()[-2000:]}"
+            assert time.monotonic() < deadline, self.log.read_text()[-2000:]
+            time.sleep(0.02)
+
+    def fails(self):
+        """Exit status and last words of a start that must not succeed."""
+        self.launch()
+        status = self.process.wait(20)
+        return status, self.log.read_text()
+
+    def control(self, **words):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(f"{self.folder}/control.sock")
+            lines = connection.makefile("rw", encoding="utf-8")
+            lines.write(json.dumps(words) + "\n")
+            lines.flush()
+            answer = json.loads(lines.readline())
+            assert "error" not in answer, answer
+
+    def load(self):
+        self.control(load=state.rows_of(FREE))
+        return self
+
+    def token(self, *roles):
+        named = [word for role in roles for word in ("--role", role)]
+        return subprocess.run([BINARY, "token", "--config", self.config, *named, "--project", state.PROJECT, "--user",
+                               "member-user"], capture_output=True, text=True, check=True).stdout.strip()
+
+    def api(self, *roles, version="2.60"):
+        return Api(f"http://127.0.0.1:{self.port}", self.token(*roles) if roles else "", version)
+
+    def migrate(self, client=None):
+        return (client or self.api("member", "reader")).act(state.uuid(1), "migrate")
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+        if self.process:
+            self.process.wait()
+
+    def jobs(self):
+        with sqlite3.connect(f"file:{self.folder}/migrationd.db?mode=ro", uri=True) as base:
+            return base.execute("SELECT server_uuid, kind FROM jobs WHERE finished_us = 0").fetchall()
+
+
+def raw(service, data, seconds=10):
+    """Sends bytes as they are; gives all that comes back until the far end closes or is silent."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=seconds) as connection:
+        connection.sendall(data)
+        answer = b""
+        try:
+            while part := connection.recv(65536):
+                answer += part
+        except (TimeoutError, ConnectionResetError):
+            pass
+        return answer
+
+
+def says(service, *words):
+    status, log = service.fails()
+    assert status not in (0, None) and status > 0, f"status {status}"
+    for word in words:
+        assert word in log, f"{word!r} is not in:\n{log}"
+
+
+def a_wrong_setting(folder):
+    """a setting that is none stops the start, with file, line and name"""
+    service = Service(folder, schedular={})
+    says(service, f"{service.config}:1", "schedular", "scheduler")
+
+
+def a_missing_configuration(folder):
+    """a configuration that is not there stops the start, and its name is told"""
+    done = subprocess.run([BINARY, "serve", "--config", f"{folder}/none.yaml"], capture_output=True, text=True, check=False)
+    assert done.returncode > 0 and f"{folder}/none.yaml" in done.stderr, done
+
+
+def a_missing_key(folder):
+    """a key file that is not there stops the start, and its name is told"""
+    service = Service(folder, auth={"keys": [{"kid": "own", "algorithm": "HS256", "secret_file": f"{folder}/none.key"}]})
+    says(service, f"{folder}/none.key")
+
+
+def a_wrong_policy(folder):
+    """a policy file that cannot be read stops the start, with file and line; a rule in it that is none refuses everybody"""
+    policy = Path(folder) / "policy.yaml"
+    policy.write_text('"os_compute_api:os-migrate-server:migrate": [unclosed\n')
+    service = Service(folder, policy={"file": str(policy)})
+    says(service, f"{policy}:")
+    policy.write_text('"os_compute_api:os-migrate-server:migrate": "role:admin or or"\n')
+    service.start().load()
+    assert service.migrate(service.api("admin")).status == 403
+    assert f"{policy}:1: policy os_compute_api:os-migrate-server:migrate" in service.log.read_text()
+    service.kill()
+
+
+def a_foreign_database(folder):
+    """a database file that is none stops the start and is left as it was"""
+    database = Path(folder) / "migrationd.db"
+    database.write_bytes(b"no database at all\n" * 400)
+    says(Service(folder), str(database))
+    assert database.read_bytes() == b"no database at all\n" * 400
+
+
+def a_newer_database(folder):
+    """a database of a newer version stops the start, and both versions are told"""
+    Service(folder).start().kill()
+    with sqlite3.connect(f"{folder}/migrationd.db") as base:
+        base.execute("UPDATE schema_version SET version = 9999")
+    says(Service(folder), "9999")
+
+
+def a_used_port(folder):
+    """a port that somebody else has stops the start, and address and port are told"""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        service = Service(folder)
+        service.sections["listener"]["port"] = other.getsockname()[1]
+        says(service, "127.0.0.1", str(other.getsockname()[1]))
+
+
+def a_second_daemon(folder):
+    """a second daemon on the same database stops at its start and leaves the first one whole"""
+    first = Service(folder).start().load()
+    second = Service(folder, auth=first.sections["auth"])
+    status, log = second.fails()
+    assert status > 0 and "another daemon" in log, log
+    assert first.migrate().status == 202
+    first.kill()
+
+
+def an_end_by_signal(folder):
+    """SIGTERM ends it with 0, soon, also while a request waits for a verdict, which is answered"""
+    service = Service(folder).start().load()
+    answers = []
+    client = service.api("member", "reader", version="2.30")
+    action = {"host": None, "block_migration": "auto"}
+    asker = threading.Thread(target=lambda: answers.append(client.act(state.uuid(1), "os-migrateLive", action)))
+    asker.start()
+    service.wait(service.jobs)
+    began = time.monotonic()
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(15) == 0
+    asker.join(10)
+    assert [answer.status for answer in answers] == [202], [(a.status, a.text) for a in answers]
+    assert time.monotonic() - began < 5
+    assert service.jobs(), "the job is left for the next start"
+
+
+def a_kill(folder):
+    """kill -9 loses nothing that was accepted, and nothing that was refused comes back"""
+    service = Service(folder).start().load()
+    assert service.migrate().status == 202
+    assert service.api("member", "reader").act(state.uuid(99), "migrate").status == 404
+    service.kill()
+    assert service.jobs() == [(state.uuid(1), "cold")]
+    service.start()
+    answer = service.migrate()
+    assert answer.status == 409 and "resize_prep" in answer.message, answer.text
+    service.kill()
+
+
+def a_full_disk(folder):
+    """a full disk refuses new moves with 503, loses none that was accepted, still reads, and recovers by itself"""
+    mark = Path(folder) / "full"
+    service = Service(folder).start(LD_PRELOAD=str(FULL_DISK), FULL_DISK_WHILE=str(mark)).load()
+    member = service.api("member", "reader")
+    assert service.migrate(member).status == 202
+    mark.touch()
+    answer = member.act(state.uuid(3), "confirmResize")
+    assert answer.status == 503 and "full" in answer.message, answer.text
+    assert member.get(f"/v2.1/servers/{state.uuid(1)}").status == 200
+    service.wait(lambda: member.act(state.uuid(3), "confirmResize").status == 503)
+    mark.unlink()
+    assert service.jobs() == [(state.uuid(1), "cold")]
+    answer = member.act(state.uuid(3), "confirmResize")
+    assert answer.status == 204, answer.text
+    service.kill()
+
+
+def one_of_many(folder):
+    """of fifty that migrate one server at once, one is accepted and 49 get 409"""
+    service = Service(folder).start().load()
+    client = service.api("member", "reader")
+    answers = []
+    askers = [threading.Thread(target=lambda: answers.append(service.migrate(client).status)) for _ in range(50)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join()
+    assert sorted(answers) == [202] + [409] * 49, sorted(answers)
+    assert len(service.jobs()) == 1
+    service.kill()
+
+
+def many_connections(folder):
+    """five hundred idle connections keep nobody else waiting, and all can be used afterwards"""
+    service = Service(folder).start().load()
+    idle = [http.client.HTTPConnection("127.0.0.1", service.port, timeout=10) for _ in range(500)]
+    for connection in idle:
+        connection.connect()
+    began = time.monotonic()
+    assert service.api("reader").get("/v2.1/servers").status == 200
+    assert time.monotonic() - began < 2
+    for connection in idle:
+        connection.request("GET", "/healthz")
+    assert all(connection.getresponse().status == 200 for connection in idle)
+    for connection in idle:
+        connection.close()
+    service.kill()
+
+
+def damage(chance, sound):
+    """The bytes with some of them changed, lost or made up."""
+    damaged = bytearray(sound)
+    for _ in range(chance.randint(1, 6)):
+        place = chance.randrange(len(damaged))
+        how = chance.randrange(3)
+        if how == 0:
+            damaged[place] = chance.randrange(256)
+        elif how == 1:
+            del damaged[place:place + chance.randint(1, 20)]
+        else:
+            damaged[place:place] = bytes(chance.randrange(256) for _ in range(chance.randint(1, 20)))
+    return bytes(damaged)
+
+
+def hostile_bytes(folder):
+    """two thousand damaged requests end in 4xx, a closed connection or silence, never in 5xx, and change nothing"""
+    service = Service(folder).start().load()
+    token = service.token("admin", "member", "reader")
+    body = b'{"os-migrateLive": {"host": null, "block_migration": "auto"}}'
+    sound = (f"POST /v2.1/servers/{state.uuid(1)}/action HTTP/1.1\r\nHost: a\r\nX-Auth-Token: {token}x\r\n"
+             f"OpenStack-API-Version: compute 2.60\r\nContent-Type: application/json\r\nConnection: close\r\n"
+             f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+    chance = random.Random(7)
+
+    def send(data):
+        answer = raw(service, data, 0.5)
+        return data, answer, int(answer.split()[1]) if answer.startswith(b"HTTP/") else 0
+
+    with ThreadPoolExecutor(32) as pool:
+        answers = list(pool.map(send, [damage(chance, sound) for _ in range(2000)]))
+    bad = [(data, answer) for data, answer, status in answers if status >= 500 or 200 <= status < 300]
+    assert not bad, bad[:3]
+    assert sum(400 <= status < 500 for _, _, status in answers) > 1000
+    assert service.api("reader").get("/v2.1/servers").status == 200
+    assert not service.jobs()
+    service.kill()
+
+
+def a_silent_client(folder):
+    """a client that falls silent in the middle of a request is let go after idle_timeout"""
+    service = Service(folder)
+    service.sections["listener"]["idle_timeout"] = 1
+    service.start()
+    began = time.monotonic()
+    assert raw(service, b"POST /v2.1/servers HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\n\r\nhalf", 10)[:9] in (b"", b"HTTP/1.1 ")
+    assert time.monotonic() - began < 5
+    service.kill()
+
+
+def long_heads(folder):
+    """a head beyond the limit is refused and a body beyond it gets 413, without being kept in memory"""
+    service = Service(folder).start().load()
+    answer = raw(service, b"GET / HTTP/1.1\r\nHost: a\r\nX-Long: " + b"a" * 200_000 + b"\r\n\r\n", 5)
+    assert answer[:13] in (b"HTTP/1.1 431 ", b"HTTP/1.1 413 ", b"HTTP/1.1 414 ", b""), answer[:200]
+    size = 64 * 1024 * 1024
+    client = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
+    client.request("POST", f"/v2.1/servers/{state.uuid(1)}/action", b" " * size,
+                   {"X-Auth-Token": service.token("member"), "Content-Type": "application/json"})
+    assert client.getresponse().status == 413
+    peak = [line for line in Path(f"/proc/{service.process.pid}/status").read_text().splitlines() if "VmHWM" in line]
+    assert int(peak[0].split()[1]) < 40 * 1024, peak
+    service.kill()
+
+
+def log_lines(folder):
+    """every request leaves one line in the log, with its request id, method, target and status"""
+    service = Service(folder).start().load()
+    answer = service.api("reader").get(f"/v2.1/servers/{state.uuid(2)}")
+    assert answer.status == 404
+    service.process.terminate()
+    service.process.wait(10)
+    lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+    own = [line for line in lines if line.get("request_id") == answer.request_id]
+    assert len(own) == 1 and own[0]["status"] == 404 and own[0]["method"] == "GET", own
+    assert own[0]["target"] == f"/v2.1/servers/{state.uuid(2)}", own
+
+
+CHECKS = (a_missing_configuration, a_wrong_setting, a_missing_key, a_wrong_policy, a_foreign_database, a_newer_database,
+          a_used_port, a_second_daemon, an_end_by_signal, a_kill, a_full_disk, one_of_many, many_connections, hostile_bytes,
+          a_silent_client, long_heads, log_lines)
+
+
+def run_one(check):
+    with tempfile.TemporaryDirectory(prefix="migrationd-daemon.") as folder:
+        try:
+            check(folder)
+            return True
+        except Exception:
+            for line in traceback.format_exc().splitlines() + (Path(folder) / "log").read_text(errors="replace").splitlines()[-20:]:
+                print(f"# {line}")
+            return False
+        finally:
+            subprocess.run(["pkill", "-KILL", "-f", f"{folder}/migrationd.yaml"], check=False)
+
+
+def main():
+    words = sys.argv[1:]
+    checks = [check for check in CHECKS if not words or any(word in check.__name__ for word in words)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    failed = 0
+    print(f"1..{len(checks)}", flush=True)
+    for number, check in enumerate(checks, 1):
+        is_good = run_one(check)
+        failed += not is_good
+        print(f"{'ok' if is_good else 'not ok'} {number} - {check.__doc__}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
