@@ -97,8 +97,11 @@ static bool take_target(struct request *request)
 		request->base_url = strdup(request->settings->public_endpoint);
 	} else {
 		const char *host = header(request, "Host");
+		struct text base_url = TEXT_EMPTY;
 
-		request->base_url = text_format("http://%s", host ? host : "localhost");
+		text_append(&base_url, "http://");
+		text_append_as_utf8(&base_url, host ? host : "localhost");
+		request->base_url = text_take(&base_url);
 	}
 	return request->path && request->query && request->base_url;
 }
@@ -211,7 +214,7 @@ static int handle(struct request *request, struct error *error)
 	if (!take_target(request))
 		return error_no_memory(error);
 	request->has_request_id = true;
-	if (!decode_path(request->path))
+	if (!decode_path(request->path) || !text_is_utf8(request->path, strlen(request->path)))
 		return reply_not_found(request);
 	if (request->incoming->is_body_too_large || request->body_size > request->settings->max_body_bytes)
 		return request_reply_fault(request, 413,

@@ -2,6 +2,7 @@
 #include "api/request.h"
 
 #include "base/cleanup.h"
+#include "base/text.h"
 
 static const struct {
 	int status;
@@ -22,5 +23,11 @@ const char *fault_name(int status)
 
 json_t *fault_document(int status, const char *message)
 {
-	return json_pack("{s:{s:i,s:s}}", fault_name(status), "code", status, "message", message);
+	CLEANUP_TEXT struct text readable = TEXT_EMPTY; /* it may repeat what the client sent */
+
+	text_append_as_utf8(&readable, message);
+	if (text_failed(&readable))
+		return NULL;
+	return json_pack("{s:{s:i,s:s}}", fault_name(status), "code", status, "message",
+			 readable.data ? readable.data : "");
 }

@@ -169,6 +169,19 @@ bool text_is_utf8(const void *bytes, size_t length)
 	return true;
 }
 
+void text_append_as_utf8(struct text *text, const char *string)
+{
+	if (text_is_utf8(string, strlen(string))) {
+		text_append(text, string);
+		return;
+	}
+	for (const unsigned char *at = (const unsigned char *)string; *at; at++) {
+		const char two[] = { (char)(0xC0 | *at >> 6), (char)(0x80 | (*at & 0x3F)) };
+
+		text_append_bytes(text, *at < 0x80 ? (const void *)at : two, *at < 0x80 ? 1 : 2);
+	}
+}
+
 void text_hex(const void *bytes, size_t length, char *ret_hex)
 {
 	static const char digits[] = "0123456789abcdef";
