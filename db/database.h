@@ -75,8 +75,8 @@ void db_submit(struct database *database, db_write_fn write, db_done_fn done, vo
 int db_write(struct database *database, db_write_fn write, void *context, struct error *error);
 
 /* Called on the writer's thread after each commit, once for every row that the commit changed (also for deleted ones), in the
- * order of the changes, and after the completions of the writes in it. A host counts as changed also when its usage may
- * have: servers, claims and migrations that came, went or changed there. Watchers must not block; they are added before the
+ * order of the changes, and after the completions of the writes in it. A host counts as changed also when its
+ * service did, and when its usage may have: servers, claims and migrations that came, went or changed there. Watchers must not block; they are added before the
  * first write. */
 typedef void (*db_watch_fn)(void *context, enum db_table table, int64_t id);
 int db_watch(struct database *database, db_watch_fn watch, void *context, struct error *error);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "db/place.h"
 #include "db/query.h"
 
 #include <stdlib.h>
@@ -144,7 +145,9 @@ int db_service_insert(struct db_session *session, struct db_service *service, st
 
 int db_service_update(struct db_session *session, const struct db_service *service, struct error *error)
 {
-	return row_update(session, &service_row, DB_TABLE_SERVICES, service->id, service, error);
+	int result = row_update(session, &service_row, DB_TABLE_SERVICES, service->id, service, error);
+
+	return result < 0 ? result : place_changed_by_service(session, service->id, error);
 }
 
 static void fill_service_of_host(struct db_session *session, struct db_host *host)

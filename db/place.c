@@ -51,3 +51,14 @@ int place_changed_by_server(struct db_session *session, const char *server_uuid,
 	statement_bind_text(statement, 1, server_uuid);
 	return change_all(session, statement, error);
 }
+
+int place_changed_by_service(struct db_session *session, int64_t service_id, struct error *error)
+{
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+	int result = statement_begin(session, "SELECT id FROM hosts WHERE service_id = ?1", NULL, &statement, error);
+
+	if (result < 0)
+		return result;
+	statement_bind_int64(statement, 1, service_id);
+	return change_all(session, statement, error);
+}

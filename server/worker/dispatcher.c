@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "server/worker/host_memory.h"
 #include "server/worker/job.h"
 
 static void on_change(void *context, enum db_table table, int64_t id)
@@ -15,10 +16,6 @@ static void on_change(void *context, enum db_table table, int64_t id)
 	LOCK_SCOPE(&worker->mutex);
 
 	(void)id;
-	/* What stands on a host and what is claimed there weigh as much as the host itself. */
-	if (table == DB_TABLE_HOSTS || table == DB_TABLE_SERVICES || table == DB_TABLE_SERVERS
-	    || table == DB_TABLE_CLAIMS)
-		worker->are_hosts_stale = true;
 	if (table == DB_TABLE_JOBS) {
 		worker->is_woken = true;
 		pthread_cond_broadcast(&worker->wake);
@@ -272,11 +269,11 @@ int worker_create(const struct worker_parts *parts, struct worker **ret_worker, 
 	if (!worker)
 		return error_no_memory(error);
 	worker->parts = *parts;
-	worker->are_hosts_stale = true;
 	pthread_mutex_init(&worker->mutex, NULL);
-	pthread_mutex_init(&worker->table_mutex, NULL);
 	clock_condition_init(&worker->wake);
 	int result = db_watch(parts->database, on_change, worker, error);
+	if (result == 0)
+		result = host_memory_create(parts->database, parts->log, &worker->host_memory, error);
 	if (result < 0) {
 		worker_destroy(worker);
 		return result;
@@ -287,8 +284,11 @@ int worker_create(const struct worker_parts *parts, struct worker **ret_worker, 
 
 int worker_start(struct worker *worker, struct error *error)
 {
-	int result = pthread_create(&worker->dispatcher, NULL, dispatcher_thread, worker);
+	int result = host_memory_start(worker->host_memory, error);
 
+	if (result < 0)
+		return result;
+	result = pthread_create(&worker->dispatcher, NULL, dispatcher_thread, worker);
 	if (result > 0)
 		return error_set_errno(error, result, "cannot start the dispatcher");
 	worker->is_started = true;
@@ -304,6 +304,7 @@ bool worker_stop(struct worker *worker)
 	if (worker->is_started)
 		pthread_join(worker->dispatcher, NULL);
 	worker->is_started = false;
+	host_memory_stop(worker->host_memory);
 
 	LOCK_SCOPE(&worker->mutex);
 	while (worker->running > 0)
@@ -328,9 +329,8 @@ void worker_destroy(struct worker *worker)
 		worker->parts.hypervisor->operations->close_host(host->handle);
 		free(host);
 	}
-	host_table_destroy(worker->table);
+	host_memory_destroy(worker->host_memory);
 	pthread_cond_destroy(&worker->wake);
-	pthread_mutex_destroy(&worker->table_mutex);
 	pthread_mutex_destroy(&worker->mutex);
 	free(worker);
 }

@@ -90,8 +90,9 @@ struct guest_facts {
 	int64_t vcpus;
 	int64_t disk_bytes; /* of its disks, virtual size; 0 unknown */
 	char *root_device; /* vda */
-	/* JSON object: arch, machine, cpu, bridges [], networks [], disks [{target, path, pool, is_shared, format, bytes}],
-	 * obstacles [text]: what keeps it from moving anywhere (host devices, vTPM, local CD-ROM, kernel files, snapshots) */
+	/* JSON object: arch, machine, disks [{target, path, pool, format, bytes}], obstacles [text]: what keeps it from
+	 * moving anywhere (host devices, vTPM, local CD-ROM, kernel files, snapshots), and
+	 * needs: what it asks of a host, by the keys of `offers` below; highest_pinned_cpu, where it is pinned */
 	char *facts;
 };
 
@@ -108,7 +109,12 @@ struct host_facts {
 	char *hypervisor_type; /* QEMU */
 	char *host_ip; /* address of the control connection's far end */
 	char *cpu_info; /* JSON as Nova's os-hypervisors shows it */
-	char *facts; /* JSON: arch, machine types, bridges, networks, pools [{name, path, free_bytes}], nics */
+	/* JSON object: arch, pools [{name, path, free_bytes}], nics [], and
+	 * offers: lists of names, each list left out where it is not known (which refuses nobody):
+	 *     guest_types ["x86_64/kvm", "x86_64/qemu"]; machines ["x86_64/pc-q35-7.2", …] with all aliases;
+	 *     host_cpu ["Intel/Skylake-Server"] (asked for by host-passthrough); cpu_models, cpu_features [] that it can
+	 *     give a guest; networks ["bridge/br-int", "network/default"] where interfaces plug in; see host_state.h */
+	char *facts;
 };
 
 /* Volume life-cycle, written to the database before and after each step that makes one. */

@@ -12,6 +12,7 @@
 #include "server/worker/worker.h"
 
 struct error;
+struct host_memory;
 
 /* A job that a thread has in hand, or that waits for its next try. */
 struct job_slot {
@@ -34,17 +35,15 @@ struct worker {
 	struct worker_parts parts;
 	pthread_t dispatcher;
 	bool is_started;
-	pthread_mutex_t mutex; /* guards all below but the table */
+	struct host_memory *host_memory;
+	pthread_mutex_t mutex; /* guards all below */
 	pthread_cond_t wake;
 	bool is_stopping;
 	bool is_woken; /* jobs changed */
-	bool are_hosts_stale; /* the table is older than the database */
 	int64_t running; /* jobs' threads */
 	int64_t moving; /* hypervisor calls that block */
 	struct job_slot *slots;
 	struct worker_host *hosts;
-	pthread_mutex_t table_mutex; /* taken after nothing, before `mutex` */
-	struct host_table *table;
 };
 
 #define JOB_HOSTS_TRIED_MAX 256
