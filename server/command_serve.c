@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "api/api.h"
 #include "api/auth/policy.h"
@@ -16,6 +17,7 @@
 #include "server/admin_socket.h"
 #include "server/config.h"
 #include "server/control_socket.h"
+#include "server/idle_memory.h"
 #include "server/listener.h"
 #include "server/registry.h"
 #include "server/worker/discover.h"
@@ -168,9 +170,21 @@ static void block_signals(sigset_t *ret_signals)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+static int wait_for_end(const sigset_t *signals)
+{
+	static const struct timespec look_interval = { .tv_sec = 3 };
+	struct idle_memory memory = { 0 };
+	int number;
+
+	do {
+		idle_memory_look(&memory);
+		number = sigtimedwait(signals, NULL, &look_interval);
+	} while (number < 0);
+	return number;
+}
+
 static int run(struct daemon *daemon, const sigset_t *signals, struct error *error)
 {
-	int number = 0;
 	int result = db_open(daemon->config.database, clock_system(), daemon->log, &daemon->database, error);
 
 	if (result == 0)
@@ -187,8 +201,7 @@ static int run(struct daemon *daemon, const sigset_t *signals, struct error *err
 		return result;
 	log_event(daemon->log, LOG_LEVEL_INFO, NULL, "listening", LOG_TEXT("address", daemon->config.listener.address),
 		  LOG_NUMBER("port", listener_port(daemon->listener)), LOG_TEXT("node", daemon->config.node));
-	sigwait(signals, &number);
-	log_event(daemon->log, LOG_LEVEL_INFO, NULL, "ending", LOG_NUMBER("signal", number));
+	log_event(daemon->log, LOG_LEVEL_INFO, NULL, "ending", LOG_NUMBER("signal", wait_for_end(signals)));
 	return 0;
 }
 
@@ -208,6 +221,7 @@ int command_serve(char **arguments)
 		return EXIT_CONFIGURATION;
 	}
 	block_signals(&signals);
+	idle_memory_prepare();
 	daemon.log = log_create(STDERR_FILENO, daemon.config.log_format, daemon.config.log_level, clock_system());
 	int result = daemon.log ? run(&daemon, &signals, &error) : error_no_memory(&error);
 	if (result < 0)
