@@ -25,6 +25,8 @@ USER = "migrationd-lab"
 PORT = 16509
 RUN = Path("/run")
 MAX_LABS = 32
+# What libvirt found out about QEMU, kept for the next lab: it probes for seconds otherwise, and proves by itself whether it holds.
+PROBED = Path(__file__).resolve().parents[2] / "build" / "lab-probed"
 KEEP = "keep"  # a lab that outlives the process that made it (./dev lab up); holds the clone's path
 
 
@@ -64,9 +66,9 @@ def processes_of(folder):
     return found
 
 
-def end_processes(ids, seconds=5):
+def end_processes(ids, seconds=5, signals=(signal.SIGCONT, signal.SIGTERM, signal.SIGKILL)):
     """Asks each to end, and forces those that are still there after the time."""
-    for step in (signal.SIGCONT, signal.SIGTERM, signal.SIGKILL):
+    for step in signals:
         for pid in ids:
             try:
                 os.kill(pid, step)
@@ -123,7 +125,23 @@ class Host:
         (self.folder / "c/libvirt/qemu.conf").write_text(
             'security_driver = "none"\nstdio_handler = "file"\ncgroup_controllers = [ ]\nnamespaces = [ ]\n'
             f'migration_address = "{self.migration_address}"\nmigration_host = "{self.migration_address}"\n')
+        if PROBED.is_dir():
+            shutil.copytree(PROBED, self.probed())
         self.lab.give(self.folder)
+
+    def probed(self):
+        return self.folder / "k/libvirt/qemu/cache/capabilities"
+
+    def keep_probed(self):
+        """Into the clone, whole or not at all: labs may be going down side by side."""
+        if PROBED.exists() or not self.probed().is_dir() or not PROBED.parent.is_dir():
+            return
+        fresh = PROBED.with_name(f"{PROBED.name}.{os.getpid()}")
+        shutil.copytree(self.probed(), fresh)
+        try:
+            fresh.rename(PROBED)
+        except OSError:
+            shutil.rmtree(fresh)
 
     def start(self):
         """Starts libvirtd; `wait_until_up` waits for it."""
@@ -274,6 +292,8 @@ class Lab:
         """Ends everything; safe to call twice."""
         if not self.folder:
             return
+        if self.hosts:
+            self.hosts[0].keep_probed()
         empty_folder(self.folder)
         self.remove_networks()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -342,6 +362,8 @@ class Lab:
     def remove(self, guest):
         """Takes a guest away from wherever it is, with its disks."""
         for host in self.hosts:
+            for pid in host.qemu_of(guest):  # libvirt would give it two seconds to end
+                end_processes([pid], signals=(signal.SIGKILL,))
             if host.state(guest):
                 host.virsh("destroy", guest.uuid, check=False)
                 host.virsh("undefine", guest.uuid, check=False)
