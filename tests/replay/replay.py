@@ -1,4 +1,4 @@
-"""Sends recorded requests to a running migrationd and compares every answer: replay.py FILE [GROUP...]
+"""Sends recorded requests to a running migrationd and compares every answer: replay.py [--brief] FILE [GROUP or ID...]
 
 The shipped binary serves with the simulated fleet; before each case its database is put into the state that the case names,
 over the control socket. Status, the recorded headers and the whole body are compared. A difference that is decided is
@@ -57,7 +57,7 @@ auth:
         self.process = subprocess.Popen([BINARY, "serve", "--config", config], stdin=subprocess.DEVNULL, stdout=self.log,
                                         stderr=self.log)
         self.control = self.connect(folder / "control.sock")
-        self.http = http.client.HTTPConnection("127.0.0.1", self.port, timeout=5)
+        self.http = http.client.HTTPConnection("127.0.0.1", self.port, timeout=3)
         self.tokens = {}
         return self
 
@@ -75,8 +75,10 @@ auth:
         raise SystemExit(f"the daemon does not start: {self.log.read().decode(errors='replace')}")
 
     def __exit__(self, *_):
+        self.http.close()
+        self.control.close()
         self.process.terminate()
-        self.process.wait(timeout=5)
+        self.process.wait(timeout=20)
         self.log.close()
         self.folder.cleanup()
 
@@ -141,7 +143,8 @@ def is_like(found, wanted):
 def words_of(document):
     """The message of a fault, "" when it is none."""
     part = next(iter(document.values()), None) if isinstance(document, dict) and len(document) == 1 else None
-    return part.get("message", "") if isinstance(part, dict) else ""
+    message = part.get("message") if isinstance(part, dict) else None
+    return message if isinstance(message, str) else ""
 
 
 def router_pages(case, wanted, found, body):
@@ -223,24 +226,49 @@ def read_cases(path):
         return [json.loads(line) for line in lines if line.strip()]
 
 
+def try_case(service, case):
+    """("equal", "by NAME" or "differ", what differs)"""
+    service.load(state.rows_of(case["precondition"]))
+    status, headers, body = service.ask(case)
+    differences = compare(case, status, headers, body)
+    decision = decision_for(case, status, body) if differences else None
+    return "equal" if not differences else f"by {decision}" if decision else "differ", differences
+
+
+def show(case, differences, is_brief):
+    request = case["request"]
+    if is_brief:
+        print(f"{case['id']}: {differences[0][:180]}")
+        return
+    print(f"{case['id']}: {request['method']} {request['path']} {json.dumps(request['headers'])} {request.get('body')!r:.300}"
+          f" {json.dumps(case['caller'])}")
+    for difference in differences:
+        print(f"    {difference}")
+
+
+def summarise(tally):
+    """One line a group, so that a look tells where the differences are."""
+    print(f"# {'group':20} {'cases':>6} {'equal':>6} {'decided':>8} {'differ':>7}")
+    for group, verdicts in sorted(tally.items()):
+        cases, equal, differ = sum(verdicts.values()), verdicts["equal"], verdicts["differ"]
+        names = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()) if verdict.startswith("by "))
+        print(f"# {group:20} {cases:6} {equal:6} {cases - equal - differ:8} {differ:7}  "
+              f"{100 * (cases - differ) / cases:5.1f} %  {names}")
+
+
 def main():
-    path, *groups = sys.argv[1:] or [str(TOP / "tests/data/api_cases.jsonl.xz")]
-    cases = [case for case in read_cases(path) if not groups or case["group"] in groups]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--brief"]
+    is_brief = len(arguments) < len(sys.argv) - 1
+    path, *wanted = arguments or [str(TOP / "tests/data/api_cases.jsonl.xz")]
+    cases = [case for case in read_cases(path) if not wanted or case["group"] in wanted or case["id"] in wanted]
     tally = collections.defaultdict(collections.Counter)
     with Service() as service:
         for case in cases:
-            service.load(state.rows_of(case["precondition"]))
-            status, headers, body = service.ask(case)
-            differences = compare(case, status, headers, body)
-            decision = decision_for(case, status, body) if differences else None
-            verdict = "equal" if not differences else f"by {decision}" if decision else "differ"
+            verdict, differences = try_case(service, case)
             tally[case["group"]][verdict] += 1
             if verdict == "differ":
-                print(f"{case['id']}: {case['request']['method']} {case['request']['path']}")
-                for difference in differences:
-                    print(f"    {difference}")
-    for group, verdicts in sorted(tally.items()):
-        print(f"# {group}: {', '.join(f'{count} {verdict}' for verdict, count in sorted(verdicts.items()))}")
+                show(case, differences, is_brief)
+    summarise(tally)
     differ = sum(verdicts["differ"] for verdicts in tally.values())
     decided = sum(count for verdicts in tally.values() for verdict, count in verdicts.items() if verdict.startswith("by "))
     print(f"{len(cases)} cases, {differ} differ, {decided} by decision")

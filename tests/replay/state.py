@@ -152,7 +152,7 @@ def listed_migrations():
 def migrations(precondition):
     if precondition.get("set") == "list":
         return listed_migrations()
-    rows = [migration(1, status="finished", type="migration", server_uuid=uuid(3), places=("host1", "host2"),
+    rows = [migration(1, uuid=uuid(401), status="finished", type="migration", server_uuid=uuid(3), places=("host1", "host2"),
                       dest_host="192.168.0.1", created_us=moment(2026, 1, 1, 0, 1), updated_us=moment(2026, 1, 1, 0, 2))]
     asked = precondition.get("migration")
     if asked:
