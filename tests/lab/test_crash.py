@@ -47,19 +47,20 @@ def live(phase, disk):
         bench.stands(guest, int(migration["dest_compute"][-1]) if migration["status"] == "completed" else 1)
 
 
-def finished(bench, name, state="running"):
-    guest = bench.guest(name, disk="private", disk_mb=16, state=state)
+def finished(bench, name, disk):
+    guest = bench.guest(name, disk=disk, disk_mb=16)
     bench.act(guest, "migrate")
     bench.wait_for_migration(guest, "finished")
     bench.wait_for_status(guest, "VERIFY_RESIZE")
     return guest
 
 
-def cold(phase, state):
-    @scenario(f"the daemon is killed in phase {phase} of a cold migration of a {state} guest", settings=SETTINGS)
+def cold(phase, state, disk):
+    @scenario(f"the daemon is killed in phase {phase} of a cold migration of a {state} guest with a {disk} disk",
+              settings=SETTINGS)
     def _(bench):
         def begin(attempt):
-            guest = bench.guest(f"kill-cold-{attempt}", disk="private", disk_mb=64, state=state)
+            guest = bench.guest(f"kill-cold-{attempt}", disk=disk, disk_mb=64, state=state)
             return guest, lambda: bench.act(guest, "migrate")
         guest = killed_at(bench, "cold", phase, begin)
         boots = 0 if state == "stopped" else 2
@@ -75,38 +76,38 @@ def cold(phase, state):
         bench.stands(guest, int(migration["dest_compute"][-1]), state, boots)
 
 
-def confirm(phase):
-    @scenario(f"the daemon is killed in phase {phase} of a confirm", settings=SETTINGS)
+def confirm(phase, disk):
+    @scenario(f"the daemon is killed in phase {phase} of a confirm, {disk} disk", settings=SETTINGS)
     def _(bench):
         def begin(attempt):
-            guest = finished(bench, f"kill-confirm-{attempt}")
+            guest = finished(bench, f"kill-confirm-{attempt}", disk)
             return guest, lambda: bench.act(guest, "confirmResize", expect=204)
         guest = killed_at(bench, "confirm", phase, begin)
         migration = bench.wait_for_migration(guest, "confirmed", 90)
         bench.stands(guest, int(migration["dest_compute"][-1]), boots=2)
 
 
-def revert(phase):
-    @scenario(f"the daemon is killed in phase {phase} of a revert", settings=SETTINGS)
+def revert(phase, disk):
+    @scenario(f"the daemon is killed in phase {phase} of a revert, {disk} disk", settings=SETTINGS)
     def _(bench):
         def begin(attempt):
-            guest = finished(bench, f"kill-revert-{attempt}")
+            guest = finished(bench, f"kill-revert-{attempt}", disk)
             return guest, lambda: bench.act(guest, "revertResize")
         guest = killed_at(bench, "revert", phase, begin)
         bench.wait_for_migration(guest, "reverted", 90)
         bench.stands(guest, 1, boots=3)
 
 
-for _phase in LIVE:
-    live(_phase, "shared")
-    live(_phase, "private")
+for _disk in ("shared", "private"):
+    for _phase in LIVE:
+        live(_phase, _disk)
+    for _phase in CONFIRM:
+        confirm(_phase, _disk)
+    for _phase in REVERT:
+        revert(_phase, _disk)
 for _phase in COLD:
-    cold(_phase, "running")
-    cold(_phase, "stopped")
-for _phase in CONFIRM:
-    confirm(_phase)
-for _phase in REVERT:
-    revert(_phase)
+    cold(_phase, "running", "private")
+    cold(_phase, "stopped", "shared")
 
 
 @scenario("the daemon is stopped in the middle of a live migration: SIGTERM leaves it, and it is taken up again",
