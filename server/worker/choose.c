@@ -4,6 +4,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "db/claims.h"
 #include "db/migrations.h"
@@ -16,6 +17,7 @@ struct choice_request {
 	struct offers needs; /* of the guest */
 	struct text for_others;
 	struct text for_admins;
+	struct text why; /* this target */
 	int64_t target_id;
 };
 
@@ -53,29 +55,94 @@ static void explain(struct choice_request *request, const struct schedule_reques
 				 &request->for_admins);
 }
 
+/* The address of a cold migration's target stands in its row, that of a live one does not (Nova). */
+static int take(struct db_session *session, struct choice_request *request, const struct host_state *host,
+		struct error *error)
+{
+	struct job_run *run = request->run;
+	CLEANUP_DB_HOST struct db_host row = { 0 };
+	int result = db_host_by_id(session, host->id, &row, error);
+
+	if (result < 0)
+		return result;
+	request->target_id = host->id;
+	TEXT_COPY(run->target_name, host->name);
+	return db_migration_set_target(session, run->job.migration_id, host->name, host->name,
+				       text_equal(run->job.kind, "cold") ? row.host_ip : NULL, error);
+}
+
+/* The hosts that lost their room since the table was read are told like those that had none. */
 static int claim_best(struct db_session *session, struct choice_request *request,
 		      const struct schedule_request *schedule, const struct schedule_result *choices,
 		      struct error *error)
 {
+	CLEANUP_TEXT struct text lost = TEXT_EMPTY;
+
 	for (size_t i = 0; i < choices->choice_count; i++) {
 		const struct host_state *host = host_table_by_id(request->table, choices->choices[i].host_id);
 		int result = claim(session, request->run, host, error);
 
 		if (result == 0) {
-			request->target_id = host->id;
-			TEXT_COPY(request->run->target_name, host->name);
-			return db_migration_set_target(session, request->run->job.migration_id, host->name, host->name,
-						       NULL, error);
+			schedule_explain_choice(request->table, choices, i, &request->why);
+			return take(session, request, host, error);
 		}
 		if (result != -EBUSY)
 			return result;
-		text_append_format(&request->for_admins, "%s: %s; ", host->name, error ? error->text : "");
+		text_append_format(&lost, "; %s: claim: %s", host->name, error ? error->text : "no room");
+		error_clear(error);
 	}
-	if (choices->choice_count == 0)
-		explain(request, schedule, choices);
-	else
-		text_append(&request->for_others, "No valid host was found. " SCHEDULE_NOT_ENOUGH_HOSTS);
+	explain(request, schedule, choices);
+	if (lost.length)
+		text_append(&request->for_admins, lost.data);
 	return 0;
+}
+
+/* What Nova says to a host that was forced and cannot be had. */
+static int refuse_forced(const struct job_run *run, const struct host_state *host,
+			 const struct schedule_request *schedule, const struct schedule_verdict *verdict,
+			 struct error *error)
+{
+	CLEANUP_TEXT struct text why = TEXT_EMPTY;
+
+	schedule_explain_verdict(schedule, verdict, &why);
+	switch (verdict->filter) {
+	case SCHEDULER_FILTER_DIFFERENT_HOST:
+		return error_set(error, ECANCELED, "Unable to migrate instance (%s) to current host (%s).",
+				 run->job.server_uuid, host->name);
+	case SCHEDULER_FILTER_COMPUTE:
+		return error_set(error, ECANCELED, "Compute service of %s is unavailable at this time.", host->name);
+	case SCHEDULER_FILTER_RAM:
+		return error_set(error, ECANCELED,
+				 "No valid host was found. Unable to move instance %s to host %s. There is not enough "
+				 "capacity on the host for the instance. %s",
+				 run->job.server_uuid, host->name, why.data ? why.data : "");
+	default:
+		return error_set(error, ECANCELED, "Migration pre-check error: %s", why.data ? why.data : "");
+	}
+}
+
+static int claim_forced(struct db_session *session, struct choice_request *request,
+			const struct schedule_request *schedule, struct error *error)
+{
+	struct job_run *run = request->run;
+	const struct host_state *host = host_table_by_id(request->table, schedule->requested_host_id);
+	struct schedule_verdict verdict =
+		scheduler_check_forced(request->table, run->worker->parts.scheduler, schedule, host);
+
+	/* The forced host stands in the migration also when it is refused. */
+	int result = db_migration_set_target(session, run->job.migration_id, host->name, host->name, NULL, error);
+	if (result < 0)
+		return result;
+	if (verdict.filter != SCHEDULER_FILTER_NONE)
+		return refuse_forced(run, host, schedule, &verdict, error);
+	result = claim(session, run, host, error);
+	if (result == -EBUSY)
+		return refuse_forced(run, host, schedule, &(struct schedule_verdict){ .filter = SCHEDULER_FILTER_RAM },
+				     error);
+	if (result < 0)
+		return result;
+	text_append_format(&request->why, "%s, forced by the request: filters and weighers were not asked", host->name);
+	return take(session, request, host, error);
 }
 
 static int find_requested(const struct host_table *table, const struct db_job *job, int64_t *ret_id,
@@ -136,6 +203,8 @@ static int choose(struct db_session *session, struct choice_request *request, st
 		if (result < 0)
 			return result;
 	}
+	if (run->job.is_forced)
+		return claim_forced(session, request, &schedule, error);
 	result = scheduler_select(request->table, run->worker->parts.scheduler, &schedule, &choices, error);
 	return result < 0 ? result : claim_best(session, request, &schedule, &choices, error);
 }
@@ -150,6 +219,11 @@ static int write_choice(struct db_session *session, void *context, struct error 
 		return result;
 	result = choose(session, request, error);
 	host_memory_unlock(run->worker->host_memory);
+	if (result == -ECANCELED) { /* a refusal is an answer: what was written of it stays */
+		text_append(&request->for_others, error->text);
+		error_clear(error);
+		return 0;
+	}
 	if (result < 0 || !request->target_id)
 		return result;
 
@@ -164,21 +238,22 @@ int job_choose(struct job_run *run, char **ret_for_others, char **ret_for_admins
 	int result = db_write(run->worker->parts.database, write_choice, &request, error);
 
 	offers_clear(&request.needs);
-	if (result < 0 && result != -ECANCELED)
+	if (result < 0)
 		host_memory_forget(run->worker->host_memory);
 	if (result == 0 && request.target_id) {
-		text_clear(&request.for_others);
-		text_clear(&request.for_admins);
-		return worker_open_host(run->worker, request.target_id, run->target_name, &run->target, error);
-	}
-	if (result == -ECANCELED && error)
-		text_append(&request.for_others, error->text);
-	if (result == 0 || result == -ECANCELED) {
-		*ret_for_others = text_take(&request.for_others);
+		free(run->choice);
+		run->choice = text_take(&request.why);
+		log_event(run->worker->parts.log, LOG_LEVEL_INFO, run->job.request_id, "target chosen",
+			  LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("source", run->source_name),
+			  LOG_TEXT("target", run->target_name), LOG_TEXT("why", run->choice));
+		result = worker_open_host(run->worker, request.target_id, run->target_name, &run->target, error);
+	} else if (result == 0) {
 		*ret_for_admins = request.for_admins.length ? text_take(&request.for_admins) : NULL;
-		return error_set(error, ECANCELED, "%s", *ret_for_admins ? *ret_for_admins : *ret_for_others);
+		*ret_for_others = text_take(&request.for_others);
+		result = error_set(error, ECANCELED, "%s", *ret_for_admins ? *ret_for_admins : *ret_for_others);
 	}
 	text_clear(&request.for_others);
 	text_clear(&request.for_admins);
+	text_clear(&request.why);
 	return result;
 }

@@ -115,6 +115,7 @@ static int run_job(struct job_slot *slot, struct error *error)
 	if (!run)
 		return error_no_memory(error);
 	run->worker = slot->worker;
+	run->slot = slot;
 	int result = db_write(slot->worker->parts.database, write_take, slot, error);
 	if (result == 0)
 		result = db_read_begin(slot->worker->parts.database, &session, error);
@@ -127,10 +128,20 @@ static int run_job(struct job_slot *slot, struct error *error)
 		result = run_kind(run, error);
 	for (size_t i = 0; i < run->tried_count; i++)
 		free((char *)run->tried[i].reason);
+	free(run->choice);
 	db_server_clear(&run->server);
 	db_job_clear(&run->job);
 	free(run);
 	return result;
+}
+
+static int64_t next_try_ms(const struct job_slot *slot, int result)
+{
+	const struct worker_parts *parts = &slot->worker->parts;
+
+	if (result >= 0)
+		return INT64_MAX;
+	return slot->is_waiting ? 0 : clock_monotonic_ms(parts->clock) + parts->settings->retry_interval_s * 1000;
 }
 
 static void *job_thread(void *context)
@@ -140,13 +151,12 @@ static void *job_thread(void *context)
 	struct error error = { 0 };
 	int result = run_job(slot, &error);
 
-	if (result < 0)
+	if (result < 0 && !slot->is_waiting)
 		log_error(worker->parts.log, NULL, "job waits for its next try", &error);
 	pthread_mutex_lock(&worker->mutex);
 	slot->is_running = false;
-	slot->not_before_ms =
-		result < 0 ? clock_monotonic_ms(worker->parts.clock) + worker->parts.settings->retry_interval_s * 1000
-			   : INT64_MAX;
+	slot->has_room = slot->has_room && result < 0; /* a move that goes on meanwhile still counts */
+	slot->not_before_ms = next_try_ms(slot, result);
 	worker->running--;
 	worker->is_woken = true;
 	pthread_cond_broadcast(&worker->wake);
@@ -163,16 +173,58 @@ static struct job_slot *find_slot(struct worker *worker, int64_t job_id)
 	return slot;
 }
 
-static bool is_within_limits(struct worker *worker, const struct db_job *job)
+/* Whether the hosts of a move may carry one more, with the mutex held. A limit of 0 is none. */
+static bool has_room(struct worker *worker, const struct job_slot *slot)
 {
 	const struct worker_settings *settings = worker->parts.settings;
-	int64_t from_source = 0;
+	int64_t source_limit = slot->kind == JOB_LIVE ? settings->max_concurrent_live_migrations
+						      : settings->max_concurrent_cold_migrations;
+	int64_t target_limit = settings->max_concurrent_incoming_migrations;
+	int64_t from_source = 0, to_target = 0;
 
-	for (struct job_slot *slot = worker->slots; slot; slot = slot->next)
-		from_source += slot->is_running && slot->source_host_id == job->source_host_id;
-	return worker->running < settings->threads
-	       && (settings->max_concurrent_live_migrations <= 0
-		   || from_source < settings->max_concurrent_live_migrations);
+	for (const struct job_slot *other = worker->slots; other; other = other->next) {
+		if (other == slot || !other->has_room)
+			continue;
+		from_source += other->kind == slot->kind && other->source_host_id == slot->source_host_id;
+		to_target += other->target_host_id == slot->target_host_id;
+	}
+	return (source_limit <= 0 || from_source < source_limit) && (target_limit <= 0 || to_target < target_limit);
+}
+
+bool worker_take_room(struct job_run *run)
+{
+	struct job_slot *slot = run->slot;
+	LOCK_SCOPE(&run->worker->mutex);
+
+	slot->target_host_id = run->job.target_host_id;
+	if (!slot->has_room)
+		slot->has_room = has_room(run->worker, slot);
+	slot->is_waiting = !slot->has_room;
+	return slot->has_room;
+}
+
+/* A job that was under way before a restart has room, whatever the limits say now. */
+static bool is_under_way(enum job_kind kind, const struct db_job *job)
+{
+	const struct phase *phase = phase_by_name(kind, job->phase);
+
+	return (kind == JOB_LIVE || kind == JOB_COLD) && phase && phase->undo != UNDO_CLAIM;
+}
+
+static struct job_slot *add_slot(struct worker *worker, const struct db_job *job, enum job_kind kind)
+{
+	struct job_slot *slot = calloc(1, sizeof(*slot));
+
+	if (!slot)
+		return NULL; /* it is offered again */
+	*slot = (struct job_slot){ .job_id = job->id,
+				   .kind = kind,
+				   .worker = worker,
+				   .source_host_id = job->source_host_id,
+				   .is_waiting = text_equal(job->phase, "queued"),
+				   .next = worker->slots };
+	worker->slots = slot;
+	return slot;
 }
 
 /* With the mutex held. */
@@ -187,18 +239,18 @@ static void offer(struct worker *worker, const struct db_job *job)
 		return;
 	if (slot && (slot->is_running || slot->not_before_ms > clock_monotonic_ms(worker->parts.clock)))
 		return;
-	if (!is_within_limits(worker, job))
+	if (worker->running >= worker->parts.settings->threads)
 		return;
-	if (!slot) {
-		slot = calloc(1, sizeof(*slot));
-		if (!slot)
-			return;
-		slot->job_id = job->id;
-		slot->worker = worker;
-		slot->source_host_id = job->source_host_id;
-		slot->next = worker->slots;
-		worker->slots = slot;
-	}
+	if (!slot)
+		slot = add_slot(worker, job, kind);
+	if (!slot)
+		return;
+	slot->target_host_id = job->target_host_id;
+	bool is_free = slot->is_waiting && has_room(worker, slot);
+	if (slot->is_waiting && !is_free && !job->is_abort_requested)
+		return;
+	slot->has_room = is_free || is_under_way(kind, job);
+	slot->is_waiting = false;
 	slot->is_running = pthread_create(&thread, NULL, job_thread, slot) == 0;
 	if (slot->is_running) {
 		pthread_detach(thread);

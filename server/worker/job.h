@@ -14,13 +14,16 @@
 struct error;
 struct host_memory;
 
-/* A job that a thread has in hand, or that waits for its next try. */
+/* A job that a thread has in hand, or that waits for its next try or its turn. */
 struct job_slot {
 	int64_t job_id;
+	enum job_kind kind;
 	int64_t source_host_id;
 	int64_t target_host_id; /* 0: not chosen */
 	int64_t not_before_ms; /* monotonic */
 	bool is_running;
+	bool has_room; /* counts as one of the moves that its hosts may carry at once */
+	bool is_waiting; /* for room */
 	struct worker *worker;
 	struct job_slot *next;
 };
@@ -50,6 +53,7 @@ struct worker {
 
 struct job_run {
 	struct worker *worker;
+	struct job_slot *slot;
 	struct db_job job;
 	struct db_server server;
 	char source_name[DB_NAME_SIZE];
@@ -58,20 +62,65 @@ struct job_run {
 	struct hypervisor_host *target; /* NULL: not chosen */
 	struct schedule_left_out tried[JOB_HOSTS_TRIED_MAX];
 	size_t tried_count;
+	char *choice; /* why this target, for admins; owned, NULL: not chosen in this run */
 };
 
 /* Handle of a host, opened at first use. -ENOENT when the database has no such host. */
 int worker_open_host(struct worker *worker, int64_t id, char ret_name[DB_NAME_SIZE], struct hypervisor_host **ret_host,
 		     struct error *error);
 bool worker_is_stopping(struct worker *worker);
+/* Room on both hosts for one move more, kept until the job's thread ends. False: there is none now; the job is to return
+ * -EAGAIN and is called again when there is, or when its abort is asked for. */
+bool worker_take_room(struct job_run *run);
 
-/* choose.c: picks a target and claims it in one transaction; then job, target and target_name say which. -ECANCELED when no
- * host is left: texts for both audiences are filled (heap, the caller's). */
+/* choose.c: picks a target and claims it in one transaction; then job, target, target_name and choice say which and why.
+ * -ECANCELED when no host is left: texts for both audiences are filled (heap, the caller's; for admins NULL: the same). */
 int job_choose(struct job_run *run, char **ret_for_others, char **ret_for_admins, struct error *error);
+
+/* target.c: choosing and checking until a target holds. What differs between live and cold: */
+struct target_search {
+	const char *event; /* the choice's, on our node */
+	const char *outer_event; /* around it; NULL: none */
+	const char *sentence; /* Nova's, behind "No valid host was found. " */
+	int64_t max_attempts; /* 0: all hosts */
+	/* May it go there; writes its own events. */
+	int (*check)(struct job_run *run, struct check_result *ret_check, struct error *error);
+	/* Ends the job, whose source was not touched. `for_admins` NULL: the same. */
+	int (*refuse)(struct job_run *run, const char *for_others, const char *for_admins, struct error *error);
+};
+/* 1: chosen, claimed and checked, ret_check says how; 0: the job has ended. */
+int target_find(struct job_run *run, const struct target_search *search, struct check_result *ret_check,
+		struct error *error);
+/* The same for a target that was chosen before and waited for its turn. */
+int target_check_again(struct job_run *run, const struct target_search *search, struct check_result *ret_check,
+		       struct error *error);
+
+/* watch.c: what is done while a guest moves, in the first run as after a restart. */
+struct move_watch {
+	int64_t began_ms; /* monotonic */
+	int64_t moved_bytes;
+	int64_t moved_at_ms; /* when they last changed */
+	int64_t written_at_ms;
+	int64_t iteration;
+	int64_t remaining_bytes; /* at the beginning of the iteration */
+	int downtime_step; /* the next one */
+	bool is_abort_sent;
+	bool is_force_sent;
+	bool is_active; /* as last seen */
+	int64_t seen_at_ms; /* when the source told something last */
+};
+void watch_begin(struct job_run *run, struct move_watch *watch);
+/* One look at the move: its lease, its progress, what was asked for meanwhile, and the limits that it is held to. */
+void watch_once(struct job_run *run, struct move_watch *watch);
+/* The source has told nothing for a while: only both sides together can tell more. */
+bool watch_is_blind(const struct job_run *run, const struct move_watch *watch);
+
+#define POWER_RUNNING 1 /* of a server's power_state, by Nova's numbers */
 
 /* record.c: each is one transaction. */
 int job_enter(struct job_run *run, const char *phase, bool is_new_attempt, const char *migration_status,
 	      struct error *error);
+int job_set_task_state(struct job_run *run, const char *task_state, struct error *error);
 int job_begin_event(struct job_run *run, const char *event, const char *host, int64_t *ret_event_id,
 		    struct error *error);
 /* `failure` NULL: Success. `details` may be NULL. */
@@ -80,7 +129,11 @@ int job_end_event(struct job_run *run, int64_t event_id, const struct error *fai
 int job_set_verdict(struct job_run *run, int status, const char *for_others, const char *for_admins,
 		    struct error *error);
 int job_renew_lease(struct job_run *run, struct error *error);
+/* Reads anew what may have been asked for meanwhile: abort, force complete. */
+int job_read_requests(struct job_run *run, struct error *error);
 int job_release_claims(struct job_run *run, struct error *error);
+/* The target is given up: its claim goes, and the migration leads nowhere again. */
+int job_leave_target(struct job_run *run, struct error *error);
 
 struct job_end {
 	const char *migration_status;
@@ -88,7 +141,8 @@ struct job_end {
 	bool is_moved; /* the server stands on the target now */
 	bool is_lost; /* the server goes to ERROR */
 	int power_state; /* Nova's, when moved */
-	const char *reason; /* of a fault; NULL without */
+	bool is_target_to_blame; /* counted against it until the next one that goes well */
+	const char *reason; /* of a fault, and of events that are still open; NULL without */
 	int verdict_status; /* told with the end, unless one was told before; 0: none */
 	const char *for_others;
 	const char *for_admins; /* NULL: the same */

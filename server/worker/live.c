@@ -11,8 +11,6 @@
 #include "db/volumes.h"
 #include "server/worker/job.h"
 
-#define GIB (1024LL * 1024 * 1024)
-
 /* The blocking call in a thread of its own; it may outlive the job's run when the daemon stops. */
 struct mover {
 	struct worker *worker;
@@ -25,16 +23,6 @@ struct mover {
 	bool is_left; /* nobody waits any more: it frees itself */
 	int result;
 	struct error error;
-};
-
-/* What the watch over one move remembers. */
-struct watch {
-	int64_t began_ms;
-	int64_t moved_bytes;
-	int64_t moved_at_ms; /* when they last changed */
-	int64_t written_at_ms;
-	bool is_abort_sent;
-	bool is_force_sent;
 };
 
 static const struct hypervisor_operations *operations(const struct job_run *run)
@@ -122,33 +110,20 @@ int job_settle_volumes(struct job_run *run, bool are_removed, struct error *erro
 	return result;
 }
 
-static int read_job(struct job_run *run, struct error *error)
+/* The target is clean, the guest where it was. An abort is no failure. */
+static int end_failed(struct job_run *run, const char *reason, struct error *error)
 {
-	CLEANUP_DB_READ struct db_session *session = NULL;
-	CLEANUP_DB_JOB struct db_job fresh = { 0 };
-	int result = db_read_begin(run->worker->parts.database, &session, error);
-
-	if (result == 0)
-		result = db_job_by_id(session, run->job.id, &fresh, error);
-	if (result == 0) {
-		run->job.is_abort_requested = fresh.is_abort_requested;
-		run->job.is_force_complete_requested = fresh.is_force_complete_requested;
-	}
-	return result;
-}
-
-/* Nothing of the target was touched, or it was cleaned. */
-static int end_failed(struct job_run *run, const char *status, bool is_failed, struct error *error)
-{
-	struct job_end end = { .migration_status = status, .is_failed = is_failed };
+	struct job_end end = {
+		.migration_status = "failed", .is_failed = true, .is_target_to_blame = true, .reason = reason
+	};
 
 	if (run->job.is_abort_requested)
 		end = (struct job_end){ .migration_status = "cancelled" };
 	return job_finish(run, &end, error);
 }
 
-/* Who waits for the verdict reads it together with the migration's end. An abort is no refusal. */
-static int end_refused(struct job_run *run, const char *for_others, const char *for_admins, struct error *error)
+/* Nothing was touched. Who waits for the verdict reads it together with the migration's end. */
+static int refuse(struct job_run *run, const char *for_others, const char *for_admins, struct error *error)
 {
 	struct job_end end = { .migration_status = "error",
 			       .is_failed = true,
@@ -161,13 +136,16 @@ static int end_refused(struct job_run *run, const char *for_others, const char *
 	return job_finish(run, &end, error);
 }
 
-static int roll_back(struct job_run *run, struct error *error)
+static int roll_back(struct job_run *run, const struct guest_view *at_source, const char *reason, struct error *error)
 {
 	int result = operations(run)->remove_guest(run->target, run->job.server_uuid, error);
 
 	if (result == 0)
 		result = job_settle_volumes(run, true, error);
-	return result < 0 ? result : end_failed(run, "failed", true, error);
+	/* We let it stand still so that its copy would end: a user's pause is in its server's state. */
+	if (result == 0 && at_source->state == GUEST_PAUSED && run->server.power_state == POWER_RUNNING)
+		result = operations(run)->start_guest(run->source, run->job.server_uuid, false, error);
+	return result < 0 ? result : end_failed(run, reason, error);
 }
 
 /* How long the guest stood still, as the target tells it; NULL where it cannot tell (after a restart of its daemon). */
@@ -182,36 +160,93 @@ static char *describe_downtime(struct job_run *run)
 			   (long long)progress.downtime_ms);
 }
 
+/* Nova's numbers. */
+static int power_state_of(enum guest_state state)
+{
+	static const int states[GUEST_STATE_MAX] = {
+		[GUEST_SHUT_OFF] = 4, [GUEST_CRASHED] = 6,   [GUEST_RUNNING] = POWER_RUNNING,
+		[GUEST_PAUSED] = 3,   [GUEST_SUSPENDED] = 7,
+	};
+
+	return states[state];
+}
+
+struct place_request {
+	struct job_run *run;
+	int power_state;
+};
+
+static int write_place(struct db_session *session, void *context, struct error *error)
+{
+	struct place_request *request = context;
+	struct job_run *run = request->run;
+
+	return db_server_set_place(session, run->job.server_uuid, run->job.target_host_id, request->power_state, error);
+}
+
+/* The guest's place is the truth from here on, also while the source cannot be reached; but the server is free for the next
+ * move only when the source's half is gone, lest its cleaning meet a guest that came back. */
 static int finish_on_target(struct job_run *run, const struct guest_view *target, struct error *error)
 {
-	struct job_end end = { .migration_status = "completed", .is_moved = true };
+	struct job_end end = { .migration_status = "completed",
+			       .is_moved = true,
+			       .power_state = power_state_of(target->state) };
+	struct place_request place = { run, end.power_state };
 	struct error trouble = { 0 };
+	bool is_first = !text_equal(run->job.phase, "cleaning");
 	int64_t event = 0;
-	int result = job_enter(run, "cleaning", false, "post-migrating", error);
+	int result = job_enter(run, "cleaning", false, NULL, error);
 
 	if (result == 0)
+		result = db_write(run->worker->parts.database, write_place, &place, error);
+	if (result == 0 && is_first)
 		result = job_begin_event(run, "compute_post_live_migration_at_destination", run->target_name, &event,
 					 error);
 	if (result < 0)
 		return result;
-	int cleaned = operations(run)->remove_guest(run->source, run->job.server_uuid, &trouble);
 	CLEANUP_FREE char *downtime = describe_downtime(run);
-	/* The guest's place is the truth, but the source's half must go: it is asked again. */
+	int cleaned = operations(run)->remove_guest(run->source, run->job.server_uuid, &trouble);
+	if (cleaned == 0)
+		cleaned = job_settle_volumes(run, false, &trouble);
 	result = job_end_event(run, event, cleaned < 0 ? &trouble : NULL, cleaned < 0 ? NULL : downtime, error);
 	if (cleaned < 0)
-		return error_set(error, EAGAIN, "%s", trouble.text);
-	if (result == 0)
-		result = job_settle_volumes(run, false, error);
-	end.power_state = target->state == GUEST_RUNNING    ? 1
-			  : target->state == GUEST_PAUSED   ? 3
-			  : target->state == GUEST_CRASHED  ? 6
-			  : target->state == GUEST_SHUT_OFF ? 4
-							    : 7;
+		return error_set(error, EAGAIN, "server %s runs on %s, but on %s its rest is left: %s",
+				 run->job.server_uuid, run->target_name, run->source_name, trouble.text);
+	log_event(run->worker->parts.log, LOG_LEVEL_INFO, run->job.request_id, "server moved live",
+		  LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("source", run->source_name),
+		  LOG_TEXT("target", run->target_name), LOG_TEXT("how", downtime ? downtime : ""));
 	return result < 0 ? result : job_finish(run, &end, error);
 }
 
-/* Asks both sides and does what the table says. */
-static int settle(struct job_run *run, struct error *error)
+static int settle(struct job_run *run, const char *reason, struct error *error);
+
+/* Attaches to a move that goes on by itself, until it ends or the daemon does. */
+static int follow(struct job_run *run, const char *reason, struct error *error)
+{
+	struct worker *worker = run->worker;
+	struct move_watch watch;
+
+	watch_begin(run, &watch);
+	while (watch.is_active) {
+		pthread_mutex_lock(&worker->mutex);
+		if (!worker->is_stopping)
+			clock_wait(worker->parts.clock, &worker->wake, &worker->mutex,
+				   clock_monotonic_ms(worker->parts.clock) + worker->parts.settings->poll_interval_ms);
+		bool is_stopping = worker->is_stopping;
+		pthread_mutex_unlock(&worker->mutex);
+		if (is_stopping)
+			return error_set(error, EAGAIN, "the daemon stops; the move of server %s goes on",
+					 run->job.server_uuid);
+		watch_once(run, &watch);
+		if (watch_is_blind(run, &watch))
+			return error_set(error, EAGAIN, "host %s does not answer; server %s is asked about again",
+					 run->source_name, run->job.server_uuid);
+	}
+	return settle(run, reason, error);
+}
+
+/* Asks both sides and does what the table says. `reason`: what is known of why the move did not end well. */
+static int settle(struct job_run *run, const char *reason, struct error *error)
 {
 	struct guest_view at_source = { 0 }, at_target = { 0 };
 	const char *uuid = run->job.server_uuid;
@@ -227,14 +262,16 @@ static int settle(struct job_run *run, struct error *error)
 	switch (action) {
 	case RECOVER_FINISH:
 		return finish_on_target(run, &at_target, error);
+	case RECOVER_FOLLOW:
+		return follow(run, reason, error);
 	case RECOVER_RESUME_SOURCE: {
 		int result = operations(run)->start_guest(run->source, uuid, false, error);
 
-		return result < 0 ? result : roll_back(run, error);
+		return result < 0 ? result : roll_back(run, &at_source, reason, error);
 	}
 	case RECOVER_BEGIN:
 	case RECOVER_ROLL_BACK:
-		return roll_back(run, error);
+		return roll_back(run, &at_source, reason, error);
 	case RECOVER_GIVE_UP:
 		lost.reason = "The server was found on neither host after its live migration.";
 		return job_finish(run, &lost, error);
@@ -270,88 +307,12 @@ static void *move_thread(void *context)
 	return NULL;
 }
 
-struct progress_request {
-	int64_t migration_id;
-	struct db_progress memory, disk;
-};
-
-static int write_progress(struct db_session *session, void *context, struct error *error)
-{
-	struct progress_request *request = context;
-
-	return db_migration_set_progress(session, request->migration_id, &request->memory, &request->disk, error);
-}
-
-static void adjust(struct job_run *run, enum move_adjustment adjustment, bool *is_sent, const char *why)
-{
-	struct error error = { 0 };
-
-	if (*is_sent)
-		return;
-	*is_sent = operations(run)->adjust(run->source, run->job.server_uuid, adjustment, 0, &error) == 0;
-	log_event(run->worker->parts.log, LOG_LEVEL_WARNING, run->job.request_id, why,
-		  LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("trouble", error.text));
-}
-
-/* A stream that stands still, or a move that takes too long. */
-static void hold_to_time(struct job_run *run, struct watch *watch, const struct move_progress *progress, int64_t now_ms)
-{
-	const struct worker_settings *settings = run->worker->parts.settings;
-	int64_t gib = (progress->memory_total + progress->disk_total + GIB - 1) / GIB;
-
-	if (progress->data_processed != watch->moved_bytes) {
-		watch->moved_bytes = progress->data_processed;
-		watch->moved_at_ms = now_ms;
-	}
-	if (settings->stall_timeout_s > 0 && now_ms - watch->moved_at_ms >= settings->stall_timeout_s * 1000)
-		adjust(run, MOVE_ABORT, &watch->is_abort_sent, "stream stands still, move is ended");
-
-	int64_t limit_ms = settings->live_migration_completion_timeout_s * (gib < 2 ? 2 : gib) * 1000;
-	if (limit_ms <= 0 || now_ms - watch->began_ms < limit_ms)
-		return;
-	if (settings->live_migration_timeout_action == TIMEOUT_ACTION_FORCE_COMPLETE)
-		adjust(run, MOVE_PAUSE_GUEST, &watch->is_force_sent, "move takes too long, guest is paused");
-	else
-		adjust(run, MOVE_ABORT, &watch->is_abort_sent, "move takes too long, it is ended");
-}
-
-static void watch_once(struct job_run *run, struct watch *watch)
-{
-	const struct worker_parts *parts = &run->worker->parts;
-	struct move_progress progress = { 0 };
-	struct error error = { 0 };
-	int64_t now_ms = clock_monotonic_ms(parts->clock);
-
-	if (run->job.lease_until_us - clock_now_us(parts->clock) < parts->settings->lease_s * 500000
-	    && job_renew_lease(run, &error) < 0)
-		log_error(parts->log, run->job.request_id, "lease cannot be renewed", &error);
-	if (read_job(run, &error) < 0)
-		log_error(parts->log, run->job.request_id, "job cannot be read", &error);
-	if (run->job.is_abort_requested)
-		adjust(run, MOVE_ABORT, &watch->is_abort_sent, "abort asked for");
-	if (run->job.is_force_complete_requested)
-		adjust(run, MOVE_PAUSE_GUEST, &watch->is_force_sent, "force-complete asked for");
-	if (operations(run)->progress(run->source, run->job.server_uuid, &progress, &error) < 0 || !progress.is_active)
-		return;
-	hold_to_time(run, watch, &progress, now_ms);
-	if (now_ms - watch->written_at_ms < parts->settings->progress_interval_s * 1000)
-		return;
-	watch->written_at_ms = now_ms;
-	struct progress_request request = {
-		run->job.migration_id,
-		{ progress.memory_total, progress.memory_processed, progress.memory_remaining },
-		{ progress.disk_total, progress.disk_processed, progress.disk_remaining },
-	};
-	if (db_write(parts->database, write_progress, &request, &error) < 0)
-		log_error(parts->log, run->job.request_id, "progress cannot be written", &error);
-}
-
 /* -EAGAIN when the daemon stops meanwhile: the move goes on without us. */
 static int move(struct job_run *run, const struct live_options *options, bool copies_disks, struct error *error)
 {
 	struct worker *worker = run->worker;
 	struct mover *mover = calloc(1, sizeof(*mover));
-	struct watch watch = { .began_ms = clock_monotonic_ms(worker->parts.clock) };
+	struct move_watch watch;
 	pthread_t thread;
 
 	if (!mover)
@@ -363,7 +324,7 @@ static int move(struct job_run *run, const struct live_options *options, bool co
 				 .copies_disks = copies_disks };
 	TEXT_COPY(mover->uuid, run->job.server_uuid);
 	clock_condition_init(&mover->ended);
-	watch.moved_at_ms = watch.began_ms;
+	watch_begin(run, &watch);
 	pthread_mutex_lock(&worker->mutex);
 	int result = pthread_create(&thread, NULL, move_thread, mover);
 	if (result == 0) {
@@ -394,117 +355,128 @@ static int move(struct job_run *run, const struct live_options *options, bool co
 	return result == -EAGAIN ? -EIO : result;
 }
 
-/* From a target that passed its checks to the end. */
-static int carry_out(struct job_run *run, struct live_options *options, const struct check_result *check,
-		     struct error *error)
+/* Also where the answer was an error: both sides are asked then. */
+static int move_and_settle(struct job_run *run, const struct live_options *options, bool copies_disks, int64_t event,
+			   struct error *error)
 {
-	struct volume_journal journal = job_journal(run);
 	struct error trouble = { 0 };
-	int64_t event = 0;
+	int result = job_enter(run, "moving", false, "running", error);
 
-	options->is_storage_proven_shared = check->is_storage_proven_shared;
-	int result = job_enter(run, "preparing", false, "preparing", error);
-	if (result == 0)
-		result = job_set_verdict(run, 202, NULL, NULL, error);
-	if (result == 0)
-		result = job_begin_event(run, "compute_pre_live_migration", run->target_name, &event, error);
 	if (result < 0)
 		return result;
-	int step = operations(run)->prepare_live(run->source, run->target, run->job.server_uuid, options,
-						 check->copies_disks, &journal, &trouble);
-	result = job_end_event(run, event, step < 0 ? &trouble : NULL, NULL, error);
-	if (result == 0)
-		result = read_job(run, error);
-	if (result < 0)
-		return result;
-	if (step < 0 || run->job.is_abort_requested)
-		return settle(run, error);
-
-	result = job_enter(run, "moving", false, "running", error);
-	if (result == 0)
-		result = job_begin_event(run, "compute_live_migration", run->source_name, &event, error);
-	if (result < 0)
-		return result;
-	step = move(run, options, check->copies_disks, &trouble);
+	int step = move(run, options, copies_disks, &trouble);
 	if (step == -EAGAIN)
 		return error_set(error, EAGAIN, "%s", trouble.text);
 	result = job_end_event(run, event, step < 0 ? &trouble : NULL, NULL, error);
-	return result < 0 ? result : settle(run, error);
+	return result < 0 ? result : settle(run, step < 0 ? trouble.text : NULL, error);
 }
 
-/* Chosen and claimed: may it go there? 1: the next host is to be tried. */
-static int try_target(struct job_run *run, struct error *error)
+static int prepare(struct job_run *run, const struct live_options *options, bool copies_disks,
+		   struct error *ret_trouble, struct error *error)
+{
+	struct volume_journal journal = job_journal(run);
+	int64_t event = 0;
+	int result = job_begin_event(run, "compute_pre_live_migration", run->target_name, &event, error);
+
+	if (result < 0)
+		return result;
+	int step = operations(run)->prepare_live(run->source, run->target, run->job.server_uuid, options, copies_disks,
+						 &journal, ret_trouble);
+	return job_end_event(run, event, step < 0 ? ret_trouble : NULL, NULL, error);
+}
+
+/* From a target that passed its checks, and room on both hosts, to the end. */
+static int carry_out(struct job_run *run, const struct check_result *check, struct error *error)
 {
 	struct live_options options = options_of(run);
-	struct check_result check = { 0 };
 	struct error trouble = { 0 };
 	int64_t event = 0;
-	int result = job_enter(run, "checking", false, NULL, error);
+	int result = job_enter(run, "preparing", false, "preparing", error);
 
+	options.is_storage_proven_shared = check->is_storage_proven_shared;
 	if (result == 0)
-		result = job_begin_event(run, "compute_check_can_live_migrate_destination", run->target_name, &event,
-					 error);
+		result = job_begin_event(run, "compute_live_migration", run->source_name, &event, error);
+	if (result == 0)
+		result = prepare(run, &options, check->copies_disks, &trouble, error);
+	if (result == 0)
+		result = job_read_requests(run, error);
+	if (result < 0)
+		return result;
+	if (!trouble.code && !run->job.is_abort_requested)
+		return move_and_settle(run, &options, check->copies_disks, event, error);
+	result = job_end_event(run, event, trouble.code ? &trouble : NULL, NULL, error);
+	return result < 0 ? result : settle(run, trouble.code ? trouble.text : NULL, error);
+}
+
+/* Both parts of Nova's check; libvirt's driver does them in one call and says whose part refused. */
+static int check(struct job_run *run, struct check_result *ret_check, struct error *error)
+{
+	struct live_options options = options_of(run);
+	struct error ignored = { 0 };
+	int64_t at_target = 0, at_source = 0;
+	int result =
+		job_begin_event(run, "compute_check_can_live_migrate_destination", run->target_name, &at_target, error);
+
 	if (result < 0)
 		return result;
 	int step =
-		operations(run)->check_live(run->source, run->target, run->job.server_uuid, &options, &check, &trouble);
-	result = job_end_event(run, event, step < 0 ? &trouble : NULL, NULL, error);
+		operations(run)->check_live(run->source, run->target, run->job.server_uuid, &options, ret_check, error);
+	if (step == 0 || ret_check->is_about_source) {
+		result = job_begin_event(run, "compute_check_can_live_migrate_source", run->source_name, &at_source,
+					 &ignored);
+		if (result == 0)
+			result = job_end_event(run, at_source, step < 0 ? error : NULL, NULL, &ignored);
+	}
 	if (result == 0)
-		result = read_job(run, error);
-	if (result < 0)
-		return result;
-	if (step == 0 && !run->job.is_abort_requested)
-		return carry_out(run, &options, &check, error);
-
-	bool is_final = run->job.is_abort_requested || check.refusal == CHECK_REFUSED_STORAGE
-			|| check.refusal == CHECK_REFUSED_BY_SERVER || run->job.is_forced
-			|| run->tried_count == JOB_HOSTS_TRIED_MAX;
-	if (is_final)
-		return end_refused(run, trouble.text, trouble.text, error);
-	run->tried[run->tried_count].host_id = run->job.target_host_id;
-	run->tried[run->tried_count++].reason = text_format("%s", trouble.text);
-	result = job_release_claims(run, error);
-	run->job.target_host_id = 0;
-	return result < 0 ? result : 1;
+		result = job_end_event(run, at_target, step < 0 ? error : NULL, NULL, &ignored);
+	if (step == 0 && result < 0)
+		*error = ignored;
+	return step < 0 ? step : result;
 }
 
-static int begin(struct job_run *run, struct error *error)
+static const char *choice_event(const struct job_run *run)
 {
-	CLEANUP_FREE char *for_others = NULL;
-	CLEANUP_FREE char *for_admins = NULL;
-	const char *event_name =
-		run->job.minor_version >= 34 ? "conductor_live_migrate_instance" : "conductor_migrate_server";
-	struct error trouble = { 0 };
-	int64_t event = 0;
-	int result = job_release_claims(run, error); /* of a run that a crash ended at the choice */
+	return run->job.minor_version >= 34 ? "conductor_live_migrate_instance" : "conductor_migrate_server";
+}
+
+/* The client of an old version has its answer now; the move has its turn when both hosts have room for it. */
+static int take_turn(struct job_run *run, const struct check_result *check, struct error *error)
+{
+	int result = job_set_verdict(run, 202, NULL, NULL, error);
 
 	if (result == 0)
-		result = job_begin_event(run, event_name, run->worker->parts.node, &event, error);
-	for (bool is_again = *run->job.phase != '\0' && !text_equal(run->job.phase, "accepted");; is_again = true) {
-		if (result == 0)
-			result = job_enter(run, "choosing", is_again, NULL, error);
-		if (result < 0)
-			return result;
-		int step = job_choose(run, &for_others, &for_admins, &trouble);
-		if (step == -ECANCELED) {
-			result = job_end_event(run, event, &trouble, NULL, error);
-			return result < 0 ? result : end_refused(run, for_others, for_admins, error);
-		}
-		if (step < 0)
-			return error_set(error, -step, "%s", trouble.text);
-		result = try_target(run, error);
-		if (result <= 0)
-			break;
-		result = 0;
-	}
-	return result;
+		result = job_read_requests(run, error);
+	if (result < 0)
+		return result;
+	if (run->job.is_abort_requested)
+		return end_failed(run, NULL, error);
+	if (worker_take_room(run))
+		return carry_out(run, check, error);
+	result = job_enter(run, "queued", false, "queued", error);
+	return result < 0 ? result
+			  : error_set(error, EAGAIN, "server %s waits for its turn from %s to %s", run->job.server_uuid,
+				      run->source_name, run->target_name);
 }
 
 int live_run(struct job_run *run, struct error *error)
 {
+	const struct target_search search = {
+		.event = choice_event(run),
+		.sentence = SCHEDULE_NOT_ENOUGH_HOSTS,
+		.check = check,
+		.refuse = refuse,
+	};
 	const struct phase *phase = phase_by_name(JOB_LIVE, run->job.phase);
+	struct check_result result_of_check = { .refusal = CHECK_PASSED };
+	int result;
 
 	if (phase && phase->undo != UNDO_CLAIM)
-		return settle(run, error);
-	return begin(run, error);
+		return settle(run, "The migration was interrupted.", error);
+	if (run->job.is_abort_requested)
+		return end_failed(run, NULL, error);
+	if (text_equal(run->job.phase, "queued"))
+		result = target_check_again(run, &search, &result_of_check, error);
+	else
+		result = target_find(run, &search, &result_of_check, error);
+	return result == 1 ? take_turn(run, &result_of_check, error) : result;
 }

@@ -5,13 +5,15 @@
 #include "base/text.h"
 
 static const struct phase live_phases[] = {
-	{ "choosing", UNDO_CLAIM }, { "checking", UNDO_CLAIM },      { "preparing", UNDO_TARGET },
-	{ "moving", UNDO_TARGET },  { "cleaning", UNDO_IMPOSSIBLE }, { "done", UNDO_NOTHING },
+	{ "choosing", UNDO_CLAIM },   { "checking", UNDO_CLAIM }, { "queued", UNDO_CLAIM },
+	{ "preparing", UNDO_TARGET }, { "moving", UNDO_TARGET },  { "cleaning", UNDO_IMPOSSIBLE },
+	{ "done", UNDO_NOTHING },
 };
 
 static const struct phase cold_phases[] = {
 	{ "choosing", UNDO_CLAIM },
 	{ "checking", UNDO_CLAIM },
+	{ "queued", UNDO_CLAIM },
 	{ "stopping", UNDO_TARGET_AND_RESTORE_SOURCE },
 	{ "copying", UNDO_TARGET_AND_RESTORE_SOURCE },
 	{ "defining", UNDO_TARGET_AND_RESTORE_SOURCE },

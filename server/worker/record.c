@@ -63,6 +63,25 @@ int job_begin_event(struct job_run *run, const char *event, const char *host, in
 	return result;
 }
 
+struct task_request {
+	const char *server_uuid;
+	const char *task_state;
+};
+
+static int write_task_state(struct db_session *session, void *context, struct error *error)
+{
+	struct task_request *request = context;
+
+	return db_server_set_state(session, request->server_uuid, NULL, request->task_state, error);
+}
+
+int job_set_task_state(struct job_run *run, const char *task_state, struct error *error)
+{
+	struct task_request request = { run->job.server_uuid, task_state };
+
+	return db_write(run->worker->parts.database, write_task_state, &request, error);
+}
+
 struct event_end {
 	int64_t id;
 	const struct error *failure;
@@ -134,6 +153,37 @@ int job_renew_lease(struct job_run *run, struct error *error)
 	return db_write(run->worker->parts.database, write_lease, run, error);
 }
 
+int job_read_requests(struct job_run *run, struct error *error)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	CLEANUP_DB_JOB struct db_job fresh = { 0 };
+	int result = db_read_begin(run->worker->parts.database, &session, error);
+
+	if (result == 0)
+		result = db_job_by_id(session, run->job.id, &fresh, error);
+	if (result == 0) {
+		run->job.is_abort_requested = fresh.is_abort_requested;
+		run->job.is_force_complete_requested = fresh.is_force_complete_requested;
+	}
+	return result;
+}
+
+static int write_leave(struct db_session *session, void *context, struct error *error)
+{
+	struct job_run *run = context;
+	int result = db_claim_release(session, run->job.migration_id, 0, error);
+
+	run->job.target_host_id = 0;
+	if (result == 0)
+		result = db_migration_set_target(session, run->job.migration_id, "", "", "", error);
+	return result < 0 ? result : db_job_update(session, &run->job, error);
+}
+
+int job_leave_target(struct job_run *run, struct error *error)
+{
+	return db_write(run->worker->parts.database, write_leave, run, error);
+}
+
 int job_release_claims(struct job_run *run, struct error *error)
 {
 	return db_write(run->worker->parts.database, write_release, run, error);
@@ -143,6 +193,21 @@ struct finish_request {
 	struct job_run *run;
 	const struct job_end *end;
 };
+
+/* A move that was called off says nothing about the target. */
+static int write_blame(struct db_session *session, const struct job_run *run, const struct job_end *end,
+		       struct error *error)
+{
+	CLEANUP_DB_HOST struct db_host target = { 0 };
+
+	if (!run->job.target_host_id || (!end->is_moved && !end->is_target_to_blame))
+		return 0;
+	int result = db_host_by_id(session, run->job.target_host_id, &target, error);
+	int64_t count = end->is_moved ? 0 : target.failed_migrations + 1;
+	if (result < 0 || count == target.failed_migrations)
+		return result;
+	return db_host_set_failed_migrations(session, target.id, count, error);
+}
 
 static int write_finish_server(struct db_session *session, const struct job_run *run, const struct job_end *end,
 			       struct error *error)
@@ -185,6 +250,8 @@ static int write_finish(struct db_session *session, void *context, struct error 
 	const struct job_end *end = request->end;
 	int result = write_finish_server(session, run, end, error);
 
+	if (result == 0)
+		result = write_blame(session, run, end, error);
 	if (result == 0)
 		result = db_claim_release(session, run->job.migration_id, 0, error);
 	if (result == 0)

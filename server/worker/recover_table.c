@@ -19,7 +19,7 @@ static const struct recover_row rows[] = {
 	{ JOB_LIVE, "choosing", "done", ANY, UNREACHABLE, RECOVER_WAIT },
 
 	/* Before the target was touched. A guest that went away meanwhile is found by the step itself. */
-	{ JOB_LIVE, "choosing", "checking", ALIVE | OFF | ABSENT, ABSENT, RECOVER_BEGIN },
+	{ JOB_LIVE, "choosing", "queued", ALIVE | OFF | ABSENT, ABSENT, RECOVER_BEGIN },
 
 	/* Two of them at once: never destroy either by ourselves. */
 	{ JOB_LIVE, "choosing", "done", ALIVE, ALIVE, RECOVER_KEEP_HANDS_OFF },
@@ -60,8 +60,8 @@ static const struct recover_row rows[] = {
 	{ JOB_COLD, "choosing", "done", ABSENT | OFF, ALIVE, RECOVER_FINISH },
 	{ JOB_COLD, "choosing", "done", ALIVE, ABSENT | OFF, RECOVER_ROLL_BACK },
 
-	/* A disk that was being copied is not trusted: all of ours on the target goes. */
-	{ JOB_COLD, "choosing", "copying", OFF, ABSENT | OFF, RECOVER_RESTORE_SOURCE },
+	/* A disk that was being copied is not trusted: all of ours on the target goes, and it is copied anew. */
+	{ JOB_COLD, "choosing", "copying", OFF, ABSENT | OFF, RECOVER_BEGIN },
 	/* From here the copy was read back and found equal: each step may be done again. */
 	{ JOB_COLD, "defining", "done", OFF, ABSENT | OFF, RECOVER_BEGIN },
 	{ JOB_COLD, "undefining", "done", ABSENT, OFF, RECOVER_BEGIN },

@@ -10,7 +10,7 @@
 
 struct resize_end {
 	struct job_run *run;
-	int64_t kept_id;
+	int64_t kept_id; /* 0: none */
 	int64_t host_id; /* where the server stands from now on */
 	const char *status;
 };
@@ -29,47 +29,56 @@ static int write_end(struct db_session *session, void *context, struct error *er
 	if (result < 0)
 		return result;
 	TEXT_COPY(server.vm_state, *server.old_vm_state ? server.old_vm_state : "active");
+	server.power_state = text_equal(server.vm_state, "stopped") ? 4 : POWER_RUNNING;
 	server.old_vm_state[0] = '\0';
 	server.task_state[0] = '\0';
 	server.host_id = end->host_id;
 	result = db_server_update(session, &server, error);
 	if (result == 0)
 		result = db_claim_release(session, end->run->job.migration_id, 0, error);
-	if (result == 0)
+	if (result == 0 && end->kept_id)
 		result = db_kept_domain_delete(session, end->kept_id, error);
 	if (result == 0)
 		result = db_migration_set_status(session, end->run->job.migration_id, end->status, error);
 	return result < 0 ? result : job_write_end(session, end->run, false, error);
 }
 
-/* The kept definition says where the source is, the server where it stands now. */
-static int find_sides(struct job_run *run, struct db_kept_domain *ret_kept, struct error *error)
+/* -ENOENT: none is kept. */
+static int read_kept(struct job_run *run, struct db_kept_domain *ret_kept, struct error *error)
 {
 	CLEANUP_DB_READ struct db_session *session = NULL;
 	int result = db_read_begin(run->worker->parts.database, &session, error);
 
-	if (result == 0)
-		result = db_kept_domain_by_server(session, run->job.server_uuid, ret_kept, error);
-	db_read_end(TAKE_POINTER(session));
-	if (result == 0)
-		result = worker_open_host(run->worker, ret_kept->host_id, run->source_name, &run->source, error);
-	if (result == 0)
-		result = worker_open_host(run->worker, run->server.host_id, run->target_name, &run->target, error);
-	return result;
+	return result < 0 ? result : db_kept_domain_by_server(session, run->job.server_uuid, ret_kept, error);
+}
+
+/* The phase, and with it the step's event; a step that is taken up again has its event already. */
+static int enter(struct job_run *run, enum job_kind kind, const char *phase, const char *event, const char *host,
+		 int64_t *ret_event, struct error *error)
+{
+	const struct phase *reached = phase_by_name(kind, run->job.phase);
+
+	if (reached && reached >= phase_by_name(kind, phase))
+		return 0;
+	int result = job_enter(run, phase, false, NULL, error);
+	return result < 0 || !event ? result : job_begin_event(run, event, host, ret_event, error);
 }
 
 int confirm_run(struct job_run *run, struct error *error)
 {
 	CLEANUP_DB_KEPT_DOMAIN struct db_kept_domain kept = { 0 };
-	int result = find_sides(run, &kept, error);
+	int64_t event = 0;
+	int found = read_kept(run, &kept, error);
 
-	if (result == 0)
-		result = job_enter(run, "removing", false, NULL, error);
-	if (result == 0)
+	if (found < 0 && found != -ENOENT)
+		return found;
+	error_clear(error);
+	int result = enter(run, JOB_CONFIRM, "removing", "compute_confirm_resize", run->source_name, &event, error);
+	if (result == 0 && kept.id)
 		result = operations(run)->remove_disks(run->source, kept.definition, run->target, error);
 	if (result < 0)
 		return result;
-	struct resize_end end = { run, kept.id, run->server.host_id, "confirmed" };
+	struct resize_end end = { run, kept.id, run->job.target_host_id, "confirmed" };
 	return db_write(run->worker->parts.database, write_end, &end, error);
 }
 
@@ -79,44 +88,90 @@ static int remove_from_target(struct job_run *run, struct error *error)
 	CLEANUP_FREE char *definition = NULL;
 	bool has_autostart = false;
 	const char *uuid = run->job.server_uuid;
+	int64_t graceful_ms = run->worker->parts.settings->shutdown_timeout_s * 1000;
 	int result = operations(run)->read_definition(run->target, uuid, &definition, &has_autostart, error);
 
-	if (result == -ENOENT)
+	if (result == -ENOENT) {
+		error_clear(error);
 		return 0;
+	}
 	if (result == 0)
-		result = operations(run)->stop_guest(run->target, uuid,
-						     run->worker->parts.settings->shutdown_timeout_s * 1000, error);
+		result = operations(run)->stop_guest(run->target, uuid, graceful_ms, error);
 	if (result == 0)
-		result = job_enter(run, "removing", false, NULL, error);
+		result = enter(run, JOB_REVERT, "removing", NULL, NULL, NULL, error);
 	if (result == 0)
 		result = operations(run)->remove_disks(run->target, definition, run->source, error);
 	return result < 0 ? result : operations(run)->remove_guest(run->target, uuid, error);
 }
 
-int revert_run(struct job_run *run, struct error *error)
+static int write_source_place(struct db_session *session, void *context, struct error *error)
 {
-	CLEANUP_DB_KEPT_DOMAIN struct db_kept_domain kept = { 0 };
+	struct job_run *run = context;
+
+	return db_server_set_place(session, run->job.server_uuid, run->job.source_host_id, 4, error);
+}
+
+static int bring_back(struct job_run *run, const struct db_kept_domain *kept, struct error *error)
+{
 	struct guest_view view = { 0 };
 	const char *uuid = run->job.server_uuid;
-	int result = find_sides(run, &kept, error);
+	int64_t event = 0;
+	int result =
+		enter(run, JOB_REVERT, "defining", "compute_finish_revert_resize", run->source_name, &event, error);
 
-	/* A crash may have left a later phase: what is done already answers so. */
-	if (result == 0 && !phase_by_name(JOB_REVERT, run->job.phase))
-		result = job_enter(run, "stopping", false, NULL, error);
-	if (result == 0 && (text_equal(run->job.phase, "stopping") || text_equal(run->job.phase, "removing")))
-		result = remove_from_target(run, error);
-	if (result == 0 && !text_equal(run->job.phase, "starting"))
-		result = job_enter(run, "defining", false, NULL, error);
+	if (result == 0)
+		result = db_write(run->worker->parts.database, write_source_place, run, error);
 	if (result == 0)
 		result = operations(run)->look(run->source, uuid, &view, error);
 	if (result == 0 && view.state == GUEST_ABSENT)
-		result = operations(run)->define(run->source, kept.definition, kept.had_autostart, error);
+		result = operations(run)->define(run->source, kept->definition, kept->had_autostart, error);
 	if (result == 0)
-		result = job_enter(run, "starting", false, NULL, error);
-	if (result == 0 && kept.was_running && side_view_of(0, &view) != SIDE_ALIVE)
+		result = enter(run, JOB_REVERT, "starting", NULL, NULL, NULL, error);
+	if (result == 0 && kept->was_running && side_view_of(0, &view) != SIDE_ALIVE)
 		result = operations(run)->start_guest(run->source, uuid, false, error);
+	return result;
+}
+
+static int end_lost(struct job_run *run, const char *why, struct error *error)
+{
+	CLEANUP_FREE char *reason = text_format("The server could not be brought back: %s", why);
+	struct job_end lost = { .migration_status = "error", .is_failed = true, .is_lost = true, .reason = reason };
+
+	return job_finish(run, &lost, error);
+}
+
+/* A host that cannot be asked is asked again; one that answers and refuses leaves the server in error, for a person. */
+static int after_trouble(struct job_run *run, int result, const struct error *trouble, struct error *error)
+{
+	if (result == -EHOSTUNREACH || result == -ENOSPC || result == -ENOMEM || result == -EAGAIN)
+		return error_set(error, -result, "%s", trouble->text);
+	return end_lost(run, trouble->text, error);
+}
+
+int revert_run(struct job_run *run, struct error *error)
+{
+	CLEANUP_DB_KEPT_DOMAIN struct db_kept_domain kept = { 0 };
+	struct error trouble = { 0 };
+	int64_t event = 0;
+	int result = read_kept(run, &kept, error);
+
+	if (result == -ENOENT)
+		return end_lost(run, "its definition on the source was not kept", error);
+	if (result == 0)
+		result = enter(run, JOB_REVERT, "stopping", "compute_revert_resize", run->target_name, &event, error);
 	if (result < 0)
 		return result;
-	struct resize_end end = { run, kept.id, kept.host_id, "reverted" };
+	/* A crash may have left a later phase: what is done already answers so. */
+	if (phase_by_name(JOB_REVERT, run->job.phase) < phase_by_name(JOB_REVERT, "defining"))
+		result = remove_from_target(run, &trouble);
+	if (result < 0)
+		return after_trouble(run, result, &trouble, error);
+	result = job_end_event(run, event, NULL, NULL, error);
+	if (result < 0)
+		return result;
+	result = bring_back(run, &kept, &trouble);
+	if (result < 0)
+		return after_trouble(run, result, &trouble, error);
+	struct resize_end end = { run, kept.id, run->job.source_host_id, "reverted" };
 	return db_write(run->worker->parts.database, write_end, &end, error);
 }
