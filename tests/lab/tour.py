@@ -37,7 +37,7 @@ def title(number, text):
 
 def promise(fact, text):
     if not fact:
-        raise TourError(text)
+        raise TourError(f"this was promised, and is not so: {text}")
     say(f"  ✔ {text}")
 
 
@@ -88,8 +88,9 @@ class Tour:
                 percent = 100 * done // total if total else 0
             if status in until:
                 percent = 100 if status in ("completed", "finished") else percent
-            line = (f"  [{'█' * (BAR * percent // 100):{BAR}}] {percent:3d} %  {status:15} "
-                    f"{done / 1048576:6.1f} of {total / 1048576:.1f} MiB")
+            line = f"  [{'█' * (BAR * percent // 100):{BAR}}] {percent:3d} %  {status:15}"
+            if total:
+                line += f" {done / 1048576:6.1f} of {total / 1048576:.1f} MiB"
             self.draw(line, last_line, is_last=status in until)
             last_line = line
             if status in until:
@@ -311,6 +312,7 @@ def main():
     if words not in ([], ["--once"]):
         say("usage: ./dev run [--once]")
         return 2
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
     try:
