@@ -18,7 +18,9 @@ struct waiter {
 
 struct clock {
 	bool is_manual;
-	pthread_mutex_t mutex;
+	pthread_mutex_t mutex; /* guards all below */
+	bool is_running;
+	int64_t running_since_us; /* the system's monotonic time at which the two below were true */
 	int64_t now_us;
 	int64_t monotonic_us;
 	struct waiter *waiters;
@@ -61,10 +63,40 @@ static void wake_waiters(struct clock *clock)
 		pthread_cond_broadcast(waiter->condition);
 }
 
+static int64_t read_us(clockid_t id)
+{
+	struct timespec time;
+
+	clock_gettime(id, &time);
+	return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
+}
+
+/* Brings a running manual clock's times up to now; with its mutex held. */
+static void catch_up(struct clock *clock)
+{
+	if (!clock->is_running)
+		return;
+	int64_t system_us = read_us(CLOCK_MONOTONIC);
+	clock->now_us += system_us - clock->running_since_us;
+	clock->monotonic_us += system_us - clock->running_since_us;
+	clock->running_since_us = system_us;
+}
+
+void clock_manual_run(struct clock *clock, bool is_running)
+{
+	LOCK_SCOPE(&clock->mutex);
+
+	catch_up(clock);
+	clock->is_running = is_running;
+	clock->running_since_us = read_us(CLOCK_MONOTONIC);
+}
+
 void clock_manual_set(struct clock *clock, int64_t now_us)
 {
 	LOCK_SCOPE(&clock->mutex);
 
+	catch_up(clock);
+	clock->is_running = false;
 	if (now_us > clock->now_us)
 		clock->monotonic_us += now_us - clock->now_us;
 	clock->now_us = now_us;
@@ -75,17 +107,10 @@ void clock_manual_advance(struct clock *clock, int64_t by_us)
 {
 	LOCK_SCOPE(&clock->mutex);
 
+	catch_up(clock);
 	clock->now_us += by_us;
 	clock->monotonic_us += by_us;
 	wake_waiters(clock);
-}
-
-static int64_t read_us(clockid_t id)
-{
-	struct timespec time;
-
-	clock_gettime(id, &time);
-	return (int64_t)time.tv_sec * 1000000 + time.tv_nsec / 1000;
 }
 
 int64_t clock_now_us(struct clock *clock)
@@ -93,6 +118,7 @@ int64_t clock_now_us(struct clock *clock)
 	if (!clock->is_manual)
 		return read_us(CLOCK_REALTIME);
 	LOCK_SCOPE(&clock->mutex);
+	catch_up(clock);
 	return clock->now_us;
 }
 
@@ -101,6 +127,7 @@ int64_t clock_monotonic_ms(struct clock *clock)
 	if (!clock->is_manual)
 		return read_us(CLOCK_MONOTONIC) / 1000;
 	LOCK_SCOPE(&clock->mutex);
+	catch_up(clock);
 	return clock->monotonic_us / 1000;
 }
 

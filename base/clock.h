@@ -15,6 +15,8 @@ void clock_manual_destroy(struct clock *clock);
  * same amount, but never backwards. */
 void clock_manual_set(struct clock *clock, int64_t now_us);
 void clock_manual_advance(struct clock *clock, int64_t by_us);
+/* True: from here on it goes by itself, at the system clock's pace; the next clock_manual_set makes it stand still. */
+void clock_manual_run(struct clock *clock, bool is_running);
 
 int64_t clock_now_us(struct clock *clock); /* UTC, microseconds since 1970 */
 int64_t clock_monotonic_ms(struct clock *clock); /* for durations and time limits */

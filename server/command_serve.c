@@ -20,6 +20,7 @@
 #include "server/idle_memory.h"
 #include "server/listener.h"
 #include "server/registry.h"
+#include "server/simulation.h"
 #include "server/worker/discover.h"
 #include "server/worker/libvirt/driver.h"
 #include "server/worker/simulated/fleet.h"
@@ -27,6 +28,7 @@
 
 struct daemon {
 	struct config config;
+	struct clock *clock; /* the system's; simulated: one that a test sets */
 	struct log *log;
 	struct database *database;
 	struct hypervisor *hypervisor;
@@ -36,6 +38,7 @@ struct daemon {
 	struct token_verifier *tokens;
 	struct api *api;
 	struct admin_socket *admin;
+	struct simulation *simulation;
 	struct control_socket *control;
 	struct listener *listener;
 };
@@ -50,12 +53,24 @@ static bool is_simulated(const struct daemon *daemon)
 	return daemon->config.hypervisor.driver == HYPERVISOR_DRIVER_SIMULATED;
 }
 
+/* NULL when out of memory. */
+static struct clock *make_clock(const struct daemon *daemon)
+{
+	if (!is_simulated(daemon))
+		return clock_system();
+
+	struct clock *clock = clock_manual_create(clock_now_us(clock_system()));
+	if (clock)
+		clock_manual_run(clock, true);
+	return clock;
+}
+
 static int open_driver(struct daemon *daemon, struct error *error)
 {
 	if (!is_simulated(daemon))
 		return libvirt_driver_create(&daemon->config.hypervisor, daemon->log, &daemon->hypervisor, error);
 	log_event(daemon->log, LOG_LEVEL_WARNING, NULL, "this daemon simulates: no guest is real");
-	return simulated_create(clock_system(), &daemon->hypervisor, error);
+	return simulated_create(daemon->clock, &daemon->hypervisor, error);
 }
 
 /* All that watch the database; before its first write. */
@@ -65,7 +80,7 @@ static int open_workers(struct daemon *daemon, struct error *error)
 	const struct worker_parts parts = {
 		.database = daemon->database,
 		.hypervisor = daemon->hypervisor,
-		.clock = clock_system(),
+		.clock = daemon->clock,
 		.log = daemon->log,
 		.settings = &config->worker,
 		.scheduler = &config->scheduler,
@@ -74,19 +89,24 @@ static int open_workers(struct daemon *daemon, struct error *error)
 	int result = worker_create(&parts, &daemon->worker, error);
 
 	if (result == 0)
-		result = discovery_create(daemon->hypervisor, daemon->database, &config->hypervisor, clock_system(),
+		result = discovery_create(daemon->hypervisor, daemon->database, &config->hypervisor, daemon->clock,
 					  daemon->log, &daemon->discovery, error);
 	return result;
 }
 
-/* The simulated fleet's state is what its control socket loads: nothing is discovered, and jobs stand still. */
+/* The simulated fleet's state is what its control socket loads; that thaws discovery and jobs too. */
 static int start_workers(struct daemon *daemon, struct error *error)
 {
 	const struct config *config = &daemon->config;
 	int result = registry_load(daemon->database, config->hosts, config->host_count, config->node, error);
 
-	if (result < 0 || is_simulated(daemon))
+	if (result < 0)
 		return result;
+	if (is_simulated(daemon)) {
+		const struct simulation_parts parts = { daemon->database, daemon->hypervisor, daemon->worker,
+							daemon->discovery, daemon->clock };
+		return simulation_create(&parts, &daemon->simulation, error);
+	}
 	result = discovery_start(daemon->discovery, error);
 	return result < 0 ? result : worker_start(daemon->worker, error);
 }
@@ -107,7 +127,7 @@ static int open_api(struct daemon *daemon, struct error *error)
 		.database = daemon->database,
 		.policy = daemon->policy,
 		.tokens = daemon->tokens,
-		.clock = clock_system(),
+		.clock = daemon->clock,
 		.log = daemon->log,
 		.public_endpoint = config->api.public_endpoint,
 		.node = config->node,
@@ -126,7 +146,7 @@ static int open_doors(struct daemon *daemon, struct error *error)
 	int result = admin_socket_start(config->admin_socket, daemon->database, daemon->log, &daemon->admin, error);
 
 	if (result == 0 && config->hypervisor.control_socket)
-		result = control_socket_start(config->hypervisor.control_socket, daemon->database, &daemon->control,
+		result = control_socket_start(config->hypervisor.control_socket, daemon->simulation, &daemon->control,
 					      error);
 	if (result == 0)
 		result = listener_start(&config->listener, daemon->api, clock_system(), daemon->log, &daemon->listener,
@@ -155,7 +175,10 @@ static bool close_all(struct daemon *daemon)
 		daemon->hypervisor->operations->destroy(daemon->hypervisor);
 	token_verifier_destroy(daemon->tokens);
 	policy_destroy(daemon->policy);
+	simulation_destroy(daemon->simulation);
 	log_destroy(daemon->log);
+	if (daemon->clock != clock_system())
+		clock_manual_destroy(daemon->clock);
 	config_clear(&daemon->config);
 	return true;
 }
@@ -185,7 +208,7 @@ static int wait_for_end(const sigset_t *signals)
 
 static int run(struct daemon *daemon, const sigset_t *signals, struct error *error)
 {
-	int result = db_open(daemon->config.database, clock_system(), daemon->log, &daemon->database, error);
+	int result = db_open(daemon->config.database, daemon->clock, daemon->log, &daemon->database, error);
 
 	if (result == 0)
 		result = open_driver(daemon, error);
@@ -222,7 +245,10 @@ int command_serve(char **arguments)
 	}
 	block_signals(&signals);
 	idle_memory_prepare();
-	daemon.log = log_create(STDERR_FILENO, daemon.config.log_format, daemon.config.log_level, clock_system());
+	daemon.clock = make_clock(&daemon);
+	daemon.log = daemon.clock ? log_create(STDERR_FILENO, daemon.config.log_format, daemon.config.log_level,
+					       daemon.clock)
+				  : NULL;
 	int result = daemon.log ? run(&daemon, &signals, &error) : error_no_memory(&error);
 	if (result < 0)
 		fprintf(stderr, "migrationd: %s\n", error.text);

@@ -299,6 +299,7 @@ static void *read_hosts(void *context)
 
 int discovery_start(struct discovery *discovery, struct error *error)
 {
+	discovery->is_ending = false;
 	while (discovery->thread_count < THREADS) {
 		if (pthread_create(&discovery->threads[discovery->thread_count], NULL, read_hosts, discovery) != 0)
 			return error_set(error, EAGAIN, "cannot start a thread for discovery");
@@ -319,15 +320,24 @@ void discovery_stop(struct discovery *discovery)
 		pthread_join(discovery->threads[--discovery->thread_count], NULL);
 }
 
+void discovery_forget_hosts(struct discovery *discovery)
+{
+	LOCK_SCOPE(&discovery->mutex);
+
+	for (size_t i = 0; i < discovery->host_count; i++) {
+		discovery->hypervisor->operations->close_host(discovery->hosts[i]->handle);
+		free(discovery->hosts[i]);
+	}
+	discovery->host_count = 0;
+	discovery->must_list_hosts = true;
+}
+
 void discovery_destroy(struct discovery *discovery)
 {
 	if (!discovery)
 		return;
 	discovery_stop(discovery);
-	for (size_t i = 0; i < discovery->host_count; i++) {
-		discovery->hypervisor->operations->close_host(discovery->hosts[i]->handle);
-		free(discovery->hosts[i]);
-	}
+	discovery_forget_hosts(discovery);
 	free(discovery->hosts);
 	pthread_cond_destroy(&discovery->has_work);
 	pthread_mutex_destroy(&discovery->mutex);

@@ -18,10 +18,12 @@ struct log;
 int discovery_create(struct hypervisor *hypervisor, struct database *database,
 		     const struct hypervisor_settings *settings, struct clock *clock, struct log *log,
 		     struct discovery **ret_discovery, struct error *error);
-/* Starts the threads that read. */
+/* Starts the threads that read; also again after discovery_stop. */
 int discovery_start(struct discovery *discovery, struct error *error);
 /* Ends the threads; the handles stay for jobs that are still ending. */
 void discovery_stop(struct discovery *discovery);
+/* Between stop and start, with no job under way: closes the handles, as if no host had been seen. */
+void discovery_forget_hosts(struct discovery *discovery);
 /* Closes the handles. No job may use one, and the database's writer must have ended what it had. */
 void discovery_destroy(struct discovery *discovery);
 

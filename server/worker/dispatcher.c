@@ -301,9 +301,12 @@ static void *dispatcher_thread(void *context)
 	pthread_mutex_lock(&worker->mutex);
 	while (!worker->is_stopping) {
 		worker->is_woken = false;
+		worker->is_dispatching = true;
 		pthread_mutex_unlock(&worker->mutex);
 		dispatch(worker);
 		pthread_mutex_lock(&worker->mutex);
+		worker->is_dispatching = false;
+		pthread_cond_broadcast(&worker->wake); /* for those who wait for idleness */
 		int64_t deadline_ms =
 			clock_monotonic_ms(worker->parts.clock) + worker->parts.settings->retry_interval_s * 1000;
 		while (!worker->is_woken && !worker->is_stopping)
@@ -334,8 +337,29 @@ int worker_create(const struct worker_parts *parts, struct worker **ret_worker, 
 	return 0;
 }
 
+/* What the last start left: none of its jobs runs any more. */
+static void forget_all(struct worker *worker)
+{
+	while (worker->slots) {
+		struct job_slot *slot = worker->slots;
+
+		worker->slots = slot->next;
+		free(slot);
+	}
+	while (worker->hosts) {
+		struct worker_host *host = worker->hosts;
+
+		worker->hosts = host->next;
+		worker->parts.hypervisor->operations->close_host(host->handle);
+		free(host);
+	}
+}
+
 int worker_start(struct worker *worker, struct error *error)
 {
+	worker->is_stopping = false;
+	worker->is_woken = true;
+	forget_all(worker);
 	int result = host_memory_start(worker->host_memory, error);
 
 	if (result < 0)
@@ -364,23 +388,22 @@ bool worker_stop(struct worker *worker)
 	return worker->moving == 0;
 }
 
+bool worker_wait_idle(struct worker *worker, int64_t deadline_ms)
+{
+	LOCK_SCOPE(&worker->mutex);
+
+	while (worker->running > 0 || worker->moving > 0
+	       || (worker->is_started && (worker->is_woken || worker->is_dispatching)))
+		if (!clock_wait(clock_system(), &worker->wake, &worker->mutex, deadline_ms))
+			return false;
+	return true;
+}
+
 void worker_destroy(struct worker *worker)
 {
 	if (!worker)
 		return;
-	while (worker->slots) {
-		struct job_slot *slot = worker->slots;
-
-		worker->slots = slot->next;
-		free(slot);
-	}
-	while (worker->hosts) {
-		struct worker_host *host = worker->hosts;
-
-		worker->hosts = host->next;
-		worker->parts.hypervisor->operations->close_host(host->handle);
-		free(host);
-	}
+	forget_all(worker);
 	host_memory_destroy(worker->host_memory);
 	pthread_cond_destroy(&worker->wake);
 	pthread_mutex_destroy(&worker->mutex);

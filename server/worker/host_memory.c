@@ -368,6 +368,7 @@ int host_memory_create(struct database *database, struct log *log, struct host_m
 
 int host_memory_start(struct host_memory *memory, struct error *error)
 {
+	memory->is_stopping = false;
 	int result = pthread_create(&memory->reader, NULL, run_reader, memory);
 
 	if (result > 0)

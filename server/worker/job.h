@@ -43,6 +43,7 @@ struct worker {
 	pthread_cond_t wake;
 	bool is_stopping;
 	bool is_woken; /* jobs changed */
+	bool is_dispatching;
 	int64_t running; /* jobs' threads */
 	int64_t moving; /* hypervisor calls that block */
 	struct job_slot *slots;

@@ -297,6 +297,7 @@ static void *move_thread(void *context)
 	mover->error = error;
 	mover->has_ended = true;
 	worker->moving--;
+	pthread_cond_broadcast(&worker->wake);
 	bool is_left = mover->is_left;
 	pthread_cond_broadcast(&mover->ended);
 	pthread_mutex_unlock(&worker->mutex);

@@ -32,8 +32,12 @@ struct worker_parts {
 };
 
 int worker_create(const struct worker_parts *parts, struct worker **ret_worker, struct error *error);
+/* Also again after worker_stop, as a daemon that starts again: unfinished jobs are taken up from what the hosts show. */
 int worker_start(struct worker *worker, struct error *error);
 /* Waits for steps in progress, not for moves. False when a hypervisor's blocking call still runs: then neither the worker
  * nor the hypervisor may be destroyed (the process is to end). */
 bool worker_stop(struct worker *worker);
+/* Waits, at most until that time of the system's clock, until no job runs and none may begin now (one that waits for its next
+ * try does not count). False: the time came first. Thread-safe. */
+bool worker_wait_idle(struct worker *worker, int64_t deadline_ms);
 void worker_destroy(struct worker *worker); /* NULL is fine */

@@ -189,11 +189,82 @@ void simulated_open_gate(struct hypervisor *self, enum simulated_gate gate)
 	set_gate(self, gate, false);
 }
 
-void simulated_wait_at_gate(struct hypervisor *self, enum simulated_gate gate)
+bool simulated_wait_at_gate_until(struct hypervisor *self, enum simulated_gate gate, int64_t deadline_ms)
 {
 	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
 	LOCK_SCOPE(&fleet->mutex);
 
 	while (fleet->waiting[gate] == 0)
-		clock_wait(fleet->clock, &fleet->changed, &fleet->mutex, INT64_MAX);
+		if (!clock_wait(clock_system(), &fleet->changed, &fleet->mutex, deadline_ms))
+			return false;
+	return true;
+}
+
+void simulated_wait_at_gate(struct hypervisor *self, enum simulated_gate gate)
+{
+	simulated_wait_at_gate_until(self, gate, INT64_MAX);
+}
+
+void simulated_open_all_gates(struct hypervisor *self)
+{
+	for (enum simulated_gate gate = 0; gate < SIMULATED_GATE_MAX; gate++)
+		simulated_open_gate(self, gate);
+}
+
+void simulated_reset(struct hypervisor *self)
+{
+	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
+
+	simulated_open_all_gates(self);
+	LOCK_SCOPE(&fleet->mutex);
+	for (struct simulated_host *host = fleet->hosts; host; host = host->next) {
+		while (host->guests)
+			simulated_guest_remove(host, host->guests->uuid);
+		host->is_up = true;
+		host->outcome = SIMULATED_WELL;
+	}
+}
+
+static bool find_name(const char *const *names, size_t count, const char *name, size_t *ret_place)
+{
+	for (size_t i = 0; i < count; i++)
+		if (text_equal(names[i], name)) {
+			*ret_place = i;
+			return true;
+		}
+	return false;
+}
+
+bool simulated_gate_by_name(const char *name, enum simulated_gate *ret_gate)
+{
+	static const char *const names[SIMULATED_GATE_MAX] = {
+		[SIMULATED_GATE_PRE_LIVE] = "pre_live",   [SIMULATED_GATE_LIVE] = "live",
+		[SIMULATED_GATE_POST_DEST] = "post_dest", [SIMULATED_GATE_DISK] = "disk",
+		[SIMULATED_GATE_FINISH] = "finish",       [SIMULATED_GATE_CONFIRM] = "confirm",
+	};
+	size_t place;
+
+	if (!find_name(names, SIMULATED_GATE_MAX, name, &place))
+		return false;
+	*ret_gate = (enum simulated_gate)place;
+	return true;
+}
+
+bool simulated_outcome_by_name(const char *name, enum simulated_outcome *ret_outcome)
+{
+	static const char *const names[SIMULATED_OUTCOME_MAX] = {
+		[SIMULATED_WELL] = "well",
+		[SIMULATED_CHECK_REFUSES] = "check_refuses",
+		[SIMULATED_CHECK_REFUSES_STORAGE] = "check_refuses_storage",
+		[SIMULATED_PREPARE_FAILS] = "prepare_fails",
+		[SIMULATED_COPY_FAILS] = "copy_fails",
+		[SIMULATED_COPY_RAISES] = "copy_raises",
+		[SIMULATED_START_FAILS] = "start_fails",
+	};
+	size_t place;
+
+	if (!find_name(names, SIMULATED_OUTCOME_MAX, name, &place))
+		return false;
+	*ret_outcome = (enum simulated_outcome)place;
+	return true;
 }

@@ -36,6 +36,7 @@ enum simulated_outcome {
 	SIMULATED_COPY_FAILS, /* rolled back by the hypervisor itself */
 	SIMULATED_COPY_RAISES, /* fails and leaves the target's half behind */
 	SIMULATED_START_FAILS,
+	SIMULATED_OUTCOME_MAX,
 };
 
 int simulated_create(struct clock *clock, struct hypervisor **ret_fleet, struct error *error);
@@ -54,3 +55,12 @@ enum guest_state simulated_state(struct hypervisor *fleet, const char *host, con
 void simulated_close_gate(struct hypervisor *fleet, enum simulated_gate gate);
 void simulated_open_gate(struct hypervisor *fleet, enum simulated_gate gate);
 void simulated_wait_at_gate(struct hypervisor *fleet, enum simulated_gate gate);
+/* The same, at most until that time of the system's clock. False: the time came first. */
+bool simulated_wait_at_gate_until(struct hypervisor *fleet, enum simulated_gate gate, int64_t deadline_ms);
+void simulated_open_all_gates(struct hypervisor *fleet);
+/* Hosts stay, so that their handles do, and are up; guests, scripts and closed gates go. No move may be under way. */
+void simulated_reset(struct hypervisor *fleet);
+
+/* By the names above in small letters without their prefix ("pre_live", "copy_fails"). False: there is none. */
+bool simulated_gate_by_name(const char *name, enum simulated_gate *ret_gate);
+bool simulated_outcome_by_name(const char *name, enum simulated_outcome *ret_outcome);
