@@ -56,12 +56,11 @@ int action_book_migration(struct db_session *session, struct action_call *call, 
 	return 0;
 }
 
-int action_book_job(struct db_session *session, struct action_call *call, const char *action_name,
-		    const char *task_state, struct error *error)
+int action_book_action(struct db_session *session, struct action_call *call, const char *action_name,
+		       struct error *error)
 {
 	const struct request *request = call->request;
 	struct db_action action = { 0 };
-	struct db_job *job = &call->job;
 
 	TEXT_COPY(action.action, action_name);
 	TEXT_COPY(action.server_uuid, call->server.uuid);
@@ -69,9 +68,19 @@ int action_book_job(struct db_session *session, struct action_call *call, const 
 	TEXT_COPY(action.user_id, or_empty(request->caller->user_id));
 	TEXT_COPY(action.project_id, or_empty(request->caller->project_id));
 	int result = db_action_insert(session, &action, error);
+	call->job.action_id = action.id;
+	return result;
+}
+
+int action_book_job(struct db_session *session, struct action_call *call, const char *action_name,
+		    const char *task_state, struct error *error)
+{
+	const struct request *request = call->request;
+	struct db_job *job = &call->job;
+	int result = action_book_action(session, call, action_name, error);
+
 	if (result < 0)
 		return result;
-	job->action_id = action.id;
 	job->minor_version = request->minor;
 	TEXT_COPY(job->server_uuid, call->server.uuid);
 	TEXT_COPY(job->request_id, request->request_id);

@@ -125,6 +125,16 @@ bool request_allows(struct request *request, const char *policy, const struct po
 	return false;
 }
 
+bool request_read_body(struct request *request)
+{
+	if (!request->body_size)
+		return true;
+	request->body = json_loadb(request->body_bytes, request->body_size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	if (!request->body)
+		request_reply_fault(request, 400, "Malformed request body");
+	return request->body != NULL;
+}
+
 bool request_project_matches(struct request *request)
 {
 	const char *own = request->caller->project_id;

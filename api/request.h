@@ -54,6 +54,8 @@ bool request_allows(struct request *request, const char *policy, const struct po
 bool request_may(struct request *request, const char *policy, const struct policy_target *target);
 /* The project_id of the URL is the caller's, or none is there; otherwise false, and 400 was answered. For GETs it is checked
  * before the handler runs. */
+/* Parses the body; none leaves NULL. False: it is no JSON, and answered. */
+bool request_read_body(struct request *request);
 bool request_project_matches(struct request *request);
 
 /* Frees a request with all that it owns; for api.c and the reply functions. NULL is fine. */

@@ -28,6 +28,8 @@ bool schema_boolean(const json_t *value)
 
 static void begin(struct text *words, const char *name, const json_t *value)
 {
+	if (!name)
+		return;
 	text_append_format(words, "Invalid input for field/attribute %s. Value: ", name);
 	python_str(words, value);
 	text_append(words, ". ");
@@ -94,18 +96,19 @@ static size_t count_characters(const char *string, size_t length)
 	return count;
 }
 
-static bool check_host(const struct schema_property *property, const json_t *value, struct text *ret_words)
+static bool check_words(const struct schema_property *property, const json_t *value, struct text *ret_words)
 {
+	bool is_nullable = property->kind == SCHEMA_HOST;
 	size_t length = json_string_length(value);
 
-	if (json_is_null(value))
+	if (is_nullable && json_is_null(value))
 		return true;
 	const char *why = NULL;
 	if (!json_is_string(value))
-		why = " is not of type 'string', 'null'";
+		why = is_nullable ? " is not of type 'string', 'null'" : " is not of type 'string'";
 	else if (length == 0)
 		why = " is too short";
-	else if (!is_host_name(json_string_value(value), length))
+	else if (property->kind != SCHEMA_WORDS && !is_host_name(json_string_value(value), length))
 		why = " does not match '" HOST_PATTERN "'";
 	else if (count_characters(json_string_value(value), length) > HOST_MAX)
 		why = " is too long";
@@ -114,6 +117,33 @@ static bool check_host(const struct schema_property *property, const json_t *val
 	begin_with_value(ret_words, property->name, value);
 	text_append(ret_words, why);
 	return false;
+}
+
+static bool check_service_status(const struct schema_property *property, const json_t *value, struct text *ret_words)
+{
+	const char *status = json_string_value(value);
+
+	if (text_equal(status, "enabled") || text_equal(status, "disabled"))
+		return true;
+	begin_with_value(ret_words, property->name, value);
+	text_append(ret_words, status ? " is not one of ['enabled', 'disabled']" : " is not of type 'string'");
+	return false;
+}
+
+static bool check_property(const struct schema_property *property, const json_t *value, struct text *ret_words)
+{
+	switch (property->kind) {
+	case SCHEMA_HOST:
+	case SCHEMA_HOST_NAME:
+	case SCHEMA_WORDS:
+		return check_words(property, value, ret_words);
+	case SCHEMA_SERVICE_STATUS:
+		return check_service_status(property, value, ret_words);
+	case SCHEMA_BOOLEAN:
+	case SCHEMA_BOOLEAN_OR_AUTO:
+		break;
+	}
+	return check_boolean(property, value, ret_words);
 }
 
 static const struct schema_property *find_property(const struct schema *schema, const char *name)
@@ -164,8 +194,7 @@ static bool check_object(const struct schema *schema, const char *name, const js
 		const struct schema_property *property = &schema->properties[i];
 		const json_t *member = json_object_get(value, property->name);
 
-		if (member
-		    && !(property->kind == SCHEMA_HOST ? check_host : check_boolean)(property, member, ret_words))
+		if (member && !check_property(property, member, ret_words))
 			return false;
 	}
 	for (size_t i = 0; i < schema->property_count; i++) {
@@ -182,8 +211,13 @@ static bool check_object(const struct schema *schema, const char *name, const js
 
 bool schema_check(const struct schema *schema, const char *name, const json_t *value, struct text *ret_words)
 {
-	if (schema->is_anything || (schema->is_null_allowed && json_is_null(value)))
+	if (schema->is_anything || ((schema->is_null_allowed || schema->is_null_wanted) && json_is_null(value)))
 		return true;
+	if (schema->is_null_wanted) {
+		begin_with_value(ret_words, name, value);
+		text_append(ret_words, " is not of type 'null'");
+		return false;
+	}
 	if (json_is_object(value))
 		return check_object(schema, name, value, ret_words);
 	begin_with_value(ret_words, name, value);

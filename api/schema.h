@@ -10,6 +10,9 @@ enum schema_kind {
 	SCHEMA_HOST, /* null, or 1-255 characters of [a-zA-Z0-9-._] */
 	SCHEMA_BOOLEAN, /* a boolean or one of Nova's words for it */
 	SCHEMA_BOOLEAN_OR_AUTO,
+	SCHEMA_HOST_NAME, /* as a host, but not null */
+	SCHEMA_WORDS, /* 1-255 characters */
+	SCHEMA_SERVICE_STATUS, /* enabled or disabled */
 };
 
 struct schema_property {
@@ -24,11 +27,12 @@ struct schema {
 	int last_minor;
 	bool is_anything; /* every value is taken */
 	bool is_null_allowed;
+	bool is_null_wanted; /* null and nothing else */
 	const struct schema_property *properties; /* in the order in which errors are told */
 	size_t property_count;
 };
 
-/* True when `value`, which stands under `name`, is good; otherwise false with the words of the 400 in `ret_words`. */
+/* True when `value`, which stands under `name` (NULL: it is the whole body), is good; otherwise false with the words of the 400 in `ret_words`. */
 bool schema_check(const struct schema *schema, const char *name, const json_t *value, struct text *ret_words);
 /* The row for a microversion; NULL when there is none. */
 const struct schema *schema_for(const struct schema *schemas, size_t count, int minor);

@@ -16,11 +16,11 @@ static const struct server_action *const actions[] = {
 	&revert_resize_action,
 };
 
-static const struct server_action *find_action(const char *name)
+static const struct server_action *find_action(const struct server_action *const *list, size_t count, const char *name)
 {
-	for (size_t i = 0; i < ARRAY_LENGTH(actions); i++)
-		if (text_equal(actions[i]->name, name))
-			return actions[i];
+	for (size_t i = 0; i < count; i++)
+		if (text_equal(list[i]->name, name))
+			return list[i];
 	return NULL;
 }
 
@@ -73,7 +73,7 @@ static bool is_wanted_vm_state(const struct server_action *action, const char *v
 	for (size_t i = 0; i < ARRAY_LENGTH(action->vm_states) && action->vm_states[i]; i++)
 		if (text_equal(action->vm_states[i], vm_state))
 			return true;
-	return false;
+	return !action->vm_states[0];
 }
 
 static void check_lock_and_state(struct action_call *call)
@@ -81,12 +81,17 @@ static void check_lock_and_state(struct action_call *call)
 	const struct db_server *server = &call->server;
 	const char *name = call->action->name;
 
-	if (server->locked_by[0] && !call->request->is_admin)
+	const char *task_state = call->action->task_state ? call->action->task_state : "";
+	bool is_locked = server->locked_by[0] && !call->request->is_admin;
+
+	if (is_locked && !call->action->tells_no_lock)
 		action_refuse(call, 409, "Instance %s is locked", server->uuid);
 	else if (!is_wanted_vm_state(call->action, server->vm_state))
 		action_refuse(call, 409, "Cannot '%s' instance %s while it is in vm_state %s", name, server->uuid,
 			      server->vm_state);
-	else if (server->task_state[0])
+	else if (is_locked || (call->action->task_state && !server->task_state[0]))
+		action_refuse(call, 409, "Instance %s is in an invalid state for '%s'", server->uuid, name);
+	else if (!text_equal(server->task_state, task_state))
 		action_refuse(call, 409, "Cannot '%s' instance %s while it is in task_state %s", name, server->uuid,
 			      server->task_state);
 	else if (call->action->must_be_launched && !server->launched_us)
@@ -130,7 +135,7 @@ static void answer(void *context, int result, const struct error *error)
 	destroy_call(call);
 }
 
-static int submit(struct request *request, const struct server_action *action, const json_t *value, struct error *error)
+int action_submit(struct request *request, const struct server_action *action, const json_t *value, struct error *error)
 {
 	struct action_call *call = calloc(1, sizeof(*call));
 
@@ -160,9 +165,8 @@ static size_t count_elements(const json_t *body)
 /* Parses the body; its one key is the action. False: answered. */
 static bool read_body(struct request *request)
 {
-	request->body = request->body_size ? json_loadb(request->body_bytes, request->body_size,
-							JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL)
-					   : NULL;
+	if (!request_read_body(request))
+		return false;
 	bool has_length =
 		json_is_object(request->body) || json_is_array(request->body) || json_is_string(request->body);
 
@@ -177,7 +181,7 @@ static bool read_body(struct request *request)
 	return true;
 }
 
-int handle_server_action(struct request *request, struct error *error)
+int action_handle(struct request *request, const struct server_action *const *list, size_t count, struct error *error)
 {
 	CLEANUP_TEXT struct text words = TEXT_EMPTY;
 
@@ -185,7 +189,7 @@ int handle_server_action(struct request *request, struct error *error)
 		return 0;
 	const char *name = json_object_iter_key(json_object_iter(request->body));
 	const json_t *value = json_object_get(request->body, name);
-	const struct server_action *action = find_action(name);
+	const struct server_action *action = find_action(list, count, name);
 	if (!action)
 		return request_reply_fault(request, 400, "There is no such action: %s", name);
 	if (!request_project_matches(request))
@@ -194,5 +198,10 @@ int handle_server_action(struct request *request, struct error *error)
 	if (schema && !schema_check(schema, name, value, &words))
 		return text_failed(&words) ? error_no_memory(error)
 					   : request_reply_fault(request, 400, "%s", words.data);
-	return submit(request, action, value, error);
+	return action_submit(request, action, value, error);
+}
+
+int handle_server_action(struct request *request, struct error *error)
+{
+	return action_handle(request, actions, ARRAY_LENGTH(actions), error);
 }

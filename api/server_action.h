@@ -18,7 +18,9 @@ struct server_action {
 	const char *policy;
 	const char *policy_with_host; /* NULL: takes no host */
 	int first_host_minor; /* a host in the value counts from this microversion */
-	const char *vm_states[3]; /* in one of which the server must be */
+	const char *vm_states[3]; /* in one of which the server must be; none: in any */
+	const char *task_state; /* in which it must be; NULL: in none */
+	bool tells_no_lock; /* a lock is refused as a wrong state is, without its own words */
 	int status; /* of success */
 	bool must_be_launched;
 	/* Between policy and lock; may refuse. NULL: nothing. */
@@ -31,6 +33,13 @@ extern const struct server_action migrate_action;
 extern const struct server_action migrate_live_action;
 extern const struct server_action confirm_resize_action;
 extern const struct server_action revert_resize_action;
+
+/* What stands between the path and the action: body, project, schema; then the submit. */
+int action_handle(struct request *request, const struct server_action *const *actions, size_t count,
+		  struct error *error);
+/* The checks from the server on, and the booking, as one write; then the answer. `value` may be NULL. */
+int action_submit(struct request *request, const struct server_action *action, const json_t *value,
+		  struct error *error);
 
 struct action_call {
 	struct request *request;
@@ -52,6 +61,9 @@ int action_check_host(struct db_session *session, struct action_call *call, stru
 int action_check_service(struct db_session *session, struct action_call *call, const char *host, struct error *error);
 /* A new migration of the server from where it stands, of that type; fills the job's migration and source. */
 int action_book_migration(struct db_session *session, struct action_call *call, const char *type, struct error *error);
+/* The instance action alone; its id in the job. */
+int action_book_action(struct db_session *session, struct action_call *call, const char *action_name,
+		       struct error *error);
 /* The instance action, the job (its `kind` and what only the action knows are filled by the caller), and the server's new
  * task state (NULL: it stays). */
 int action_book_job(struct db_session *session, struct action_call *call, const char *action_name,
