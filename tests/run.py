@@ -146,10 +146,15 @@ def network(tally):
     tally.relay("network", ["python3", TOP / "tests/lab/suite.py", "network"])
 
 
-SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "hosts": hosts, "moves": moves, "replay": replay, "lab": lab, "network": network}
-# What a run without names takes. The lab's other scenarios, the network suite and the replay are run by name until the step
-# that makes them pass: then their words join MOVES, and at last `lab`, `network` and `replay` stand here in its place.
-STANDING = ("unit", "checkers", "daemon", "hosts", "moves")
+def readme(tally):
+    tally.relay("readme", ["python3", TOP / "tests/lab/readme.py"])
+
+
+SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "hosts": hosts, "readme": readme, "moves": moves,
+          "replay": replay, "lab": lab, "network": network}
+# What a run without names takes. The lab's other scenarios and the replay are run by name until the step that makes them
+# pass: then their words join MOVES, and at last `lab` and `replay` stand here in its place.
+STANDING = ("unit", "checkers", "daemon", "hosts", "readme", "moves", "network")
 MOVES = ("a running guest on shared storage migrates cold", "a paused guest on shared storage moves",
          "a running guest on shared storage moves live")
 

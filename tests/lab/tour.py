@@ -250,11 +250,11 @@ def pick(row, *names):
     return json.dumps({name: row.get(name) for name in names}) + " …"
 
 
-def write_run_env(daemon, server_a, server_b, hosts):
+def write_run_env(daemon, server_a, server_b, hosts, path=RUN_ENV):
     values = {"BASE_URL": daemon.base_url, "ADMIN_TOKEN": daemon.admin.token, "MEMBER_TOKEN": daemon.member.token,
               "SERVER_A": server_a.uuid, "SERVER_B": server_b.uuid, "HOSTS": " ".join(host.name for host in hosts)}
-    RUN_ENV.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items()))
-    RUN_ENV.chmod(0o600)
+    path.touch(mode=0o600)
+    path.write_text("".join(f"{name}={shlex.quote(value)}\n" for name, value in values.items()))
 
 
 def show_how_to_go_on(tour, server_a):
