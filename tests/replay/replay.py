@@ -142,6 +142,20 @@ def is_like(found, wanted):
     return found == wanted and isinstance(found, bool) == isinstance(wanted, bool)
 
 
+def places(found, wanted, path="body"):
+    """Where a document is not the recorded one, each in words; at most five of a list or an object."""
+    if is_like(found, wanted):
+        return []
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        named = [f"{path}.{key} is missing, recorded {json.dumps(wanted[key])[:200]}" for key in wanted if key not in found]
+        named += [f"{path}.{key} is too much: {json.dumps(found[key])[:200]}" for key in found if key not in wanted]
+        return (named + [place for key in wanted if key in found for place in places(found[key], wanted[key], f"{path}.{key}")])[:5]
+    if isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
+        return [place for number, pair in enumerate(zip(found, wanted)) for place in places(*pair, f"{path}[{number}]")][:5]
+    size = f" ({len(found)} entries, recorded {len(wanted)})" if isinstance(found, list) and isinstance(wanted, list) else ""
+    return [f"{path} {json.dumps(found)[:250]}, recorded {json.dumps(wanted)[:250]}{size}"]
+
+
 def words_of(document):
     """The message of a fault, "" when it is none."""
     part = next(iter(document.values()), None) if isinstance(document, dict) and len(document) == 1 else None
@@ -206,8 +220,7 @@ def compare(case, status, headers, body):
             document = json.loads(body)
         except ValueError:
             document = None
-        if not is_like(document, wanted["body"]):
-            differences.append(f"body {body[:600]!r}, recorded {json.dumps(wanted['body'])[:600]}")
+        differences += places(document, wanted["body"])
     elif not is_like(body.decode(errors="replace"), wanted.get("body_text") or ""):
         differences.append(f"body {body[:300]!r}, recorded {wanted.get('body_text')!r}")
     return differences

@@ -97,9 +97,14 @@ def flavors():
                 extra_specs="{}")]
 
 
+# Servers made at the same second are listed by this, the last one first.
+ORDER = (6, 2, 1, 4, 5, 3)
+POWER_STATES = {"building": 0, "paused": 3, "suspended": 4, "stopped": 4}
+
+
 def server(number, name, host, **values):
     return row("servers", **{
-        "id": number, "uuid": uuid(number), "name": name, "instance_name": f"instance-{number:08x}", "project_id": PROJECT,
+        "id": 1 + ORDER.index(number), "uuid": uuid(number), "name": name, "instance_name": f"instance-{number:08x}", "project_id": PROJECT,
         "user_id": "member-user", "host_id": 1 + HOSTS.index(host), "flavor_row": 7, "vm_state": "active", "power_state": 1,
         "image_id": IMAGE, "hostname": name, "availability_zone": "nova", "reservation_id": "r-00000001",
         "root_device_name": "/dev/sda", "metadata": "{}", "tags": "[]", "addresses": "{}", "volumes": "[]", "facts": "{}",
@@ -109,7 +114,8 @@ def server(number, name, host, **values):
 
 def servers(precondition):
     one = precondition["server"]
-    return [server(1, "vm-one", one["host"], vm_state=one["vm_state"], task_state=one["task_state"] or "",
+    return [server(1, "vm-one", one["host"], vm_state=one["vm_state"],
+                   power_state=POWER_STATES.get(one["vm_state"], 1), task_state=one["task_state"] or "",
                    locked_by=one["locked"] or ""),
             server(2, "vm-other", "host2", project_id=OTHER_PROJECT, user_id="other-user"),
             server(3, "vm-resized", "host2", vm_state="resized", old_vm_state="active"),
@@ -182,7 +188,7 @@ def actions():
         acts.append(row("instance_actions", id=1 + place, action=action, server_uuid=uuid(5),
                         request_id=f"req-00000000-0000-4000-8000-00000000000{1 + place}", user_id="member-user",
                         project_id=PROJECT, start_us=start, finish_us=0 if is_open else start + 60_000_000,
-                        updated_us=start + (0 if is_open else 60_000_000), message=message))
+                        updated_us=start + 60_000_000, message=message))
         for step, name in enumerate(names):
             is_bad = message == "Error" and step == 0
             events.append(row("instance_action_events", id=len(events) + 1, action_id=1 + place, event=name, host="host1",
@@ -197,6 +203,8 @@ def actions():
 def rows_of(precondition):
     rows = {"services": services(precondition["hosts"]), "hosts": hosts(), "flavors": flavors(),
             "servers": servers(precondition), "migrations": migrations(precondition)}
+    if precondition.get("set") != "list":  # what the resized server still holds on its source
+        rows["claims"] = [row("claims", id=1, host_id=1, server_uuid=uuid(3), migration_id=1, vcpus=1, memory_mb=512, disk_gb=1)]
     if precondition.get("set") == "actions":
         rows["instance_actions"], rows["instance_action_events"] = actions()
     return rows
