@@ -65,10 +65,12 @@ static int hex_digit(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* Decodes in place what is percent-encoded and drops doubled slashes. False for a NUL in it. */
+/* Decodes in place what is percent-encoded and drops doubled slashes; a NUL becomes NUL_IN_TEXT. False for a byte in which
+ * no UTF-8 begins, or another sender's NUL_IN_TEXT. */
 static bool decode_path(char *path)
 {
 	char *write = path;
+	bool is_utf8 = true;
 
 	for (const char *read = path; *read; read++) {
 		char c = *read;
@@ -76,14 +78,27 @@ static bool decode_path(char *path)
 		if (c == '%' && hex_digit(read[1]) >= 0 && hex_digit(read[2]) >= 0) {
 			c = (char)(hex_digit(read[1]) * 16 + hex_digit(read[2]));
 			read += 2;
-			if (!c)
-				return false;
+			if (!c) { /* three characters were read */
+				memcpy(write, NUL_IN_TEXT, strlen(NUL_IN_TEXT));
+				write += strlen(NUL_IN_TEXT);
+				continue;
+			}
 		}
+		is_utf8 = is_utf8 && (unsigned char)c != 0xc0;
 		if (c != '/' || write == path || write[-1] != '/')
 			*write++ = c;
 	}
 	*write = '\0';
-	return true;
+	return is_utf8;
+}
+
+/* UTF-8, where NULs are none. */
+static bool is_readable(const char *path)
+{
+	for (const char *nul; (nul = strstr(path, NUL_IN_TEXT)); path = nul + strlen(NUL_IN_TEXT))
+		if (!text_is_utf8(path, (size_t)(nul - path)))
+			return false;
+	return text_is_utf8(path, strlen(path));
 }
 
 static bool take_target(struct request *request)
@@ -143,6 +158,9 @@ static bool authenticate(struct request *request)
 		reply_unauthorized(request);
 		return false;
 	}
+	const char *project_id = request->caller->project_id;
+	if (project_id && project_id[0] && strstr(request->incoming->target, project_id))
+		snprintf(request->link_project, sizeof(request->link_project), "/%s", project_id);
 	request->is_admin = policy_is_admin(request->settings->policy, request->caller);
 	return true;
 }
@@ -214,7 +232,7 @@ static int handle(struct request *request, struct error *error)
 	if (!take_target(request))
 		return error_no_memory(error);
 	request->has_request_id = true;
-	if (!decode_path(request->path) || !text_is_utf8(request->path, strlen(request->path)))
+	if (!decode_path(request->path) || !is_readable(request->path))
 		return reply_not_found(request);
 	if (request->incoming->is_body_too_large || request->body_size > request->settings->max_body_bytes)
 		return request_reply_fault(request, 413,
@@ -226,7 +244,7 @@ static int handle(struct request *request, struct error *error)
 			   || text_equal(request->path, "/");
 	if (text_equal(request->incoming->method, "OPTIONS") && !is_document) {
 		request->has_request_id = false; /* recorded: an answer without any header of Nova's */
-		return request_reply_empty(request, 200);
+		return request_reply_bare(request, 200);
 	}
 	if (below)
 		return below[0] && below[1]    ? handle_routed(request, below, error)

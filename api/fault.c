@@ -25,9 +25,16 @@ json_t *fault_document(int status, const char *message)
 {
 	CLEANUP_TEXT struct text readable = TEXT_EMPTY; /* it may repeat what the client sent */
 
+	/* A NUL of the client's travels in our texts as NUL_IN_TEXT. */
+	for (const char *nul; (nul = strstr(message, NUL_IN_TEXT)); message = nul + strlen(NUL_IN_TEXT)) {
+		CLEANUP_FREE char *before = strndup(message, (size_t)(nul - message));
+
+		text_append_as_utf8(&readable, before ? before : "");
+		text_append_bytes(&readable, "", 1);
+	}
 	text_append_as_utf8(&readable, message);
 	if (text_failed(&readable))
 		return NULL;
-	return json_pack("{s:{s:i,s:s}}", fault_name(status), "code", status, "message",
-			 readable.data ? readable.data : "");
+	return json_pack("{s:{s:i,s:s%}}", fault_name(status), "code", status, "message",
+			 readable.data ? readable.data : "", readable.length);
 }

@@ -8,6 +8,8 @@
 #include "base/text.h"
 
 #define BLANKS " \t"
+/* More are refused as no number; all that one would ask for in earnest has three. */
+#define MINOR_DIGITS_MAX 50
 
 /* MajorNum.MinorNum without leading zeros; a minor of 0 alone is a number too. */
 static bool read_numbers(const char *text, size_t length, long *ret_major, long *ret_minor)
@@ -18,12 +20,12 @@ static bool read_numbers(const char *text, size_t length, long *ret_major, long 
 	if (!major_length || major_length > 4 || text[0] == '0' || major_length >= length || text[major_length] != '.')
 		return false;
 	size_t minor_length = strspn(minor, "0123456789");
-	if (!minor_length || minor_length > 18 || major_length + 1 + minor_length != length)
+	if (!minor_length || minor_length > MINOR_DIGITS_MAX || major_length + 1 + minor_length != length)
 		return false;
 	if (minor[0] == '0' && minor_length > 1)
 		return false;
 	*ret_major = strtol(text, NULL, 10);
-	*ret_minor = strtol(minor, NULL, 10);
+	*ret_minor = strtol(minor, NULL, 10); /* too long a one is the highest there is */
 	return true;
 }
 
@@ -37,7 +39,10 @@ static int read_version(const char *text, size_t length, struct microversion *re
 		return error_set(error, EINVAL,
 				 "API Version String %.*s is of invalid format. Must be of format MajorNum.MinorNum.",
 				 (int)(length < 1024 ? length : 1024), text);
-	snprintf(ret_version->text, sizeof(ret_version->text), "%ld.%ld", major, minor);
+	if (is_latest)
+		snprintf(ret_version->text, sizeof(ret_version->text), "2.%d", MICROVERSION_MINOR_MAX);
+	else
+		snprintf(ret_version->text, sizeof(ret_version->text), "%.*s", (int)length, text);
 	if (major != 2 || minor < MICROVERSION_MINOR_MIN || minor > MICROVERSION_MINOR_MAX)
 		return error_set(error, ERANGE,
 				 "Version %s is not supported by the API. Minimum is 2.%d and maximum is 2.%d.",
@@ -85,7 +90,9 @@ int microversion_read(const char *header, const char *older_header, struct micro
 	const char *text = header ? find_compute(header, &length) : NULL;
 
 	if (!text && older_header) {
-		text = older_header;
+		const char *comma = strrchr(older_header, ',');
+
+		text = comma ? comma + 1 : older_header; /* of several the last */
 		length = strlen(text);
 		trim(&text, &length);
 	}

@@ -5,7 +5,7 @@
 
 #define MICROVERSION_MINOR_MIN 1
 #define MICROVERSION_MINOR_MAX 104
-#define MICROVERSION_TEXT_SIZE 24
+#define MICROVERSION_TEXT_SIZE 64
 
 struct microversion {
 	int minor; /* of 2.minor */

@@ -12,18 +12,18 @@
 #define OWNERS_SINCE_MINOR 80
 
 static const struct parameter_rule migration_rules[] = {
-	{ "hidden", PARAMETER_TEXT, 0, false },
-	{ "host", PARAMETER_TEXT, 0, false },
-	{ "instance_uuid", PARAMETER_TEXT, 0, false },
-	{ "source_compute", PARAMETER_TEXT, 0, false },
-	{ "status", PARAMETER_TEXT, 0, false },
-	{ "migration_type", PARAMETER_TEXT, 0, false },
+	{ "hidden", PARAMETER_TEXT, 0, true },
+	{ "host", PARAMETER_TEXT, 0, true },
+	{ "instance_uuid", PARAMETER_TEXT, 0, true },
+	{ "source_compute", PARAMETER_TEXT, 0, true },
+	{ "status", PARAMETER_TEXT, 0, true },
+	{ "migration_type", PARAMETER_TEXT, 0, true },
 	{ "limit", PARAMETER_LIMIT, PAGES_SINCE_MINOR, false },
 	{ "marker", PARAMETER_TEXT, PAGES_SINCE_MINOR, false },
 	{ "changes-since", PARAMETER_TIME, PAGES_SINCE_MINOR, false },
 	{ "changes-before", PARAMETER_TIME, 66, false },
-	{ "user_id", PARAMETER_TEXT, OWNERS_SINCE_MINOR, false },
-	{ "project_id", PARAMETER_TEXT, OWNERS_SINCE_MINOR, false },
+	{ "user_id", PARAMETER_TEXT, OWNERS_SINCE_MINOR, true },
+	{ "project_id", PARAMETER_TEXT, OWNERS_SINCE_MINOR, true },
 };
 
 /* False: answered. A caller's own project needs no right to see all of them. */
@@ -61,12 +61,12 @@ static json_t *list_document(const struct request *request, const struct paramet
 {
 	const struct policy_target target = policy_target_caller(request->caller);
 	bool has_hosts = request_may((struct request *)request, "os_compute_api:os-migrations:index:host", &target);
+	const struct view_base base = request_link_base(request);
 	json_t *rows = json_array();
 	json_t *document;
 
 	for (size_t i = 0; i < list->count; i++)
-		json_array_append_new(rows,
-				      view_migration(&list->items[i], request->minor, request->base_url, has_hosts));
+		json_array_append_new(rows, view_migration(&list->items[i], request->minor, &base, has_hosts));
 	document = json_pack("{s:o}", "migrations", rows);
 	if (document && request->minor >= PAGES_SINCE_MINOR && list->count && (int64_t)list->count == limit)
 		json_object_set_new(

@@ -265,8 +265,8 @@ json_t *parameters_next_links(const struct request *request, const struct parame
 	}
 	names[count++] = "marker";
 	qsort(names, count, sizeof(*names), compare_names);
-	text_append_format(&text, "%s/v2.1/%s%s%s", request->base_url, request->project_id,
-			   request->project_id[0] ? "/" : "", path);
+	const struct view_base base = request_link_base(request);
+	text_append_format(&text, "%s/v2.1%s/%s", base.url, base.project_path, path);
 	for (size_t i = 0; i < count; i++) {
 		text_append(&text, i ? "&" : "?");
 		encode(names[i], &text);

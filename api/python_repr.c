@@ -1,6 +1,9 @@
 /* Python's printing of JSON values. The difficulty is repr of a text: the quote that is chosen, and what is escaped. */
 #include "api/python_repr.h"
 
+#include "api/json_body.h"
+#include "api/request.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,6 +49,14 @@ static void append_real(struct text *text, double number)
 	char digits[40];
 	int precision = 1;
 
+	if (fabs(number) == strtod(JSON_BODY_INFINITY, NULL)) {
+		text_append(text, number > 0 ? "inf" : "-inf");
+		return;
+	}
+	if (number == strtod(JSON_BODY_NAN, NULL)) {
+		text_append(text, "nan");
+		return;
+	}
 	do
 		snprintf(digits, sizeof(digits), "%.*g", precision, number);
 	while (strtod(digits, NULL) != number && precision++ < 17);
@@ -118,10 +129,16 @@ void python_repr(struct text *text, const json_t *value)
 	}
 }
 
+static void append_string(struct text *text, const char *string, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		text_append_bytes(text, string[i] ? &string[i] : NUL_IN_TEXT, string[i] ? 1 : strlen(NUL_IN_TEXT));
+}
+
 void python_str(struct text *text, const json_t *value)
 {
 	if (json_is_string(value))
-		text_append_bytes(text, json_string_value(value), json_string_length(value));
+		append_string(text, json_string_value(value), json_string_length(value));
 	else
 		python_repr(text, value);
 }

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "api/json_body.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -43,7 +44,8 @@ static int finish(struct request *request, int status, const char *content_type,
 {
 	struct api_reply reply = { .status = status, .body = body, .body_size = body ? strlen(body) : 0 };
 
-	add_header(&reply, "Content-Type", "%s", content_type);
+	if (content_type)
+		add_header(&reply, "Content-Type", "%s", content_type);
 	if (request->has_version_headers) {
 		add_header(&reply, VERSION_HEADER, "compute %s", request->version_text);
 		add_header(&reply, OLDER_VERSION_HEADER, "%s", request->version_text);
@@ -81,6 +83,11 @@ int request_reply_json(struct request *request, int status, json_t *document)
 int request_reply_empty(struct request *request, int status)
 {
 	return finish(request, status, "application/json", NULL);
+}
+
+int request_reply_bare(struct request *request, int status)
+{
+	return finish(request, status, NULL, NULL);
 }
 
 int request_reply_fault(struct request *request, int status, const char *format, ...)
@@ -129,10 +136,15 @@ bool request_read_body(struct request *request)
 {
 	if (!request->body_size)
 		return true;
-	request->body = json_loadb(request->body_bytes, request->body_size, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+	request->body = json_body_read(request->body_bytes, request->body_size);
 	if (!request->body)
 		request_reply_fault(request, 400, "Malformed request body");
 	return request->body != NULL;
+}
+
+struct view_base request_link_base(const struct request *request)
+{
+	return (struct view_base){ .url = request->base_url, .project_path = request->link_project };
 }
 
 bool request_project_matches(struct request *request)

@@ -9,11 +9,14 @@
 #include "api/api.h"
 #include "api/auth/caller.h"
 #include "api/auth/policy.h"
+#include "api/view.h"
 #include "base/error.h"
 #include "db/database.h"
 
 #include <jansson.h>
 
+/* How a NUL that a client sent (%00, \u0000) stands in our texts: bytes that no UTF-8 has. Faults show it as it was. */
+#define NUL_IN_TEXT       "\xc0\x80"
 #define REQUEST_PART_SIZE 1024 /* a part of the path; longer ones are no path of ours */
 
 struct request;
@@ -29,7 +32,7 @@ struct request {
 	struct caller *caller; /* NULL only where the route needs no token */
 	bool is_admin; /* Nova's context.is_admin */
 	int minor; /* microversion 2.minor; 1 without a header */
-	char version_text[24]; /* as the version header of the answer says: 2.60 */
+	char version_text[64]; /* as the version header of the answer says: 2.60 */
 	bool has_version_headers; /* the answer carries both version headers and Vary (recorded: not before the version was read) */
 	char id[REQUEST_PART_SIZE]; /* {id} of the path, decoded; "" when the route has none */
 	char id2[REQUEST_PART_SIZE]; /* {id2} */
@@ -37,6 +40,7 @@ struct request {
 	char *path; /* decoded, without the query; owned */
 	char *query; /* as sent, without "?"; "" when there is none; owned */
 	json_t *body; /* parsed by actions; NULL before; owned */
+	char link_project[REQUEST_PART_SIZE + 1]; /* see request_link_base */
 	char *base_url; /* http://host:port without a trailing slash; owned */
 	char request_id[REQUEST_ID_SIZE];
 	bool has_request_id; /* the answer carries it */
@@ -54,9 +58,11 @@ bool request_allows(struct request *request, const char *policy, const struct po
 bool request_may(struct request *request, const char *policy, const struct policy_target *target);
 /* The project_id of the URL is the caller's, or none is there; otherwise false, and 400 was answered. For GETs it is checked
  * before the handler runs. */
+bool request_project_matches(struct request *request);
 /* Parses the body; none leaves NULL. False: it is no JSON, and answered. */
 bool request_read_body(struct request *request);
-bool request_project_matches(struct request *request);
+/* Nova's rule: the project's id is in links where the URL, query and all, has it somewhere. */
+struct view_base request_link_base(const struct request *request);
 
 /* Frees a request with all that it owns; for api.c and the reply functions. NULL is fine. */
 void request_destroy(struct request *request);
@@ -65,6 +71,7 @@ void request_destroy(struct request *request);
 int request_reply_json(struct request *request, int status, json_t *document); /* takes over the document; NULL: 503 */
 int request_reply_empty(struct request *request, int status);
 /* {"NAME by status": {"code": status, "message": ...}} */
+int request_reply_bare(struct request *request, int status); /* without a Content-Type too */
 int request_reply_fault(struct request *request, int status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 /* What went wrong inside: logged with its words; 503 for -ENOSPC and -ENOMEM, else 500 without them. */

@@ -12,6 +12,7 @@
 #define ALL 1, MICROVERSION_MINOR_MAX
 
 static const struct route routes[] = {
+	{ "GET", "/", ALL, handle_version_show, false }, /* behind a project id alone */
 	{ "POST", "/servers/{id}/action", ALL, handle_server_action, true },
 	{ "GET", "/servers", ALL, handle_server_index, false },
 	{ "GET", "/servers/detail", ALL, handle_server_detail, false },
@@ -19,7 +20,7 @@ static const struct route routes[] = {
 	{ "GET", "/servers/{id}/migrations", 23, MICROVERSION_MINOR_MAX, handle_server_migration_index, false },
 	{ "GET", "/servers/{id}/migrations/{id2}", 23, MICROVERSION_MINOR_MAX, handle_server_migration_show, false },
 	{ "DELETE", "/servers/{id}/migrations/{id2}", 24, MICROVERSION_MINOR_MAX, handle_migration_abort, false },
-	{ "POST", "/servers/{id}/migrations/{id2}/action", 22, MICROVERSION_MINOR_MAX, handle_migration_action, true },
+	{ "POST", "/servers/{id}/migrations/{id2}/action", ALL, handle_migration_action, true },
 	{ "GET", "/servers/{id}/os-instance-actions", ALL, handle_instance_action_index, false },
 	{ "GET", "/servers/{id}/os-instance-actions/{id2}", ALL, handle_instance_action_show, false },
 	{ "GET", "/os-migrations", ALL, handle_migration_index, false },

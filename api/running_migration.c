@@ -88,7 +88,7 @@ static int book_force_complete(struct db_session *session, struct action_call *c
 	if (result < 0 || call->refusal)
 		return result;
 	if (!text_equal(migration.status, "running")) {
-		refuse_status(call, &migration, "force_complete");
+		refuse_status(call, &migration, "force complete");
 		return 0;
 	}
 	return book_wish(session, call, &migration, "live_migration_force_complete",
@@ -110,6 +110,7 @@ static const struct schema force_complete_schemas[] = {
 
 static const struct server_action force_complete_action = {
 	.name = "force_complete",
+	.first_minor = 22,
 	.schemas = force_complete_schemas,
 	.schema_count = ARRAY_LENGTH(force_complete_schemas),
 	.policy = "os_compute_api:servers:migrations:force_complete",

@@ -192,6 +192,8 @@ int action_handle(struct request *request, const struct server_action *const *li
 	const struct server_action *action = find_action(list, count, name);
 	if (!action)
 		return request_reply_fault(request, 400, "There is no such action: %s", name);
+	if (request->minor < action->first_minor)
+		return request_reply_fault(request, 404, "The resource could not be found.");
 	if (!request_project_matches(request))
 		return 0;
 	const struct schema *schema = schema_for(action->schemas, action->schema_count, request->minor);

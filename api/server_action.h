@@ -13,6 +13,7 @@ struct action_call;
 
 struct server_action {
 	const char *name; /* the body's key, and what refusals call it */
+	int first_minor; /* before which it is no resource */
 	const struct schema *schemas;
 	size_t schema_count;
 	const char *policy;

@@ -215,7 +215,7 @@ static struct view_server_scope scope_of(struct request *request, const struct p
 {
 	return (struct view_server_scope){
 		.minor = request->minor,
-		.base_url = request->base_url,
+		.base = request_link_base(request),
 		.is_detail = is_detail,
 		.has_host_attributes = request_may(request, "os_compute_api:os-extended-server-attributes", target),
 		.has_host_status = request_may(request, "os_compute_api:servers:show:host_status", target),
@@ -239,8 +239,11 @@ static json_t *document_of(struct request *request, const struct db_server *serv
 	const struct policy_target target = policy_target_project(server->project_id);
 	struct view_server_scope scope;
 
-	if (!is_detail)
-		return view_server_brief(server, request->base_url);
+	if (!is_detail) {
+		const struct view_base base = request_link_base(request);
+
+		return view_server_brief(server, &base);
+	}
 	scope = scope_of(request, &target, true);
 	scope.host = find_host(hosts, server->host_id);
 	return view_server(server, &scope);

@@ -2,6 +2,7 @@
 #include "api/handlers.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "api/microversion.h"
 
@@ -51,8 +52,13 @@ int handle_version_list(struct request *request, struct error *error)
 
 static json_t *choice(const struct request *request, const struct version_row *row)
 {
-	return json_pack("{s:s,s:s,s:[{s:s,s:s+++}],s:o}", "id", row->id, "status", row->status, "links", "rel", "self",
-			 "href", request->base_url, "/", row->path, request->path, "media-types", media_types(row));
+	size_t length = strlen(request->path);
+
+	if (length > 1 && request->path[length - 1] == '/')
+		length--;
+	return json_pack("{s:s,s:s,s:[{s:s,s:s+++%}],s:o}", "id", row->id, "status", row->status, "links", "rel",
+			 "self", "href", request->base_url, "/", row->path, request->path, length, "media-types",
+			 media_types(row));
 }
 
 int handle_version_choices(struct request *request, struct error *error)

@@ -14,10 +14,16 @@
 
 struct text;
 
+/* How links begin. */
+struct view_base {
+	const char *url; /* without a trailing slash */
+	const char *project_path; /* "/" and the project's id where the request's own URL has it, else "" */
+};
+
 /* What of a server the asker may see, and how it asked. */
 struct view_server_scope {
 	int minor; /* microversion 2.minor */
-	const char *base_url; /* without a trailing slash */
+	struct view_base base;
 	bool is_detail; /* an entry of /servers/detail: host_status stands last, no server_groups */
 	bool has_host_attributes; /* os_compute_api:os-extended-server-attributes */
 	bool has_host_status; /* os_compute_api:servers:show:host_status */
@@ -39,10 +45,10 @@ bool view_status_selects(const char *status, const char *vm_state, const char *t
 
 json_t *view_server(const struct db_server *server, const struct view_server_scope *scope);
 /* An entry of /servers. */
-json_t *view_server_brief(const struct db_server *server, const char *base_url);
+json_t *view_server_brief(const struct db_server *server, const struct view_base *base);
 
 /* An entry of /os-migrations. */
-json_t *view_migration(const struct db_migration *migration, int minor, const char *base_url, bool has_hosts);
+json_t *view_migration(const struct db_migration *migration, int minor, const struct view_base *base, bool has_hosts);
 /* A live migration under its server (Nova API 2.23). */
 json_t *view_server_migration(const struct db_migration *migration, int minor, bool has_hosts);
 

@@ -27,14 +27,15 @@ static json_t *host_text(const char *name, bool has_hosts)
 	return has_hosts ? view_text_or_null(name) : json_null();
 }
 
-static json_t *migration_links(const struct db_migration *migration, const char *base_url)
+static json_t *migration_links(const struct db_migration *migration, const struct view_base *base)
 {
 	char id[24];
 
 	snprintf(id, sizeof(id), "%" PRId64, migration->id);
-	return json_pack("[{s:s, s:s++++}, {s:s, s:s++++}]", "rel", "self", "href", base_url, "/v2.1/servers/",
-			 migration->server_uuid, "/migrations/", id, "rel", "bookmark", "href", base_url, "/servers/",
-			 migration->server_uuid, "/migrations/", id);
+	return json_pack("[{s:s, s:s++++++}, {s:s, s:s+++++}]", "rel", "self", "href", base->url, "/v2.1",
+			 base->project_path, "/servers/", migration->server_uuid, "/migrations/", id, "rel", "bookmark",
+			 "href", base->url, base->project_path, "/servers/", migration->server_uuid, "/migrations/",
+			 id);
 }
 
 /* Live ones under way have a resource of their own to link to. */
@@ -51,7 +52,7 @@ static bool is_live_in_progress(const struct db_migration *migration)
 	return false;
 }
 
-json_t *view_migration(const struct db_migration *migration, int minor, const char *base_url, bool has_hosts)
+json_t *view_migration(const struct db_migration *migration, int minor, const struct view_base *base, bool has_hosts)
 {
 	json_t *document = json_pack("{s:I}", "id", (json_int_t)migration->id);
 
@@ -77,7 +78,7 @@ json_t *view_migration(const struct db_migration *migration, int minor, const ch
 	json_object_set_new(document, "created_at", view_time(migration->created_us));
 	json_object_set_new(document, "updated_at", view_time(migration->updated_us));
 	if (minor >= 23 && is_live_in_progress(migration))
-		json_object_set_new(document, "links", migration_links(migration, base_url));
+		json_object_set_new(document, "links", migration_links(migration, base));
 	return document;
 }
 

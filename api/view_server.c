@@ -16,15 +16,17 @@ static json_t *stored(const char *json_text, bool is_array)
 	return is_array ? json_array() : json_object();
 }
 
-static json_t *links(const char *base_url, const char *collection, const char *id)
+static json_t *links(const struct view_base *base, const char *collection, const char *id)
 {
-	return json_pack("[{s:s, s:s++++}, {s:s, s:s++++}]", "rel", "self", "href", base_url, "/v2.1/", collection, "/",
-			 id, "rel", "bookmark", "href", base_url, "/", collection, "/", id);
+	return json_pack("[{s:s, s:s++++++}, {s:s, s:s+++++}]", "rel", "self", "href", base->url, "/v2.1",
+			 base->project_path, "/", collection, "/", id, "rel", "bookmark", "href", base->url,
+			 base->project_path, "/", collection, "/", id);
 }
 
-static json_t *bookmark(const char *base_url, const char *collection, const char *id)
+static json_t *bookmark(const struct view_base *base, const char *collection, const char *id)
 {
-	return json_pack("[{s:s, s:s++++}]", "rel", "bookmark", "href", base_url, "/", collection, "/", id);
+	return json_pack("[{s:s, s:s+++++}]", "rel", "bookmark", "href", base->url, base->project_path, "/", collection,
+			 "/", id);
 }
 
 static json_t *seconds(int64_t time_us)
@@ -42,7 +44,7 @@ static json_t *view_flavor(const struct db_server *server, const struct view_ser
 
 	if (scope->minor < 47)
 		return json_pack("{s:s, s:o}", "id", flavor->flavor_id, "links",
-				 bookmark(scope->base_url, "flavors", flavor->flavor_id));
+				 bookmark(&scope->base, "flavors", flavor->flavor_id));
 	document = json_pack("{s:I, s:I, s:I, s:I, s:I, s:s}", "vcpus", (json_int_t)flavor->vcpus, "ram",
 			     (json_int_t)flavor->memory_mb, "disk", (json_int_t)flavor->disk_gb, "ephemeral",
 			     (json_int_t)flavor->ephemeral_gb, "swap", (json_int_t)flavor->swap_mb, "original_name",
@@ -76,7 +78,7 @@ static json_t *view_image(const struct db_server *server, const struct view_serv
 	if (!server->image_id[0])
 		return json_string("");
 	image = json_pack("{s:s, s:o}", "id", server->image_id, "links",
-			  bookmark(scope->base_url, "images", server->image_id));
+			  bookmark(&scope->base, "images", server->image_id));
 	if (image && scope->minor >= 98)
 		json_object_set_new(image, "properties", image_properties(system_metadata));
 	return image;
@@ -133,7 +135,7 @@ static void add_base(json_t *document, const struct db_server *server, const str
 	set(document, "hostId", json_string(host_id));
 	set(document, "id", json_string(server->uuid));
 	set(document, "image", view_image(server, scope, system_metadata));
-	set(document, "links", links(scope->base_url, "servers", server->uuid));
+	set(document, "links", links(&scope->base, "servers", server->uuid));
 	set(document, "metadata", stored(server->metadata, false));
 	set(document, "name", json_string(server->name));
 	set(document, "status", json_string(status));
@@ -256,8 +258,8 @@ json_t *view_server(const struct db_server *server, const struct view_server_sco
 	return document;
 }
 
-json_t *view_server_brief(const struct db_server *server, const char *base_url)
+json_t *view_server_brief(const struct db_server *server, const struct view_base *base)
 {
 	return json_pack("{s:s, s:s, s:o}", "id", server->uuid, "name", server->name, "links",
-			 links(base_url, "servers", server->uuid));
+			 links(base, "servers", server->uuid));
 }

@@ -277,18 +277,21 @@ bool time_parse(const char *string, int64_t *ret_time_us)
 	int64_t micros = 0, offset = 0;
 	int year, month;
 
-	if (!take_digits(&string, 4, &year) || !take(&string, '-') || !take_digits(&string, 2, &month)
-	    || !take(&string, '-') || !take_digits(&string, 2, &parts.tm_mday))
+	if (!take_digits(&string, 4, &year))
+		return false;
+	bool is_basic = *string != '-'; /* ISO 8601's basic format: 20260112T000000Z */
+	if ((!is_basic && !take(&string, '-')) || !take_digits(&string, 2, &month) || (!is_basic && !take(&string, '-'))
+	    || !take_digits(&string, 2, &parts.tm_mday))
 		return false;
 	parts.tm_year = year - 1900;
 	parts.tm_mon = month - 1;
 	if (*string) {
 		if (!take(&string, 'T') && !take(&string, 't') && !take(&string, ' '))
 			return false;
-		if (!take_digits(&string, 2, &parts.tm_hour) || !take(&string, ':')
+		if (!take_digits(&string, 2, &parts.tm_hour) || (!is_basic && !take(&string, ':'))
 		    || !take_digits(&string, 2, &parts.tm_min))
 			return false;
-		if (take(&string, ':')) {
+		if (take(&string, ':') || (is_basic && *string >= '0' && *string <= '9')) {
 			if (!take_digits(&string, 2, &parts.tm_sec))
 				return false;
 			micros = take_fraction(&string);

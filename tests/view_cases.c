@@ -85,7 +85,7 @@ static int run(const char *line, size_t number)
 	bool is_admin = json_is_true(json_object_get(test, "is_admin"));
 	struct db_server server = { 0 };
 	struct db_host host = { 0 };
-	struct view_server_scope scope = { .base_url = "http://nova.example:8774",
+	struct view_server_scope scope = { .base = { .url = "http://nova.example:8774", .project_path = "" },
 					   .has_host_attributes = is_admin,
 					   .has_host_status = is_admin,
 					   .has_fault_details = is_admin,

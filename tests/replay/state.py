@@ -76,17 +76,21 @@ def services(states):
                  updated_us=moment(2026, 1, 1))]
     for place, host in enumerate(HOSTS):
         how = states[host]
-        reason = "maintenance" if how == "disabled" and host == "host4" else None
+        reason = "maintenance" if how == "disabled" else None
         fixed.append(row("services", id=4 + place, uuid=NAMES[f"service_{host}"], binary="nova-compute", host=host, zone="nova",
                          is_up=1, is_forced_down=int(how == "down"), is_disabled=int(how == "disabled"),
                          disabled_reason=reason, updated_us=moment(2026, 1, 1)))
     return fixed
 
 
+CPU = ('{"arch": "x86_64", "model": "Nehalem", "vendor": "Intel", "features": ["pge", "clflush"], '
+       '"topology": {"cores": 1, "threads": 1, "sockets": 4}}')
+
+
 def hosts():
     return [row("hosts", id=1 + place, uuid=NAMES[f"hypervisor_{host}"], name=host, service_id=4 + place, uri="simulated:///",
                 hypervisor_type="fake", hypervisor_version=1000, host_ip="192.0.2.2", vcpus=10, memory_mb=8192, disk_gb=1028,
-                reserved_memory_mb=-1, reserved_disk_gb=-1, cpu_info='{"arch": "x86_64"}', facts="{}",
+                reserved_memory_mb=-1, reserved_disk_gb=-1, cpu_info=CPU, facts="{}",
                 created_us=moment(2026, 1, 1), updated_us=moment(2026, 1, 1)) for place, host in enumerate(HOSTS)]
 
 
@@ -159,7 +163,7 @@ def migrations(precondition):
     if precondition.get("set") == "list":
         return listed_migrations()
     rows = [migration(1, uuid=uuid(401), status="finished", type="migration", server_uuid=uuid(3), places=("host1", "host2"),
-                      dest_host="192.168.0.1", created_us=moment(2026, 1, 1, 0, 1), updated_us=moment(2026, 1, 1, 0, 2))]
+                      dest_host="192.168.0.1", user_id="admin-user", created_us=moment(2026, 8, 22), updated_us=moment(2026, 1, 1, 0, 2))]
     asked = precondition.get("migration")
     if asked:
         values = {}
