@@ -139,7 +139,7 @@ static int restore_source(struct job_run *run, const struct db_kept_domain *kept
 	int result = operations(run)->remove_guest(run->target, uuid, error);
 
 	if (result == 0)
-		result = job_settle_volumes(run, true, error);
+		result = job_settle_volumes(run, VOLUMES_LEAVE_TARGET, error);
 	if (result == 0)
 		result = operations(run)->look(run->source, uuid, &at_source, error);
 	if (result == 0 && kept->id && at_source.state == GUEST_ABSENT)
@@ -268,6 +268,9 @@ static int finish_on_target(struct job_run *run, const struct db_kept_domain *ke
 		return error_set(error, EAGAIN, "%s", trouble.text);
 	if (step < 0)
 		return restore(run, trouble.text, error);
+	result = job_settle_volumes(run, VOLUMES_STAY, error);
+	if (result < 0)
+		return result;
 	log_event(run->worker->parts.log, LOG_LEVEL_INFO, run->job.request_id, "server moved cold",
 		  LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("source", run->source_name),
 		  LOG_TEXT("target", run->target_name));
@@ -308,7 +311,7 @@ static int carry_on(struct job_run *run, enum side_view source, struct error *er
 	if (result == 0)
 		result = operations(run)->remove_guest(run->target, run->job.server_uuid, error);
 	if (result == 0)
-		result = job_settle_volumes(run, true, error);
+		result = job_settle_volumes(run, VOLUMES_LEAVE_TARGET, error);
 	return result < 0 ? result : move(run, &kept, error);
 }
 
@@ -321,7 +324,7 @@ static int finish(struct job_run *run, struct error *error)
 	if (result == 0)
 		result = operations(run)->remove_guest(run->source, run->job.server_uuid, error);
 	if (result == 0)
-		result = job_settle_volumes(run, false, error);
+		result = job_settle_volumes(run, VOLUMES_STAY, error);
 	return result < 0 ? result : db_write(run->worker->parts.database, write_resized, run, error);
 }
 

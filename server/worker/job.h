@@ -155,7 +155,14 @@ int job_write_end(struct db_session *session, struct job_run *run, bool is_faile
 
 /* volumes: each is recorded before it is made on the target. */
 struct volume_journal job_journal(struct job_run *run);
-int job_settle_volumes(struct job_run *run, bool are_removed, struct error *error);
+/* What becomes of them. A volume keeps the names of its pool and its own on both hosts. */
+enum volume_end {
+	VOLUMES_STAY, /* on both: the source's until the confirm */
+	VOLUMES_LEAVE_TARGET, /* the move came to nothing */
+	VOLUMES_LEAVE_SOURCE, /* the copies are the guest's now */
+};
+/* Removes those volumes where they are to leave, then forgets them; may be done again. */
+int job_settle_volumes(struct job_run *run, enum volume_end end, struct error *error);
 
 int confirm_run(struct job_run *run, struct error *error);
 int revert_run(struct job_run *run, struct error *error);

@@ -90,9 +90,11 @@ static int write_volume_delete(struct db_session *session, void *context, struct
 	return db_volume_delete(session, *(int64_t *)context, error);
 }
 
-/* Forgets the volumes that the move made on the target; `are_removed`: after removing them there. */
-int job_settle_volumes(struct job_run *run, bool are_removed, struct error *error)
+int job_settle_volumes(struct job_run *run, enum volume_end end, struct error *error)
 {
+	struct hypervisor_host *cleaned = end == VOLUMES_LEAVE_TARGET   ? run->target
+					  : end == VOLUMES_LEAVE_SOURCE ? run->source
+									: NULL;
 	CLEANUP_DB_READ struct db_session *session = NULL;
 	CLEANUP_DB_VOLUMES struct db_volume_list volumes = { 0 };
 	int result = db_read_begin(run->worker->parts.database, &session, error);
@@ -102,8 +104,8 @@ int job_settle_volumes(struct job_run *run, bool are_removed, struct error *erro
 	for (size_t i = 0; result == 0 && i < volumes.count; i++) {
 		struct db_volume *volume = &volumes.items[i];
 
-		if (are_removed)
-			result = operations(run)->remove_volume(run->target, volume->pool, volume->name, error);
+		if (cleaned)
+			result = operations(run)->remove_volume(cleaned, volume->pool, volume->name, error);
 		if (result == 0)
 			result = db_write(run->worker->parts.database, write_volume_delete, &volume->id, error);
 	}
@@ -141,7 +143,7 @@ static int roll_back(struct job_run *run, const struct guest_view *at_source, co
 	int result = operations(run)->remove_guest(run->target, run->job.server_uuid, error);
 
 	if (result == 0)
-		result = job_settle_volumes(run, true, error);
+		result = job_settle_volumes(run, VOLUMES_LEAVE_TARGET, error);
 	/* We let it stand still so that its copy would end: a user's pause is in its server's state. */
 	if (result == 0 && at_source->state == GUEST_PAUSED && run->server.power_state == POWER_RUNNING)
 		result = operations(run)->start_guest(run->source, run->job.server_uuid, false, error);
@@ -207,7 +209,7 @@ static int finish_on_target(struct job_run *run, const struct guest_view *target
 	CLEANUP_FREE char *downtime = describe_downtime(run);
 	int cleaned = operations(run)->remove_guest(run->source, run->job.server_uuid, &trouble);
 	if (cleaned == 0)
-		cleaned = job_settle_volumes(run, false, &trouble);
+		cleaned = job_settle_volumes(run, VOLUMES_LEAVE_SOURCE, &trouble);
 	result = job_end_event(run, event, cleaned < 0 ? &trouble : NULL, cleaned < 0 ? NULL : downtime, error);
 	if (cleaned < 0)
 		return error_set(error, EAGAIN, "server %s runs on %s, but on %s its rest is left: %s",

@@ -1,193 +1,202 @@
-/* May a guest go there? The one difficulty is storage: equal paths prove nothing, so a marker volume is made in the source's
- * pool and looked for from the target; only what was seen there counts as shared. */
+/* May a guest go there? What stands in the way is found before anything is begun, in words for the one who asks why. */
 #include "server/worker/libvirt/check.h"
 
 #include <libvirt/virterror.h>
-#include <libxml/parser.h>
-#include <libxml/xpath.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "server/worker/libvirt/disks.h"
+#include "server/worker/libvirt/volume.h"
 
-#define DISK_FILES "/domain/devices/disk[not(@device) or @device='disk' or @device='lun']/source/@file"
+/* One check under way. */
+struct inquiry {
+	struct libvirt_host *source, *target;
+	const char *uuid;
+	struct check_result *check;
+};
 
-static void free_volume(virStorageVolPtr *volume)
+static int refuse(const struct inquiry *inquiry, enum check_refusal refusal)
 {
-	if (*volume)
-		virStorageVolFree(*volume);
-}
-
-static void free_pool(virStoragePoolPtr *pool)
-{
-	if (*pool)
-		virStoragePoolFree(*pool);
-}
-
-#define CLEANUP_VOLUME CLEANUP(free_volume)
-#define CLEANUP_POOL   CLEANUP(free_pool)
-
-/* Pools keep lists of their own: what another host made is seen only after they were read again. */
-static void refresh_pools(virConnectPtr connection)
-{
-	virStoragePoolPtr *pools = NULL;
-	int count = virConnectListAllStoragePools(connection, &pools, VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE);
-
-	for (int i = 0; i < count; i++) {
-		virStoragePoolRefresh(pools[i], 0);
-		virStoragePoolFree(pools[i]);
-	}
-	free(pools);
-}
-
-static bool is_seen(virConnectPtr connection, const char *path)
-{
-	refresh_pools(connection);
-	CLEANUP_VOLUME virStorageVolPtr volume = virStorageVolLookupByPath(connection, path);
-
-	return volume != NULL;
-}
-
-static int make_marker(struct libvirt_host *one, virStoragePoolPtr pool, virStorageVolPtr *ret_marker,
-		       struct error *error)
-{
-	char name[UUID_SIZE];
-
-	uuid_make(name);
-	CLEANUP_FREE char *definition = text_format("<volume><name>migrationd-marker-%s</name><capacity>512</capacity>"
-						    "<target><format type='raw'/></target></volume>",
-						    name);
-	if (!definition)
-		return error_no_memory(error);
-	*ret_marker = virStorageVolCreateXML(pool, definition, 0);
-	return *ret_marker ? 0 : libvirt_error(one, error, "make a marker volume");
-}
-
-static int prove_disk(struct libvirt_host *one, virConnectPtr one_connection, struct libvirt_host *other,
-		      virConnectPtr other_connection, const char *path, struct error *error)
-{
-	refresh_pools(one_connection);
-	CLEANUP_VOLUME virStorageVolPtr disk = virStorageVolLookupByPath(one_connection, path);
-	CLEANUP_POOL virStoragePoolPtr pool = disk ? virStoragePoolLookupByVolume(disk) : NULL;
-	CLEANUP_VOLUME virStorageVolPtr marker = NULL;
-
-	if (!pool) {
-		error_set(error, ECANCELED, "disk %s lies in no storage pool of host %s: define one for its directory",
-			  path, one->name);
-		return 0;
-	}
-	int result = make_marker(one, pool, &marker, error);
-	if (result < 0)
-		return result;
-	CLEANUP_FREE char *marker_path = virStorageVolGetPath(marker);
-	bool is_shared = marker_path && is_seen(other_connection, marker_path);
-	if (virStorageVolDelete(marker, 0) < 0)
-		return libvirt_error(one, error, "remove a marker volume");
-	if (!is_shared)
-		error_set(error, ECANCELED, "disk %s of host %s is not on storage that host %s sees", path, one->name,
-			  other->name);
-	return is_shared;
-}
-
-static int prove_all(struct libvirt_host *one, struct libvirt_host *other, xmlXPathContextPtr context,
-		     struct error *error)
-{
-	CLEANUP_CONNECTION virConnectPtr one_connection = NULL, other_connection = NULL;
-	int result = libvirt_connection_get(one, &one_connection, error);
-
-	if (result == 0)
-		result = libvirt_connection_get(other, &other_connection, error);
-	if (result < 0)
-		return result;
-	xmlXPathObjectPtr files = xmlXPathEvalExpression((const xmlChar *)DISK_FILES, context);
-	result = files ? 1 : error_no_memory(error);
-	for (int i = 0; result == 1 && files->nodesetval && i < files->nodesetval->nodeNr; i++) {
-		xmlChar *path = xmlNodeGetContent(files->nodesetval->nodeTab[i]);
-
-		result = path ? prove_disk(one, one_connection, other, other_connection, (const char *)path, error)
-			      : error_no_memory(error);
-		xmlFree(path);
-	}
-	xmlXPathFreeObject(files);
-	return result;
-}
-
-int libvirt_prove_shared(struct libvirt_host *one, struct libvirt_host *other, const char *definition,
-			 struct error *error)
-{
-	xmlDocPtr document = xmlReadMemory(definition, (int)strlen(definition), NULL, NULL,
-					   XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-	xmlXPathContextPtr context = document ? xmlXPathNewContext(document) : NULL;
-	int result = context ? prove_all(one, other, context, error)
-			     : error_set(error, EINVAL, "host %s: a guest's definition cannot be read", one->name);
-
-	xmlXPathFreeContext(context);
-	xmlFreeDoc(document);
-	return result;
-}
-
-static int refuse(struct check_result *check, enum check_refusal refusal)
-{
-	check->refusal = refusal;
+	inquiry->check->refusal = refusal;
 	return -ECANCELED;
 }
 
-/* A guest of that id that the target has already would be taken for the one that moved. */
-static int check_target_is_free(struct libvirt_host *target, const char *uuid, struct check_result *check,
-				struct error *error)
+/* A guest of that id that the target has already would be taken for the one that moved; and libvirt takes a name once. */
+static int check_target_is_free(const struct inquiry *inquiry, const char *name, struct error *error)
 {
+	CLEANUP_CONNECTION virConnectPtr connection = NULL;
+	CLEANUP_DOMAIN virDomainPtr namesake = NULL;
 	struct guest_view view;
-	int result = libvirt_look(&target->base, uuid, &view, error);
+	int result = libvirt_look(&inquiry->target->base, inquiry->uuid, &view, error);
 
-	if (result < 0 || view.state == GUEST_ABSENT)
+	if (result == 0 && view.state != GUEST_ABSENT) {
+		error_set(error, ECANCELED, "host %s already has a guest with the id %s (%s): remove it there first",
+			  inquiry->target->name, inquiry->uuid, guest_state_name(view.state));
+		return refuse(inquiry, CHECK_REFUSED_BY_TARGET);
+	}
+	if (result == 0)
+		result = libvirt_connection_get(inquiry->target, &connection, error);
+	if (result < 0)
 		return result;
-	error_set(error, ECANCELED, "host %s already has a guest with the id %s (%s): remove it there first",
-		  target->name, uuid, guest_state_name(view.state));
-	return refuse(check, CHECK_REFUSED_BY_TARGET);
+	namesake = virDomainLookupByName(connection, name);
+	if (namesake) {
+		error_set(error, ECANCELED, "host %s already has another guest with the name %s", inquiry->target->name,
+			  name);
+		return refuse(inquiry, CHECK_REFUSED_BY_TARGET);
+	}
+	return virGetLastErrorCode() == VIR_ERR_NO_DOMAIN ? 0
+							  : libvirt_error(inquiry->target, error, "look for a guest");
 }
 
-static int check(struct libvirt_host *source, struct libvirt_host *target, const char *uuid,
-		 struct check_result *ret_check, struct error *error)
+/* The place of a private disk on the target: its pool is there, nothing lies at its name, and there is room. */
+static int check_place(const struct inquiry *inquiry, virConnectPtr connection, const struct guest_disk *disk,
+		       int64_t *room, int64_t bytes, struct error *error)
 {
-	CLEANUP_FREE char *definition = NULL;
-	bool has_autostart;
-	int result = libvirt_read_definition(&source->base, uuid, &definition, &has_autostart, error);
+	CLEANUP_POOL virStoragePoolPtr pool = virStoragePoolLookupByName(connection, disk->pool);
+	virStoragePoolInfo info;
+
+	if (!pool || !disk->other_path) {
+		error_set(error, ECANCELED, "disk %s lies in storage pool %s, which host %s has not", disk->path,
+			  disk->pool, inquiry->target->name);
+		return refuse(inquiry, CHECK_REFUSED_BY_TARGET);
+	}
+	CLEANUP_VOLUME virStorageVolPtr volume = virStorageVolLookupByName(pool, disk->volume);
+	if (volume) {
+		error_set(error, ECANCELED, "host %s already has a volume %s in its storage pool %s",
+			  inquiry->target->name, disk->volume, disk->pool);
+		return refuse(inquiry, CHECK_REFUSED_BY_TARGET);
+	}
+	if (virStoragePoolGetInfo(pool, &info) < 0)
+		return libvirt_error(inquiry->target, error, "read a storage pool's room");
+	*room += bytes;
+	if (info.available >= (uint64_t)*room)
+		return 0;
+	error_set(error, ECANCELED, "storage pool %s of host %s has %lld bytes left, the disks need %lld", disk->pool,
+		  inquiry->target->name, (long long)info.available, (long long)*room);
+	return refuse(inquiry, CHECK_REFUSED_BY_TARGET);
+}
+
+static int measure(const struct inquiry *inquiry, virConnectPtr connection, const struct guest_disk *disk,
+		   bool is_over_committed, bool is_cold, int64_t *ret_bytes, struct error *error)
+{
+	CLEANUP_VOLUME virStorageVolPtr volume = libvirt_volume_by_path(connection, disk->path);
+	CLEANUP_FREE char *backing = volume ? libvirt_volume_backing(volume) : NULL;
+	virStorageVolInfo info;
+
+	if (!backing || virStorageVolGetInfo(volume, &info) < 0)
+		return libvirt_error(inquiry->source, error, "read a disk's size");
+	if (is_cold && *backing) {
+		error_set(error, ECANCELED, "disk %s rests upon %s, which a copy of it would miss", disk->path,
+			  backing);
+		return refuse(inquiry, CHECK_REFUSED_BY_SERVER);
+	}
+	*ret_bytes = (int64_t)(is_over_committed ? info.allocation : info.capacity);
+	return 0;
+}
+
+static int check_private_disks(const struct inquiry *inquiry, const struct guest_disks *disks, bool is_over_committed,
+			       bool is_cold, struct error *error)
+{
+	CLEANUP_CONNECTION virConnectPtr at_source = NULL, at_target = NULL;
+	int64_t bytes = 0, room = 0; /* room: of all, as if in one pool: rather too careful */
+	int result = libvirt_connection_get(inquiry->source, &at_source, error);
 
 	if (result == 0)
-		result = check_target_is_free(target, uuid, ret_check, error);
-	if (result < 0)
-		return result;
-	result = libvirt_prove_shared(source, target, definition, error);
-	if (result < 0)
-		return result;
-	ret_check->is_storage_proven_shared = result == 1;
-	if (result == 1)
-		return 0;
-	/* Another target may share it. */
-	error_wrap(error, "private disks cannot be copied by this version");
-	return refuse(ret_check, CHECK_REFUSED_BY_TARGET);
+		result = libvirt_connection_get(inquiry->target, &at_target, error);
+	for (size_t i = 0; result == 0 && i < disks->count; i++) {
+		const struct guest_disk *disk = &disks->items[i];
+
+		if (disk->is_shared)
+			continue;
+		result = measure(inquiry, at_source, disk, is_over_committed, is_cold, &bytes, error);
+		if (result == 0)
+			result = check_place(inquiry, at_target, disk, &room, bytes, error);
+	}
+	inquiry->check->copied_bytes = room;
+	return result;
+}
+
+static char *name_of(struct libvirt_host *host, const char *uuid, struct error *error)
+{
+	CLEANUP_DOMAIN virDomainPtr domain = NULL;
+	const char *name = libvirt_domain_get(host, uuid, &domain, error) < 0 ? NULL : virDomainGetName(domain);
+
+	return name ? strdup(name) : NULL;
+}
+
+/* What live and cold have in common; then the disks are known. */
+static int check_guest(const struct inquiry *inquiry, struct guest_disks *ret_disks, struct error *error)
+{
+	CLEANUP_FREE char *definition = NULL;
+	CLEANUP_FREE char *name = name_of(inquiry->source, inquiry->uuid, error);
+	bool has_autostart;
+
+	if (!name)
+		return error->code ? -error->code : error_no_memory(error);
+	int result = libvirt_read_definition(&inquiry->source->base, inquiry->uuid, &definition, &has_autostart, error);
+	if (result == 0)
+		result = check_target_is_free(inquiry, name, error);
+	if (result == 0)
+		result = libvirt_disks_find(inquiry->source, inquiry->target, definition, ret_disks, error);
+	if (result == -ECANCELED && inquiry->check->refusal == CHECK_PASSED)
+		refuse(inquiry, CHECK_REFUSED_BY_SERVER); /* a disk that lies in no pool */
+	inquiry->check->is_storage_proven_shared = result == 0 && ret_disks->private_count == 0;
+	return result;
+}
+
+/* Nova's InvalidLocalStorage and InvalidSharedStorage: no other host would mend it. */
+static int check_wish(const struct inquiry *inquiry, const struct guest_disks *disks,
+		      const struct live_options *options, struct error *error)
+{
+	bool has_private = disks->private_count > 0;
+
+	if (options->block_migration == BLOCK_MIGRATION_YES && !has_private) {
+		inquiry->check->is_about_source = true;
+		error_set(error, ECANCELED,
+			  "host %s is not on local storage: Block migration can not be used with shared storage.",
+			  inquiry->source->name);
+		return refuse(inquiry, CHECK_REFUSED_STORAGE);
+	}
+	if (options->block_migration == BLOCK_MIGRATION_NO && has_private) {
+		inquiry->check->is_about_source = true;
+		error_set(error, ECANCELED,
+			  "host %s is not on shared storage: Shared storage live-migration requires either shared "
+			  "storage or boot-from-volume with no local disks.",
+			  inquiry->source->name);
+		return refuse(inquiry, CHECK_REFUSED_STORAGE);
+	}
+	return 0;
 }
 
 int libvirt_check_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
 		       const struct live_options *options, struct check_result *ret_check, struct error *error)
 {
-	*ret_check = (struct check_result){ .refusal = CHECK_PASSED };
-	int result = check(libvirt_host_of(source), libvirt_host_of(target), uuid, ret_check, error);
+	CLEANUP_DISKS struct guest_disks disks = { 0 };
+	const struct inquiry inquiry = { libvirt_host_of(source), libvirt_host_of(target), uuid, ret_check };
 
-	if (result == 0 && options->block_migration == BLOCK_MIGRATION_YES) {
-		ret_check->is_about_source = true;
-		error_set(error, ECANCELED,
-			  "host %s is not on local storage: Block migration can not be used with shared storage.",
-			  libvirt_host_of(source)->name);
-		return refuse(ret_check, CHECK_REFUSED_STORAGE);
-	}
+	*ret_check = (struct check_result){ .refusal = CHECK_PASSED };
+	int result = check_guest(&inquiry, &disks, error);
+	if (result == 0)
+		result = check_wish(&inquiry, &disks, options, error);
+	if (result == 0)
+		result = check_private_disks(&inquiry, &disks, options->disk_over_commit, false, error);
+	ret_check->copies_disks = result == 0 && disks.private_count > 0;
 	return result;
 }
 
 int libvirt_check_cold(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
 		       struct check_result *ret_check, struct error *error)
 {
+	CLEANUP_DISKS struct guest_disks disks = { 0 };
+	const struct inquiry inquiry = { libvirt_host_of(source), libvirt_host_of(target), uuid, ret_check };
+
 	*ret_check = (struct check_result){ .refusal = CHECK_PASSED };
-	return check(libvirt_host_of(source), libvirt_host_of(target), uuid, ret_check, error);
+	int result = check_guest(&inquiry, &disks, error);
+	if (result == 0)
+		result = check_private_disks(&inquiry, &disks, true, true, error);
+	ret_check->copies_disks = result == 0 && disks.private_count > 0;
+	return result;
 }

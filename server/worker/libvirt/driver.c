@@ -1,5 +1,4 @@
-/* The driver's object: its table of operations, its hosts and the thread of libvirt's event loop. What it cannot do yet
- * answers -ENOTSUP and says so. */
+/* The driver's object: its table of operations, its hosts and the thread of libvirt's event loop. */
 #include "server/worker/libvirt/driver.h"
 #include "server/worker/libvirt/check.h"
 
@@ -9,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "server/worker/libvirt/disks.h"
 #include "server/worker/libvirt/inventory.h"
 #include "server/worker/libvirt/migrate.h"
 #include "server/worker/libvirt/volume.h"
@@ -76,47 +76,11 @@ static int host_open(struct hypervisor *self, const struct hypervisor_address *a
 	return 0;
 }
 
-#define UNSUPPORTED(what) error_set(error, ENOTSUP, "this libvirt driver cannot " what " yet")
-
 static void watch(struct hypervisor *self, hypervisor_event_fn on_event, void *context)
 {
 	(void)self; /* no events: who watches must look by itself, as often as it reconciles */
 	(void)on_event;
 	(void)context;
-}
-
-static int prepare_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
-			const struct live_options *options, bool copies_disks, const struct volume_journal *journal,
-			struct error *error)
-{
-	(void)source, (void)target, (void)uuid, (void)options, (void)journal;
-	return copies_disks ? UNSUPPORTED("make disks on the target") : 0; /* shared disks need nothing */
-}
-
-/* Disks that both hosts see need no copy, and their definition holds on both. */
-static int copy_cold(struct hypervisor_host *source, struct hypervisor_host *target, const char *definition,
-		     const struct volume_journal *journal, bool (*is_cancelled)(void *context), void *context,
-		     char **ret_definition, struct error *error)
-{
-	int result = libvirt_prove_shared(libvirt_host_of(source), libvirt_host_of(target), definition, error);
-
-	(void)journal, (void)is_cancelled, (void)context;
-	if (result < 0)
-		return result;
-	if (result == 0)
-		return UNSUPPORTED("copy private disks");
-	*ret_definition = strdup(definition);
-	return *ret_definition ? 0 : error_no_memory(error);
-}
-
-static int remove_disks(struct hypervisor_host *host, const char *definition, struct hypervisor_host *other,
-			struct error *error)
-{
-	int result = libvirt_prove_shared(libvirt_host_of(host), libvirt_host_of(other), definition, error);
-
-	if (result < 0)
-		return result;
-	return result == 1 ? 0 : UNSUPPORTED("remove private disks");
 }
 
 static const struct hypervisor_operations operations = {
@@ -129,7 +93,7 @@ static const struct hypervisor_operations operations = {
 	.list_guests = libvirt_list_guests,
 	.look = libvirt_look,
 	.check_live = libvirt_check_live,
-	.prepare_live = prepare_live,
+	.prepare_live = libvirt_prepare_live,
 	.migrate_live = libvirt_migrate_live,
 	.progress = libvirt_progress,
 	.completed = libvirt_completed,
@@ -140,9 +104,9 @@ static const struct hypervisor_operations operations = {
 	.read_definition = libvirt_read_definition,
 	.undefine = libvirt_undefine,
 	.define = libvirt_define,
-	.copy_cold = copy_cold,
+	.copy_cold = libvirt_copy_cold,
 	.remove_guest = libvirt_remove_guest,
-	.remove_disks = remove_disks,
+	.remove_disks = libvirt_remove_disks,
 	.remove_volume = libvirt_remove_volume,
 };
 

@@ -1,12 +1,30 @@
 /* Live migration, peer to peer. Its difficulty: the call's answer is only a hint, the truth is what both sides show. */
 #include "server/worker/libvirt/migrate.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "server/worker/libvirt/disks.h"
 
-static unsigned int flags_of(const struct live_options *options)
+/* One call under way. */
+struct call {
+	struct libvirt_host *source, *target;
+	virDomainPtr domain;
+	const struct live_options *options;
+	struct guest_disks disks;
+	char *definition; /* with the target's paths */
+	virTypedParameterPtr values;
+	int count, capacity;
+	bool has_failed; /* a parameter could not be added */
+};
+
+static unsigned int flags_of(const struct call *call)
 {
+	const struct live_options *options = call->options;
+	bool copies_disks = call->disks.private_count > 0;
 	unsigned int flags =
 		VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE;
 
@@ -14,48 +32,111 @@ static unsigned int flags_of(const struct live_options *options)
 	flags |= options->may_auto_converge ? VIR_MIGRATE_AUTO_CONVERGE : 0U;
 	flags |= options->has_tls ? VIR_MIGRATE_TLS : 0U;
 	flags |= options->parallel_connections > 1 ? VIR_MIGRATE_PARALLEL : 0U;
-	flags |= options->is_storage_proven_shared ? VIR_MIGRATE_UNSAFE : 0U;
+	flags |= copies_disks ? VIR_MIGRATE_NON_SHARED_DISK : 0U;
+	/* Each disk is copied, or was proven shared. */
+	flags |= options->is_storage_proven_shared || copies_disks ? VIR_MIGRATE_UNSAFE : 0U;
 	return flags;
 }
 
-int libvirt_migrate_live(struct hypervisor_host *source_base, struct hypervisor_host *target_base, const char *uuid,
+static void add_text(struct call *call, const char *name, const char *value)
+{
+	if (!value || virTypedParamsAddString(&call->values, &call->count, &call->capacity, name, value) < 0)
+		call->has_failed = true;
+}
+
+/* Where stream and disks go: the target's migration NIC, or its own choice. */
+static void add_addresses(struct call *call)
+{
+	const char *address = call->target->migration_address;
+	bool is_ipv6 = address && strchr(address, ':') != NULL;
+
+	if (!address)
+		return;
+	CLEANUP_FREE char *uri = text_format("tcp://%s%s%s", is_ipv6 ? "[" : "", address, is_ipv6 ? "]" : "");
+	add_text(call, VIR_MIGRATE_PARAM_URI, uri);
+	if (call->disks.private_count > 0)
+		add_text(call, VIR_MIGRATE_PARAM_DISKS_URI, uri);
+}
+
+static int add_values(struct call *call, struct error *error)
+{
+	const struct live_options *options = call->options;
+
+	add_addresses(call);
+	add_text(call, VIR_MIGRATE_PARAM_DEST_XML, call->definition);
+	add_text(call, VIR_MIGRATE_PARAM_PERSIST_XML, call->definition);
+	for (size_t i = 0; i < call->disks.count; i++)
+		if (!call->disks.items[i].is_shared)
+			add_text(call, VIR_MIGRATE_PARAM_MIGRATE_DISKS, call->disks.items[i].device);
+	if (options->bandwidth_mib_s > 0
+	    && virTypedParamsAddULLong(&call->values, &call->count, &call->capacity, VIR_MIGRATE_PARAM_BANDWIDTH,
+				       (unsigned long long)options->bandwidth_mib_s)
+		       < 0)
+		call->has_failed = true;
+	if (options->parallel_connections > 1
+	    && virTypedParamsAddInt(&call->values, &call->count, &call->capacity,
+				    VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS, options->parallel_connections)
+		       < 0)
+		call->has_failed = true;
+	return call->has_failed ? error_no_memory(error) : 0;
+}
+
+static void call_end(struct call *call)
+{
+	virTypedParamsFree(call->values, call->count);
+	guest_disks_clear(&call->disks);
+	free(call->definition);
+	libvirt_cleanup_domain(&call->domain);
+}
+
+/* The disks, and the definition for the target. */
+static int find_disks(struct call *call, struct error *error)
+{
+	CLEANUP_FREE char *definition =
+		virDomainGetXMLDesc(call->domain, VIR_DOMAIN_XML_SECURE | VIR_DOMAIN_XML_MIGRATABLE);
+	int result = definition ? libvirt_disks_find(call->source, call->target, definition, &call->disks, error)
+				: libvirt_error(call->source, error, "read the guest's definition");
+
+	return result < 0 ? result : libvirt_disks_rewrite(&call->disks, definition, &call->definition, error);
+}
+
+int libvirt_prepare_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
+			 const struct live_options *options, bool copies_disks, const struct volume_journal *journal,
+			 struct error *error)
+{
+	CLEANUP(call_end)
+	struct call call = { .source = libvirt_host_of(source), .target = libvirt_host_of(target), .options = options };
+
+	if (!copies_disks) /* shared disks need nothing */
+		return 0;
+	int result = libvirt_domain_get(call.source, uuid, &call.domain, error);
+	if (result == 0)
+		result = find_disks(&call, error);
+	return result < 0 ? result : libvirt_disks_make(call.source, call.target, &call.disks, journal, error);
+}
+
+int libvirt_migrate_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
 			 const struct live_options *options, bool copies_disks, struct error *error)
 {
-	struct libvirt_host *source = libvirt_host_of(source_base), *target = libvirt_host_of(target_base);
 	CLEANUP_CONNECTION virConnectPtr connection = NULL;
-	CLEANUP_DOMAIN virDomainPtr domain = NULL;
-	CLEANUP_FREE char *uri = NULL;
-	virTypedParameterPtr values = NULL;
-	int count = 0, capacity = 0;
-
-	if (copies_disks)
-		return error_set(error, ENOTSUP, "host %s: this driver cannot copy disks during a live migration",
-				 source->name);
-	int result = libvirt_connection_open(source, &connection, error);
+	CLEANUP(call_end)
+	struct call call = { .source = libvirt_host_of(source), .target = libvirt_host_of(target), .options = options };
+	int result = libvirt_connection_open(call.source, &connection, error);
 
 	if (result == 0)
-		result = libvirt_domain_find(source, connection, uuid, &domain, error);
-	if (result < 0)
-		return result;
-	if (target->migration_address) {
-		bool is_ipv6 = strchr(target->migration_address, ':') != NULL;
-
-		uri = text_format("tcp://%s%s%s", is_ipv6 ? "[" : "", target->migration_address, is_ipv6 ? "]" : "");
-		if (!uri)
-			return error_no_memory(error);
-	}
-	if ((uri && virTypedParamsAddString(&values, &count, &capacity, VIR_MIGRATE_PARAM_URI, uri) < 0)
-	    || (options->bandwidth_mib_s > 0
-		&& virTypedParamsAddULLong(&values, &count, &capacity, VIR_MIGRATE_PARAM_BANDWIDTH,
-					   (unsigned long long)options->bandwidth_mib_s)
-			   < 0)
-	    || (options->parallel_connections > 1
-		&& virTypedParamsAddInt(&values, &count, &capacity, VIR_MIGRATE_PARAM_PARALLEL_CONNECTIONS,
-					options->parallel_connections)
-			   < 0)
-	    || virDomainMigrateToURI3(domain, target->uri, values, (unsigned int)count, flags_of(options)) < 0)
-		result = libvirt_error(source, error, "migrate the guest");
-	virTypedParamsFree(values, count);
+		result = libvirt_domain_find(call.source, connection, uuid, &call.domain, error);
+	if (result == 0)
+		result = find_disks(&call, error);
+	if (result == 0 && !copies_disks && call.disks.private_count > 0)
+		result = error_set(error, EIO, "host %s does not see the disks any more that it saw when it was asked",
+				   call.target->name);
+	if (result == 0)
+		result = add_values(&call, error);
+	if (result == 0
+	    && virDomainMigrateToURI3(call.domain, call.target->uri, call.values, (unsigned int)call.count,
+				      flags_of(&call))
+		       < 0)
+		result = libvirt_error(call.source, error, "migrate the guest");
 	return result;
 }
 

@@ -3,6 +3,9 @@
 
 #include "server/worker/libvirt/internal.h"
 
+int libvirt_prepare_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
+			 const struct live_options *options, bool copies_disks, const struct volume_journal *journal,
+			 struct error *error);
 int libvirt_migrate_live(struct hypervisor_host *source_base, struct hypervisor_host *target_base, const char *uuid,
 			 const struct live_options *options, bool copies_disks, struct error *error);
 int libvirt_progress(struct hypervisor_host *source, const char *uuid, struct move_progress *ret_progress,
