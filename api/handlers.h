@@ -23,4 +23,8 @@ int handle_service_index(struct request *request, struct error *error);
 int handle_service_update(struct request *request, struct error *error);
 int handle_hypervisor_index(struct request *request, struct error *error);
 int handle_hypervisor_detail(struct request *request, struct error *error);
+int handle_hypervisor_search(struct request *request, struct error *error);
+int handle_hypervisor_servers(struct request *request, struct error *error);
+int handle_hypervisor_statistics(struct request *request, struct error *error);
+int handle_hypervisor_uptime(struct request *request, struct error *error);
 int handle_hypervisor_show(struct request *request, struct error *error);

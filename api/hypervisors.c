@@ -1,6 +1,6 @@
 /* GET /os-hypervisors, its detail and one of them. The difficulty: ids are numbers below 2.53 and UUIDs from then on. */
 #include "api/handlers.h"
-#include "api/parameters.h"
+#include "api/hypervisor_parts.h"
 #include "api/view.h"
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -9,7 +9,7 @@
 
 #include <strings.h>
 
-#define UUIDS_SINCE_MINOR 53
+#define UUIDS_SINCE_MINOR HYPERVISOR_UUIDS_SINCE_MINOR
 #define PAGES_SINCE_MINOR 33
 
 static const struct parameter_rule hypervisor_rules[] = {
@@ -19,17 +19,7 @@ static const struct parameter_rule hypervisor_rules[] = {
 	{ "with_servers", PARAMETER_TEXT, UUIDS_SINCE_MINOR, false },
 };
 
-/* What a list asks for, and the fleet that it reads from. */
-struct hypervisor_query {
-	struct request *request;
-	struct parameters parameters;
-	struct db_session *session;
-	struct db_host_list hosts;
-	bool has_servers;
-	bool is_detail;
-};
-
-static void query_clear(struct hypervisor_query *query)
+void hypervisor_query_clear(struct hypervisor_query *query)
 {
 	parameters_clear(&query->parameters);
 	db_host_list_clear(&query->hosts);
@@ -90,8 +80,8 @@ static int servers_document(struct hypervisor_query *query, const struct db_host
 	return 0;
 }
 
-static int host_document(struct hypervisor_query *query, const struct db_host *host, json_t **ret_document,
-			 struct error *error)
+int hypervisor_document(struct hypervisor_query *query, const struct db_host *host, json_t **ret_document,
+			struct error *error)
 {
 	struct db_host_usage usage = { 0 };
 	json_t *servers = NULL;
@@ -118,7 +108,7 @@ static int host_document(struct hypervisor_query *query, const struct db_host *h
 	return 0;
 }
 
-static bool is_id(const struct request *request, const struct db_host *host, const char *id)
+bool hypervisor_is_id(const struct request *request, const struct db_host *host, const char *id)
 {
 	int64_t number;
 
@@ -134,7 +124,9 @@ static int first_index(const struct hypervisor_query *query, const char *marker,
 	if (!marker)
 		return 0;
 	for (size_t i = 0; i < query->hosts.count; i++) {
-		if (is_id(query->request, &query->hosts.items[i], marker)) {
+		/* Recorded: a marker may be the UUID before 2.53 too. */
+		if (hypervisor_is_id(query->request, &query->hosts.items[i], marker)
+		    || strcasecmp(query->hosts.items[i].uuid, marker) == 0) {
 			*ret_index = i + 1;
 			return 0;
 		}
@@ -168,7 +160,7 @@ static int fill_page(struct hypervisor_query *query, size_t first, json_t *docum
 
 		if (pattern && !strstr(host->name, pattern))
 			continue;
-		result = host_document(query, host, &row, error);
+		result = hypervisor_document(query, host, &row, error);
 		if (result < 0)
 			return result;
 		json_array_append_new(rows, row);
@@ -179,8 +171,7 @@ static int fill_page(struct hypervisor_query *query, size_t first, json_t *docum
 	return 0;
 }
 
-/* 1: go on; 0: answered; negative: failed. */
-static int query_begin(struct hypervisor_query *query, const char *policy, struct error *error)
+int hypervisor_query_begin(struct hypervisor_query *query, const char *policy, struct error *error)
 {
 	const struct policy_target target = policy_target_nothing();
 	struct request *request = query->request;
@@ -200,12 +191,12 @@ static int query_begin(struct hypervisor_query *query, const char *policy, struc
 
 static int answer_list(struct request *request, bool is_detail, const char *policy, struct error *error)
 {
-	CLEANUP(query_clear) struct hypervisor_query query = { .request = request, .is_detail = is_detail };
+	CLEANUP(hypervisor_query_clear) struct hypervisor_query query = { .request = request, .is_detail = is_detail };
 	const char *marker;
 	const char *pattern;
 	json_t *document;
 	size_t first;
-	int result = query_begin(&query, policy, error);
+	int result = hypervisor_query_begin(&query, policy, error);
 
 	if (result <= 0)
 		return result;
@@ -242,22 +233,22 @@ int handle_hypervisor_detail(struct request *request, struct error *error)
 
 int handle_hypervisor_show(struct request *request, struct error *error)
 {
-	CLEANUP(query_clear) struct hypervisor_query query = { .request = request, .is_detail = true };
+	CLEANUP(hypervisor_query_clear) struct hypervisor_query query = { .request = request, .is_detail = true };
 	const struct db_host *found = NULL;
 	json_t *document = NULL;
-	int result = query_begin(&query, "os_compute_api:os-hypervisors:show", error);
+	int result = hypervisor_query_begin(&query, "os_compute_api:os-hypervisors:show", error);
 
 	if (result <= 0)
 		return result;
 	if (request->minor >= UUIDS_SINCE_MINOR && !uuid_is_valid(request->id))
 		return request_reply_fault(request, 400, "Invalid uuid %s", request->id);
 	for (size_t i = 0; i < query.hosts.count && !found; i++) {
-		if (is_id(request, &query.hosts.items[i], request->id))
+		if (hypervisor_is_id(request, &query.hosts.items[i], request->id))
 			found = &query.hosts.items[i];
 	}
 	if (!found)
 		return request_reply_fault(request, 404, "Hypervisor with ID '%s' could not be found.", request->id);
-	result = host_document(&query, found, &document, error);
+	result = hypervisor_document(&query, found, &document, error);
 	if (result < 0)
 		return result;
 	return request_reply_json(request, 200, json_pack("{s:o}", "hypervisor", document));

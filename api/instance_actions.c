@@ -106,7 +106,9 @@ int handle_instance_action_show(struct request *request, struct error *error)
 			       request->minor >= DELETED_SINCE_MINOR, &server, error);
 	if (result <= 0)
 		return result;
-	result = db_action_by_request(session, server.uuid, request->id2, &action, error);
+	result = strstr(request->id2, NUL_IN_TEXT)
+			 ? -ENOENT
+			 : db_action_by_request(session, server.uuid, request->id2, &action, error);
 	if (result == -ENOENT)
 		return request_reply_fault(request, 404, "Action %s not found", request->id2);
 	if (result < 0)

@@ -28,6 +28,10 @@ static const struct route routes[] = {
 	{ "PUT", "/os-services/{id}", ALL, handle_service_update, false },
 	{ "GET", "/os-hypervisors", ALL, handle_hypervisor_index, false },
 	{ "GET", "/os-hypervisors/detail", ALL, handle_hypervisor_detail, false },
+	{ "GET", "/os-hypervisors/statistics", 1, 87, handle_hypervisor_statistics, false },
+	{ "GET", "/os-hypervisors/{id}/uptime", 1, 87, handle_hypervisor_uptime, false },
+	{ "GET", "/os-hypervisors/{id}/search", 1, 52, handle_hypervisor_search, false },
+	{ "GET", "/os-hypervisors/{id}/servers", 1, 52, handle_hypervisor_servers, false },
 	{ "GET", "/os-hypervisors/{id}", ALL, handle_hypervisor_show, false },
 };
 

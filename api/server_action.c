@@ -49,7 +49,8 @@ static void destroy_call(struct action_call *call)
 static int find_server(struct db_session *session, struct action_call *call, struct error *error)
 {
 	const struct request *request = call->request;
-	int result = db_server_by_uuid(session, request->id, &call->server, error);
+	int result = strstr(request->id, NUL_IN_TEXT) ? -ENOENT /* the database takes no such text */
+						      : db_server_by_uuid(session, request->id, &call->server, error);
 
 	if (result < 0 && result != -ENOENT)
 		return result;

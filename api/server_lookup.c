@@ -9,9 +9,10 @@ static int find(struct request *request, struct db_session *session, bool has_de
 {
 	const struct db_server_filter filter = { .uuid = request->id, .has_deleted = true, .limit = 1 };
 	CLEANUP_DB_SERVERS struct db_server_list list = { 0 };
-	int result = db_server_by_uuid(session, request->id, ret_server, error);
+	int result = strstr(request->id, NUL_IN_TEXT) ? -ENOENT /* the database takes no such text */
+						      : db_server_by_uuid(session, request->id, ret_server, error);
 
-	if (result != -ENOENT || !has_deleted)
+	if (result != -ENOENT || !has_deleted || strstr(request->id, NUL_IN_TEXT))
 		return result;
 	result = db_server_find(session, &filter, &list, error);
 	if (result < 0)

@@ -4,15 +4,19 @@
 #include "api/handlers.h"
 #include "api/parameters.h"
 #include "api/server_lookup.h"
+#include "api/server_sort.h"
 #include "api/view.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 
+#include <limits.h>
 #include <regex.h>
 #include <stdlib.h>
 #include <strings.h>
 
 #define STRICT_SINCE_MINOR         75
+#define TAGS_SINCE_MINOR           26
+#define LOCKED_SINCE_MINOR         73
 #define STATUS_FAULT_SINCE_MINOR   38
 #define CHANGES_BEFORE_SINCE_MINOR 66
 
@@ -33,6 +37,14 @@ static const struct parameter_rule server_rules[] = {
 	{ "image", PARAMETER_TEXT, 0, true },
 	{ "flavor", PARAMETER_TEXT, 0, true },
 	{ "all_tenants", PARAMETER_TEXT, 0, true },
+	{ "deleted", PARAMETER_TEXT, 0, true },
+	{ "power_state", PARAMETER_TEXT, 0, true },
+	{ "locked", PARAMETER_TEXT, LOCKED_SINCE_MINOR, true },
+	{ "tags", PARAMETER_TEXT, TAGS_SINCE_MINOR, true },
+	{ "ip", PARAMETER_TEXT, 0, true },
+	{ "ip6", PARAMETER_TEXT, 0, true },
+	{ "sort_key", PARAMETER_TEXT, 0, true },
+	{ "sort_dir", PARAMETER_TEXT, 0, true },
 	{ "limit", PARAMETER_LIMIT, 0, true },
 	{ "marker", PARAMETER_TEXT, 0, true },
 	{ "changes-since", PARAMETER_TIME, 0, true },
@@ -46,6 +58,7 @@ struct server_query {
 	struct db_server_filter filter;
 	regex_t name;
 	bool has_name;
+	bool is_locked; /* wanted so, where "locked" is asked for */
 	bool is_empty; /* no server can match */
 };
 
@@ -74,6 +87,9 @@ static const struct server_field_filter {
 	{ "flavor", offsetof(struct db_server, flavor.flavor_id), false },
 };
 
+/* Those that are no equality of texts. */
+static const char *const own_filters[] = { "status", "changes-before", "power_state", "locked", "tags", "ip", "ip6" };
+
 static bool has_row_filter(const struct server_query *query, bool has_all_filters)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(field_filters); i++) {
@@ -81,8 +97,10 @@ static bool has_row_filter(const struct server_query *query, bool has_all_filter
 		    && (has_all_filters || !field_filters[i].is_for_admins))
 			return true;
 	}
-	return query->has_name || parameter(query->parameters, "status")
-	       || parameter(query->parameters, "changes-before");
+	for (size_t i = 0; i < ARRAY_LENGTH(own_filters); i++)
+		if (parameter(query->parameters, own_filters[i]))
+			return true;
+	return query->has_name || server_sort_is_wanted(query->parameters);
 }
 
 static bool selects_status(const struct server_query *query, const struct db_server *server)
@@ -97,6 +115,63 @@ static bool selects_status(const struct server_query *query, const struct db_ser
 			return true;
 	}
 	return !statuses;
+}
+
+static bool selects_power_and_lock(const struct server_query *query, const struct db_server *server)
+{
+	const char *power_state = parameter(query->parameters, "power_state");
+	int64_t wanted = 0;
+
+	if (power_state && (!text_to_int64(power_state, 0, INT_MAX, &wanted) || wanted != server->power_state))
+		return false;
+	return !parameter(query->parameters, "locked") || query->is_locked == (server->locked_by[0] != '\0');
+}
+
+/* Whether the server has each of the tags, which commas part. */
+static bool selects_tags(const char *wanted, const struct db_server *server)
+{
+	json_t *tags = wanted && server->tags ? json_loads(server->tags, 0, NULL) : NULL;
+	bool has_all = true;
+
+	for (const char *tag = wanted; tag && has_all;) {
+		size_t length = strcspn(tag, ",");
+		bool has_one = false;
+
+		for (size_t i = 0; i < json_array_size(tags) && !has_one; i++) {
+			const char *own = json_string_value(json_array_get(tags, i));
+
+			has_one = own && strlen(own) == length && strncmp(own, tag, length) == 0;
+		}
+		has_all = has_one;
+		tag = tag[length] ? tag + length + 1 : NULL;
+	}
+	json_decref(tags);
+	return has_all;
+}
+
+/* Whether one of the server's addresses matches the pattern; one that is none matches nothing. */
+static bool selects_address(const char *pattern, const struct db_server *server)
+{
+	json_t *networks, *network, *place;
+	const char *name;
+	bool is_found = false;
+	size_t index;
+	regex_t regex;
+
+	if (!pattern)
+		return true;
+	if (!server->addresses || regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0)
+		return false;
+	networks = json_loads(server->addresses, 0, NULL);
+	json_object_foreach(networks, name, network) json_array_foreach(network, index, place)
+	{
+		const char *address = json_string_value(json_object_get(place, "addr"));
+
+		is_found = is_found || (address && regexec(&regex, address, 0, NULL, 0) == 0);
+	}
+	json_decref(networks);
+	regfree(&regex);
+	return is_found;
 }
 
 static bool selects(const struct server_query *query, const struct db_server *server, bool has_all_filters)
@@ -115,7 +190,10 @@ static bool selects(const struct server_query *query, const struct db_server *se
 		return false;
 	if (before_us && (server->updated_us ? server->updated_us : server->created_us) > before_us)
 		return false;
-	return selects_status(query, server);
+	return selects_status(query, server) && selects_power_and_lock(query, server)
+	       && selects_tags(parameter(query->parameters, "tags"), server)
+	       && selects_address(parameter(query->parameters, "ip"), server)
+	       && selects_address(parameter(query->parameters, "ip6"), server);
 }
 
 /* False: answered 400. */
@@ -141,6 +219,14 @@ static bool read_switch(struct request *request, const char *value, bool *ret_is
 			    "'on', 't', 'true', 'y', 'yes'",
 			    value);
 	return false;
+}
+
+/* False: answered. */
+static bool read_lock(struct server_query *query)
+{
+	const char *value = parameter(query->parameters, "locked");
+
+	return !value || read_switch(query->request, value, &query->is_locked);
 }
 
 /* Whose servers; false: answered. */
@@ -249,6 +335,17 @@ static json_t *document_of(struct request *request, const struct db_server *serv
 	return view_server(server, &scope);
 }
 
+/* Behind the marker, where the list was sorted here. */
+static size_t first_place(const struct server_query *query, const struct db_server_list *list)
+{
+	const char *marker = parameter(query->parameters, "marker");
+
+	for (size_t i = 0; marker && server_sort_is_wanted(query->parameters) && i < list->count; i++)
+		if (text_equal(list->items[i].uuid, marker))
+			return i + 1;
+	return 0;
+}
+
 static json_t *list_document(const struct server_query *query, const struct db_server_list *list,
 			     const struct db_host_list *hosts, bool is_detail, bool has_all_filters)
 {
@@ -258,7 +355,7 @@ static json_t *list_document(const struct server_query *query, const struct db_s
 	json_t *rows = json_array();
 	json_t *document;
 
-	for (size_t i = 0; i < list->count && (int64_t)json_array_size(rows) < limit; i++) {
+	for (size_t i = first_place(query, list); i < list->count && (int64_t)json_array_size(rows) < limit; i++) {
 		if (!selects(query, &list->items[i], has_all_filters))
 			continue;
 		json_array_append_new(rows, document_of(request, &list->items[i], hosts, is_detail));
@@ -295,6 +392,8 @@ static int answer_list(struct server_query *query, bool is_detail, bool has_all_
 	}
 	if (result < 0)
 		return result;
+	if (server_sort_is_wanted(query->parameters))
+		server_sort(&list, query->parameters);
 	return request_reply_json(request, 200, list_document(query, &list, &hosts, is_detail, has_all_filters));
 }
 
@@ -311,12 +410,15 @@ static int answer_index(struct request *request, bool is_detail, const char *pol
 	    || !request_allows(request, policy, &target))
 		return 0;
 	has_all_filters = request_may(request, "os_compute_api:servers:allow_all_filters", &target);
-	if (!read_name(&query) || !read_statuses(&query) || !read_projects(&query, policy_for_all, has_all_filters))
+	if (!server_sort_check(request, &parameters) || !read_lock(&query) || !read_name(&query)
+	    || !read_statuses(&query) || !read_projects(&query, policy_for_all, has_all_filters))
 		return 0;
-	query.filter.marker = parameter(&parameters, "marker");
+	/* A marker stands for those before it in the order asked for. */
+	query.filter.marker = server_sort_is_wanted(&parameters) ? NULL : parameter(&parameters, "marker");
 	query.filter.changes_since_us = parameter_time_us(&parameters, "changes-since");
 	/* Who follows changes wants to hear of deletions. */
-	query.filter.has_deleted = query.filter.has_deleted || query.filter.changes_since_us != 0;
+	query.filter.has_deleted = query.filter.has_deleted || query.filter.changes_since_us != 0
+				   || parameter(&parameters, "changes-before");
 	return answer_list(&query, is_detail, has_all_filters, error);
 }
 

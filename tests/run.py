@@ -152,9 +152,9 @@ def readme(tally):
 
 SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "hosts": hosts, "readme": readme, "moves": moves,
           "replay": replay, "lab": lab, "network": network}
-# What a run without names takes. The lab's other scenarios and the replay are run by name until the step that makes them
-# pass: then their words join MOVES, and at last `lab` and `replay` stand here in its place.
-STANDING = ("unit", "checkers", "daemon", "hosts", "readme", "moves", "network")
+# What a run without names takes. The lab's other scenarios are run by name until the step that makes them
+# pass: then their words join MOVES, and at last `lab` stands here in its place.
+STANDING = ("unit", "checkers", "daemon", "replay", "hosts", "readme", "moves", "network")
 MOVES = ("a running guest on shared storage migrates cold", "a paused guest on shared storage moves",
          "a running guest on shared storage moves live")
 

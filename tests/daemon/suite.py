@@ -105,7 +105,7 @@ class Service:
         return Api(f"http://127.0.0.1:{self.port}", self.token(*roles) if roles else "", version)
 
     def migrate(self, client=None):
-        return (client or self.api("member", "reader")).act(state.uuid(1), "migrate")
+        return (client or self.api("member", "reader")).act(state.server_uuid(1), "migrate")
 
     def kill(self):
         if self.process and self.process.poll() is None:
@@ -211,7 +211,7 @@ def an_end_by_signal(folder):
     answers = []
     client = service.api("member", "reader", version="2.30")
     action = {"host": None, "block_migration": "auto"}
-    asker = threading.Thread(target=lambda: answers.append(client.act(state.uuid(1), "os-migrateLive", action)))
+    asker = threading.Thread(target=lambda: answers.append(client.act(state.server_uuid(1), "os-migrateLive", action)))
     asker.start()
     service.wait(service.jobs)
     began = time.monotonic()
@@ -227,9 +227,9 @@ def a_kill(folder):
     """kill -9 loses nothing that was accepted, and nothing that was refused comes back"""
     service = Service(folder).start().load()
     assert service.migrate().status == 202
-    assert service.api("member", "reader").act(state.uuid(99), "migrate").status == 404
+    assert service.api("member", "reader").act(state.NAMES["unknown"], "migrate").status == 404
     service.kill()
-    assert service.jobs() == [(state.uuid(1), "cold")]
+    assert service.jobs() == [(state.server_uuid(1), "cold")]
     service.start()
     answer = service.migrate()
     assert answer.status == 409 and "resize_prep" in answer.message, answer.text
@@ -243,13 +243,13 @@ def a_full_disk(folder):
     member = service.api("member", "reader")
     assert service.migrate(member).status == 202
     mark.touch()
-    answer = member.act(state.uuid(3), "confirmResize")
+    answer = member.act(state.server_uuid(3), "confirmResize")
     assert answer.status == 503 and "full" in answer.message, answer.text
-    assert member.get(f"/v2.1/servers/{state.uuid(1)}").status == 200
-    service.wait(lambda: member.act(state.uuid(3), "confirmResize").status == 503)
+    assert member.get(f"/v2.1/servers/{state.server_uuid(1)}").status == 200
+    service.wait(lambda: member.act(state.server_uuid(3), "confirmResize").status == 503)
     mark.unlink()
-    assert service.jobs() == [(state.uuid(1), "cold")]
-    answer = member.act(state.uuid(3), "confirmResize")
+    assert service.jobs() == [(state.server_uuid(1), "cold")]
+    answer = member.act(state.server_uuid(3), "confirmResize")
     assert answer.status == 204, answer.text
     service.kill()
 
@@ -306,7 +306,7 @@ def hostile_bytes(folder):
     service = Service(folder).start().load()
     token = service.token("admin", "member", "reader")
     body = b'{"os-migrateLive": {"host": null, "block_migration": "auto"}}'
-    sound = (f"POST /v2.1/servers/{state.uuid(1)}/action HTTP/1.1\r\nHost: a\r\nX-Auth-Token: {token}x\r\n"
+    sound = (f"POST /v2.1/servers/{state.server_uuid(1)}/action HTTP/1.1\r\nHost: a\r\nX-Auth-Token: {token}x\r\n"
              f"OpenStack-API-Version: compute 2.60\r\nContent-Type: application/json\r\nConnection: close\r\n"
              f"Content-Length: {len(body)}\r\n\r\n").encode() + body
     chance = random.Random(7)
@@ -343,7 +343,7 @@ def long_heads(folder):
     assert answer[:13] in (b"HTTP/1.1 431 ", b"HTTP/1.1 413 ", b"HTTP/1.1 414 ", b""), answer[:200]
     size = 64 * 1024 * 1024
     client = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
-    client.request("POST", f"/v2.1/servers/{state.uuid(1)}/action", b" " * size,
+    client.request("POST", f"/v2.1/servers/{state.server_uuid(1)}/action", b" " * size,
                    {"X-Auth-Token": service.token("member"), "Content-Type": "application/json"})
     assert client.getresponse().status == 413
     peak = [line for line in Path(f"/proc/{service.process.pid}/status").read_text().splitlines() if "VmHWM" in line]
@@ -354,14 +354,14 @@ def long_heads(folder):
 def log_lines(folder):
     """every request leaves one line in the log, with its request id, method, target and status"""
     service = Service(folder).start().load()
-    answer = service.api("reader").get(f"/v2.1/servers/{state.uuid(2)}")
+    answer = service.api("reader").get(f"/v2.1/servers/{state.server_uuid(2)}")
     assert answer.status == 404
     service.process.terminate()
     service.process.wait(10)
     lines = [json.loads(line) for line in service.log.read_text().splitlines()]
     own = [line for line in lines if line.get("request_id") == answer.request_id]
     assert len(own) == 1 and own[0]["status"] == 404 and own[0]["method"] == "GET", own
-    assert own[0]["target"] == f"/v2.1/servers/{state.uuid(2)}", own
+    assert own[0]["target"] == f"/v2.1/servers/{state.server_uuid(2)}", own
 
 
 CHECKS = (a_missing_configuration, a_wrong_setting, a_missing_key, a_wrong_policy, a_foreign_database, a_newer_database,

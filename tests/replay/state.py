@@ -12,15 +12,23 @@ IMAGE = "155d900f-4e14-4e4c-a73d-069cbf4541e6"
 HOSTS = [f"host{number}" for number in range(1, 6)]
 
 
+# Servers made at the same second are listed by this, the last one first.
+ORDER = (6, 2, 1, 4, 5, 3)
+
+
 def uuid(number):
     return f"5e000000-0000-4000-8000-{number:012d}"
 
 
-SERVERS = {"server": uuid(1), "server_other": uuid(2), "server_resized": uuid(3), "server_big": uuid(4),
-           "server_actions": uuid(5), "server_deleted": uuid(6)}
+def server_uuid(number):
+    return uuid(10 - ORDER.index(number))
+
+
+SERVERS = {"server": server_uuid(1), "server_other": server_uuid(2), "server_resized": server_uuid(3),
+           "server_big": server_uuid(4), "server_actions": server_uuid(5), "server_deleted": server_uuid(6)}
 MIGRATION_UUID = "aaaaaaaa-0000-4000-8000-0000000000"
 NAMES = {**SERVERS, "project": PROJECT, "other_project": OTHER_PROJECT, "unknown": uuid(99), "migration": "101",
-         "migration_resized": "1", "server_nodash": uuid(1).replace("-", ""), "server_upper": uuid(1).upper()}
+         "migration_resized": "1", "server_nodash": SERVERS["server"].replace("-", ""), "server_upper": SERVERS["server"].upper()}
 for place, host in enumerate(HOSTS):
     NAMES |= {f"service_{host}": uuid(200 + place), f"serviceid_{host}": str(4 + place),
               f"hypervisor_{host}": uuid(300 + place), f"hypervisorid_{host}": str(1 + place)}
@@ -101,16 +109,14 @@ def flavors():
                 extra_specs="{}")]
 
 
-# Servers made at the same second are listed by this, the last one first.
-ORDER = (6, 2, 1, 4, 5, 3)
 POWER_STATES = {"building": 0, "paused": 3, "suspended": 4, "stopped": 4}
 
 
 def server(number, name, host, **values):
     return row("servers", **{
-        "id": 1 + ORDER.index(number), "uuid": uuid(number), "name": name, "instance_name": f"instance-{number:08x}", "project_id": PROJECT,
+        "id": 1 + ORDER.index(number), "uuid": server_uuid(number), "name": name, "instance_name": f"instance-{number:08x}", "project_id": PROJECT,
         "user_id": "member-user", "host_id": 1 + HOSTS.index(host), "flavor_row": 7, "vm_state": "active", "power_state": 1,
-        "image_id": IMAGE, "hostname": name, "availability_zone": "nova", "reservation_id": "r-00000001",
+        "image_id": IMAGE, "hostname": name, "availability_zone": "nova", "reservation_id": "x" if number in (1, 3, 5) else "r-00000001",
         "root_device_name": "/dev/sda", "metadata": "{}", "tags": "[]", "addresses": "{}", "volumes": "[]", "facts": "{}",
         "system_metadata": '{"image_architecture": "x86_64"}', "created_us": moment(2026, 1, 1),
         "updated_us": moment(2026, 1, 1, 0, 1), "launched_us": moment(2026, 1, 1, 0, 0, 30), **values})
@@ -131,7 +137,7 @@ def migration(number, **values):
     figures = {f"{kind}_{part}": -1 for kind in ("memory", "disk") for part in ("total", "processed", "remaining")}
     source, target = values.pop("places")
     return row("migrations", **{
-        "id": number, "uuid": f"{MIGRATION_UUID}{number % 100:02d}", "server_uuid": uuid(1), "type": "live-migration",
+        "id": number, "uuid": f"{MIGRATION_UUID}{number % 100:02d}", "server_uuid": server_uuid(1), "type": "live-migration",
         "source_compute": source, "source_node": source, "dest_compute": target, "dest_node": target, "old_flavor_id": 7,
         "new_flavor_id": 7, "user_id": "member-user", "project_id": PROJECT, **figures, **values})
 
@@ -153,7 +159,7 @@ def listed_migrations():
         if server_number == 2:
             values |= {"project_id": OTHER_PROJECT, "user_id": "other-user"}
         flavor = 8 if server_number == 4 else 7
-        rows.append(migration(111 + place, status=status, type=kind, server_uuid=uuid(server_number), places=(source, target),
+        rows.append(migration(111 + place, status=status, type=kind, server_uuid=server_uuid(server_number), places=(source, target),
                               old_flavor_id=flavor, new_flavor_id=flavor, is_hidden=int(status == "failed"),
                               created_us=moment(2026, 1, 10 + place), updated_us=moment(2026, 1, 10 + place, 1), **values))
     return rows
@@ -162,7 +168,7 @@ def listed_migrations():
 def migrations(precondition):
     if precondition.get("set") == "list":
         return listed_migrations()
-    rows = [migration(1, uuid=uuid(401), status="finished", type="migration", server_uuid=uuid(3), places=("host1", "host2"),
+    rows = [migration(1, uuid=uuid(401), status="finished", type="migration", server_uuid=server_uuid(3), places=("host1", "host2"),
                       dest_host="192.168.0.1", user_id="admin-user", created_us=moment(2026, 8, 22), updated_us=moment(2026, 1, 1, 0, 2))]
     asked = precondition.get("migration")
     if asked:
@@ -189,7 +195,7 @@ def actions():
     for place, (action, names, message) in enumerate(ACTIONS):
         start = moment(2026, 1, 20 + place)
         is_open = place == 3
-        acts.append(row("instance_actions", id=1 + place, action=action, server_uuid=uuid(5),
+        acts.append(row("instance_actions", id=1 + place, action=action, server_uuid=server_uuid(5),
                         request_id=f"req-00000000-0000-4000-8000-00000000000{1 + place}", user_id="member-user",
                         project_id=PROJECT, start_us=start, finish_us=0 if is_open else start + 60_000_000,
                         updated_us=start + 60_000_000, message=message))
@@ -208,7 +214,7 @@ def rows_of(precondition):
     rows = {"services": services(precondition["hosts"]), "hosts": hosts(), "flavors": flavors(),
             "servers": servers(precondition), "migrations": migrations(precondition)}
     if precondition.get("set") != "list":  # what the resized server still holds on its source
-        rows["claims"] = [row("claims", id=1, host_id=1, server_uuid=uuid(3), migration_id=1, vcpus=1, memory_mb=512, disk_gb=1)]
+        rows["claims"] = [row("claims", id=1, host_id=1, server_uuid=server_uuid(3), migration_id=1, vcpus=1, memory_mb=512, disk_gb=1)]
     if precondition.get("set") == "actions":
         rows["instance_actions"], rows["instance_action_events"] = actions()
     return rows

@@ -1,0 +1,72 @@
+"""The recorded requests against the shipped binary, as TAP: one point a group.
+
+A case that is known to differ stands in known.txt by its name, with the reason. A difference that is not known is a failure,
+and so is a known one that has become equal: then its line is to go.
+"""
+
+import collections
+import sys
+from pathlib import Path
+
+import replay
+
+HERE = Path(__file__).resolve().parent
+DATA = replay.TOP / "tests" / "data"
+GROUPS = {"accept", "body-form", "confirm-revert", "ids", "instance-actions", "live-schema", "methods-paths", "migrate-schema",
+          "os-hypervisors", "os-migrations", "os-services", "policy", "policy-read", "project-url", "server-migrations",
+          "servers", "state", "target", "unknown-action", "version", "version-docs"}
+
+
+def read_known():
+    """The reason by each case's name. A reason heads the indented names below it."""
+    known, reason = {}, None
+    for line in (HERE / "known.txt").read_text(encoding="utf-8").splitlines():
+        if not line.strip() or line.startswith("#"):
+            continue
+        if line[0].isspace():
+            known |= dict.fromkeys(line.split(), reason)
+        else:
+            reason = line.strip()
+    return known
+
+
+def judge(group, cases, service, known):
+    """The lines that say what is wrong in a group, and how often each verdict was."""
+    wrong, tally = [], collections.Counter()
+    for case in cases:
+        verdict, differences = replay.try_case(service, case)
+        name = case["id"]
+        if verdict == "differ" and name in known:
+            verdict = "known"
+        elif verdict == "differ":
+            wrong += [f"{name} differs"] + [f"    {difference}" for difference in differences]
+        elif name in known:
+            wrong.append(f"{name} is in known.txt ({known[name]}) but does not differ any more: remove it")
+        tally[verdict if verdict in ("equal", "known", "differ") else "by decision"] += 1
+    return wrong, tally
+
+
+def main():
+    known = read_known()
+    groups = collections.defaultdict(list)
+    for case in replay.read_cases(str(DATA / "api_cases.jsonl.xz")):
+        groups[case["group"]].append(case)
+    names = {case["id"] for cases in groups.values() for case in cases}
+    points = [(f"every recorded group is here ({len(groups)})", sorted(GROUPS ^ groups.keys())),
+              ("known.txt names recorded cases alone", sorted(known.keys() - names))]
+    with replay.Service() as service:
+        service.order(thaw=["jobs"])
+        for group, cases in sorted(groups.items()):
+            wrong, tally = judge(group, cases, service, known)
+            counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(tally.items()))
+            points.append((f"{group}: {len(cases)} recorded requests are answered as Nova answers ({counts})", wrong))
+    print(f"1..{len(points)}")
+    for number, (what, wrong) in enumerate(points, 1):
+        for line in wrong:
+            print(f"# {line}")
+        print(f"{'not ok' if wrong else 'ok'} {number} - {what}", flush=True)
+    return 1 if any(wrong for _, wrong in points) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
