@@ -48,6 +48,13 @@ int command_read_options(const char *verb, char **arguments, const struct comman
 
 		if (!option)
 			return refuse(verb, argument, "is not known here");
+		if (option->values_max == 0) {
+			if (value)
+				return refuse(verb, argument, "takes no value");
+			if (option->ret_count)
+				(*option->ret_count)++;
+			continue;
+		}
 		if (!value && !(value = *++arguments))
 			return refuse(verb, argument, "needs a value");
 		int *count = &counts[option - options];

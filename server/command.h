@@ -16,7 +16,7 @@ int command_version(char **arguments);
 struct command_option {
 	const char *name; /* without the dashes */
 	const char **values; /* taken in order; what was not given stays as it is */
-	int values_max;
+	int values_max; /* 0: a switch, which takes no value and is counted */
 	int *ret_count; /* NULL: not asked for */
 };
 

@@ -33,17 +33,42 @@ static int make(const char *path, const struct caller *bearer, const char *kid, 
 	return token_make(verifier, bearer, kid, clock_now_us(clock_system()), lifetime_s, ret_token, error);
 }
 
+static bool has_role(const char *const *roles, int role_count, const char *role)
+{
+	for (int i = 0; i < role_count; i++)
+		if (text_equal(roles[i], role))
+			return true;
+	return false;
+}
+
+/* Adds what Keystone's roles imply, as its bootstrap sets them up: admin implies manager, and so on. */
+static void imply_roles(const char **roles, int *role_count)
+{
+	static const char *const chain[] = { "admin", "manager", "member", "reader" };
+	int given = *role_count;
+
+	for (int i = 0; i < given; i++)
+		for (size_t place = 0; place + 1 < ARRAY_LENGTH(chain); place++) {
+			if (!text_equal(roles[i], chain[place]))
+				continue;
+			for (size_t implied = place + 1; implied < ARRAY_LENGTH(chain); implied++)
+				if (!has_role(roles, *role_count, chain[implied]) && *role_count < CALLER_ROLE_MAX)
+					roles[(*role_count)++] = chain[implied];
+		}
+}
+
 int command_token(char **arguments)
 {
 	const char *path = "/etc/migrationd/migrationd.yaml", *project = NULL, *user = "cli", *kid = NULL;
 	const char *lifetime = "86400";
 	const char *roles[CALLER_ROLE_MAX];
-	int role_count = 0;
+	int role_count = 0, is_exact = 0;
 	int64_t lifetime_s;
 	const struct command_option options[] = {
-		{ "config", &path, 1, NULL },       { "role", roles, CALLER_ROLE_MAX, &role_count },
-		{ "project", &project, 1, NULL },   { "user", &user, 1, NULL },
-		{ "lifetime", &lifetime, 1, NULL }, { "kid", &kid, 1, NULL },
+		{ "config", &path, 1, NULL },          { "role", roles, CALLER_ROLE_MAX, &role_count },
+		{ "project", &project, 1, NULL },      { "user", &user, 1, NULL },
+		{ "lifetime", &lifetime, 1, NULL },    { "kid", &kid, 1, NULL },
+		{ "exact-roles", NULL, 0, &is_exact },
 	};
 	CLEANUP_FREE char *token = NULL;
 	struct error error = { 0 };
@@ -58,6 +83,8 @@ int command_token(char **arguments)
 		command_report(NULL, "migrationd token: --lifetime takes whole seconds, from 1 to ten years");
 		return EXIT_USAGE;
 	}
+	if (!is_exact)
+		imply_roles(roles, &role_count);
 
 	struct caller bearer = { .user_id = user,
 				 .project_id = project,

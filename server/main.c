@@ -19,8 +19,10 @@ static const struct verb {
 	  "      lists, registers or takes away hosts of the running daemon" },
 	{ "serve", command_serve, "[--config FILE]\n      runs the daemon in the foreground" },
 	{ "token", command_token,
-	  "--role ROLE… --project ID [--user ID] [--lifetime SECONDS] [--kid KID] [--config FILE]\n"
-	  "      prints a token for trying out" },
+	  "--role ROLE… --project ID [--user ID] [--lifetime SECONDS] [--kid KID] [--exact-roles] [--config FILE]\n"
+	  "      prints a token for trying out; roles bring those that Keystone implies by them (admin, manager, "
+	  "member, reader:\n"
+	  "      each the ones behind it) unless --exact-roles says otherwise" },
 	{ "version", command_version, "\n      prints the version" },
 };
 

@@ -4,6 +4,7 @@ It serves with the simulated fleet, whose jobs stand still here, so that only th
 whose docstring says what holds; it gets a fresh folder.
 """
 
+import base64
 import http.client
 import json
 import os
@@ -223,6 +224,22 @@ def an_end_by_signal(folder):
     assert service.jobs(), "the job is left for the next start"
 
 
+def roles_in(token):
+    body = token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))["roles"]
+
+
+def implied_roles(folder):
+    """a token for a role has those that Keystone implies by it, and with --exact-roles that role alone"""
+    service = Service(folder).start()
+    assert roles_in(service.token("admin")) == ["admin", "manager", "member", "reader"]
+    assert roles_in(service.token("member", "auditor")) == ["member", "auditor", "reader"]
+    exact = subprocess.run([BINARY, "token", "--config", service.config, "--role", "member", "--exact-roles", "--project",
+                            state.PROJECT], capture_output=True, text=True, check=True).stdout.strip()
+    assert roles_in(exact) == ["member"]
+    service.kill()
+
+
 def a_kill(folder):
     """kill -9 loses nothing that was accepted, and nothing that was refused comes back"""
     service = Service(folder).start().load()
@@ -366,7 +383,7 @@ def log_lines(folder):
 
 CHECKS = (a_missing_configuration, a_wrong_setting, a_missing_key, a_wrong_policy, a_foreign_database, a_newer_database,
           a_used_port, a_second_daemon, an_end_by_signal, a_kill, a_full_disk, one_of_many, many_connections, hostile_bytes,
-          a_silent_client, long_heads, log_lines)
+          a_silent_client, long_heads, log_lines, implied_roles)
 
 
 def run_one(check):
