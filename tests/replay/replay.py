@@ -31,6 +31,10 @@ HEADERS = ("Content-Type", "WWW-Authenticate", "OpenStack-API-Version", "X-OpenS
 ANY = re.compile(r"\{(time|uuid|request_id|reservation_id|hostid|keystone|traceback)\}")
 
 
+class Refused(Exception):
+    """The daemon refused what was ordered over its control socket."""
+
+
 class Service:
     """The daemon under test, in a folder that goes with it."""
 
@@ -88,7 +92,7 @@ auth:
         self.control.flush()
         answer = json.loads(self.control.readline())
         if "error" in answer:
-            raise SystemExit(f"{next(iter(words))} is refused: {answer['error']}")
+            raise Refused(f"{next(iter(words))} is refused: {answer['error']}")
         return answer
 
     def token(self, caller):

@@ -1,0 +1,130 @@
+"""What stands between the recorded steps of a flow: gates, failures of the fleet, acts that the recording does not show.
+
+A plan's `before` are orders over the control socket by the step that they come before; `at` names the gate at which the move
+stands while a step's documents are read (elsewhere everything has come to rest). An order is a dict of one word, or a function
+that gets the flow.
+"""
+
+EVERY = {"host1", "host2", "host3"}
+
+
+def close(*gates):
+    return [{"close_gate": gate} for gate in gates]
+
+
+def open_(*gates):
+    return [{"open_gate": gate} for gate in gates]
+
+
+def script(outcome, *hosts, count=9):
+    return [{"script": {"host": host, "outcome": outcome, "count": count}} for host in hosts]
+
+
+class Plan:
+    def __init__(self, before=None, at=None):
+        self.before, self.at = before or {}, at or {}
+
+
+def live_ok(flow):
+    return Plan({"migrate": close("pre_live", "live", "post_dest"), "running": open_("pre_live"), "post": open_("live"),
+                 "completed": open_("post_dest")},
+                {"preparing": "pre_live", "running": "live", "post": "post_dest"})
+
+
+def held_in_copy(flow):
+    return Plan({"migrate": close("live"), "completed": open_("live"), "after": open_("live")}, {"running": "live"})
+
+
+def abort_running(flow):
+    # An abort that was taken ends the copy by itself.
+    is_taken = any(step["name"] == "abort" and step["response"]["status"] == 202 for step in flow["steps"])
+    return Plan({"migrate": close("live"), "after": [] if is_taken else open_("live")}, {"running": "live"})
+
+
+def live_precheck(flow):
+    what = flow["what"]
+    if "on one host" in what or "target given" in what:
+        return Plan({"migrate": script("check_refuses", "host2")})
+    outcome = "check_refuses_storage" if what.endswith(("storage", "shared")) else "check_refuses"
+    return Plan({"migrate": script(outcome, "host2", "host3")})
+
+
+def live_pre_fail(flow):
+    return Plan({"migrate": script("prepare_fails", "host2", "host3")})
+
+
+def live_fail_during(flow):
+    outcome = "copy_raises" if flow["what"].endswith("raises") else "copy_fails"
+    return Plan({"migrate": close("live"), "after": script(outcome, "host2", "host3") + open_("live")}, {"running": "live"})
+
+
+def abort_preparing(flow):
+    return Plan({"migrate": close("pre_live"), "after": open_("pre_live")},
+                {"preparing": "pre_live", "after_abort": "pre_live"})
+
+
+def abort_queued(flow):
+    return Plan({"migrate": close("live") + [lambda run: run.move_first_server()], "after": open_("live"),
+                 "queued": [lambda run: run.wait_for_status("queued")]},
+                {"queued": "live", "after_abort": "live"})
+
+
+def cold(flow):
+    """The gates of a cold migration are closed only in flows that look in between."""
+    names = [step["name"] for step in flow["steps"]]
+    is_stopped = flow["start"]["vm_state"] == "stopped"
+    # A guest that was off is not started: its revert is looked at while the target's disks are removed.
+    reverting = "confirm" if is_stopped else "finish"
+    before = {"confirm": close("confirm"), "confirmed": open_("confirm"),
+              "revert": close(reverting), "reverted": open_(reverting)}
+    if "migrating" in names:
+        before |= {"migrate": close("disk", "finish"), "finishing": open_("disk"), "verify": open_("finish")}
+    if "confirming" not in names:
+        before.pop("confirm")
+    return Plan(before, {"migrating": "disk", "finishing": "finish", "confirming": "confirm", "reverting": reverting})
+
+
+def cold_fail(flow):
+    # The source is lost too, so that the server cannot be brought back.
+    if flow["what"].endswith("disk"):
+        return Plan({"migrate": script("copy_fails", "host2", "host3") + script("start_fails", "host1")})
+    return Plan({"migrate": script("start_fails", *sorted(EVERY))})
+
+
+def verify_source_down(flow):
+    return Plan({"confirm": [lambda run: run.force_down("host1", True), {"host": {"name": "host1", "is_up": False}}],
+                 "revert_up": [lambda run: run.force_down("host1", False), {"host": {"name": "host1", "is_up": True}}],
+                 "reverted": [{"clock": {"advance_us": 600_000_000}}]})
+
+
+PLANS = {"live_ok": live_ok, "live_host": held_in_copy, "live_paused": held_in_copy, "force_complete": held_in_copy,
+         "abort_running": abort_running, "live_precheck": live_precheck, "live_pre_fail": live_pre_fail,
+         "live_fail_during": live_fail_during, "abort_preparing": abort_preparing, "abort_queued": abort_queued,
+         "cold_confirm": cold, "cold_revert": cold, "cold_fail": cold_fail, "verify_source_down": verify_source_down}
+
+
+def plan_for(flow):
+    return PLANS.get(flow["scenario"], lambda _: Plan())(flow)
+
+
+def recorded_values(flow, key):
+    """Every value that the recorded documents have under that key, anywhere."""
+    def walk(document):
+        if isinstance(document, dict):
+            for name, value in document.items():
+                if name == key:
+                    yield value
+                yield from walk(value)
+        elif isinstance(document, list):
+            for entry in document:
+                yield from walk(entry)
+    return [value for step in flow["steps"] for document in step.get("documents", []) for value in walk(document["body"])]
+
+
+def chosen_host(flow):
+    """The host that the recorded scheduler took first of equal ones; None: none, or it was named."""
+    if "on one host" in flow["what"]:
+        return "host2"
+    if flow["scenario"] == "abort_queued":  # the first server takes the other one
+        return {"host2": "host3", "host3": "host2"}[recorded_values(flow, "dest_compute")[0]]
+    return next((host for host in recorded_values(flow, "dest_compute") if host), None)
