@@ -68,7 +68,8 @@ static struct clock *make_clock(const struct daemon *daemon)
 static int open_driver(struct daemon *daemon, struct error *error)
 {
 	if (!is_simulated(daemon))
-		return libvirt_driver_create(&daemon->config.hypervisor, daemon->log, &daemon->hypervisor, error);
+		return libvirt_driver_create(&daemon->config.hypervisor, daemon->config.node, daemon->log,
+					     &daemon->hypervisor, error);
 	log_event(daemon->log, LOG_LEVEL_WARNING, NULL, "this daemon simulates: no guest is real");
 	return simulated_create(daemon->clock, &daemon->hypervisor, error);
 }

@@ -224,6 +224,7 @@ struct hypervisor_operations {
 
 	/* Blocks: graceful for at most `graceful_ms`, then off. 0 when it is off already. */
 	int (*stop_guest)(struct hypervisor_host *host, const char *uuid, int64_t graceful_ms, struct error *error);
+	/* Runs afterwards, whether it was off or paused; `is_paused`: one that was off is started without running. */
 	int (*start_guest)(struct hypervisor_host *host, const char *uuid, bool is_paused, struct error *error);
 	/* As check_live, for a cold migration. */
 	int (*check_cold)(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,

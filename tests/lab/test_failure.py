@@ -206,20 +206,42 @@ def _(bench):
     bench.stands(guest, 2)
 
 
-@scenario("cold: the copy's target is killed: the guest is started again where it was, the target is clean",
-          settings={"worker": {"retry_interval": 1}})
-def _(bench):
-    guest = bench.guest("cold-target-killed", disk="private", disk_mb=128)
+def copying(bench, name, disk_mb):
+    """A cold migration to compute-2 whose disk has begun to arrive there; gives the guest, its disk's bytes, and that file."""
+    guest = bench.guest(name, disk="private", disk_mb=disk_mb)
     before = guest.disk_path(bench.hosts[0]).read_bytes()
     bench.act(guest, "migrate", {"host": "compute-2"})
-    bench.wait_for_migration(guest, "migrating")
-    bench.lab.wait(lambda: any(path.stat().st_size for path in bench.hosts[1].images.iterdir()), 15, "bytes have arrived")
+    path = guest.disk_path(bench.hosts[1])
+    bench.lab.wait(lambda: path.exists() and path.stat().st_blocks > 64, 30, "bytes have arrived")
+    return guest, before, path
+
+
+@scenario("cold: the target's libvirtd is killed in the copy: the copy is begun anew when it is back",
+          settings={"worker": {"retry_interval": 1}})
+def _(bench):
+    guest, before, path = copying(bench, "cold-target-killed", 128)
     bench.hosts[1].kill()
     bench.hosts[1].start()
     bench.hosts[1].wait_until_up()
+    bench.wait_for_migration(guest, "finished")
+    bench.wait_for_status(guest, "VERIFY_RESIZE")
+    after = path.read_bytes()
+    check(len(after) == len(before) and before[1024:] == after[1024:], "the copied disk is whole")
+    bench.act(guest, "confirmResize", expect=204)
+    bench.wait_for_migration(guest, "confirmed")
+    bench.stands(guest, 2, boots=2)
+
+
+@scenario("cold: a copy that is not what was sent is not trusted: the guest is started again where it was")
+def _(bench):
+    guest, before, path = copying(bench, "cold-copy-spoilt", 192)
+    with open(path, "r+b") as file:
+        file.seek(4096)
+        file.write(b"not what was sent")
     bench.wait_for_migration(guest, {"error", "failed"})
     bench.wait_for_status(guest, "ACTIVE")
     bench.stands(guest, 1, boots=2)
+    check("is not what was sent" in str(bench.why(guest)), f"an event says why: {bench.why(guest)}")
     after = guest.disk_path(bench.hosts[0]).read_bytes()
     check(before[1024:] == after[1024:], "the source's disk is whole")
 

@@ -116,7 +116,7 @@ static int prove(const struct sides *sides, virStoragePoolPtr pool, struct guest
 	CLEANUP_FREE char *seen = NULL;
 
 	uuid_make(id);
-	CLEANUP_FREE char *name = text_format("migrationd-marker-%s", id);
+	CLEANUP_FREE char *name = text_format("%s%s", sides->one->driver->marker_of_run, id);
 	if (!name)
 		return error_no_memory(error);
 	CLEANUP_VOLUME virStorageVolPtr marker = libvirt_volume_make(pool, name, 512, "raw");
@@ -129,6 +129,35 @@ static int prove(const struct sides *sides, virStoragePoolPtr pool, struct guest
 	if (result == 1 && seen)
 		disk->other_path = path_beside(seen, disk->volume);
 	return result < 0 ? result : 0;
+}
+
+static void sweep_pool(const struct libvirt_driver *driver, virStoragePoolPtr pool)
+{
+	virStorageVolPtr *volumes = NULL;
+	int count = virStoragePoolListAllVolumes(pool, &volumes, 0);
+
+	for (int i = 0; i < count; i++) {
+		const char *name = virStorageVolGetName(volumes[i]);
+
+		if (name && text_starts_with(name, driver->marker_of_node)
+		    && !text_starts_with(name, driver->marker_of_run))
+			virStorageVolDelete(volumes[i], 0); /* else at the next start */
+		virStorageVolFree(volumes[i]);
+	}
+	free(volumes);
+}
+
+void libvirt_sweep_markers(struct libvirt_host *host, virConnectPtr connection)
+{
+	virStoragePoolPtr *pools = NULL;
+	int count = virConnectListAllStoragePools(connection, &pools, VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE);
+
+	for (int i = 0; i < count; i++) {
+		virStoragePoolRefresh(pools[i], 0);
+		sweep_pool(host->driver, pools[i]);
+		virStoragePoolFree(pools[i]);
+	}
+	free(pools);
 }
 
 /* Where it would lie on the other host: in the pool of the same name. */

@@ -35,6 +35,9 @@ int libvirt_disks_rewrite(const struct guest_disks *disks, const char *definitio
 int libvirt_disks_make(struct libvirt_host *source, struct libvirt_host *target, const struct guest_disks *disks,
 		       const struct volume_journal *journal, struct error *error);
 
+/* Removes the marker volumes that an earlier run of this node left behind. */
+void libvirt_sweep_markers(struct libvirt_host *host, virConnectPtr connection);
+
 /* hypervisor.h's copy_cold and remove_disks. */
 int libvirt_copy_cold(struct hypervisor_host *source, struct hypervisor_host *target, const char *definition,
 		      const struct volume_journal *journal, bool (*is_cancelled)(void *context), void *context,

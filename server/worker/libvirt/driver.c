@@ -2,12 +2,15 @@
 #include "server/worker/libvirt/driver.h"
 #include "server/worker/libvirt/check.h"
 
+#include <ctype.h>
 #include <libvirt/virterror.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/text.h"
+#include "base/uuid.h"
 #include "server/worker/libvirt/disks.h"
 #include "server/worker/libvirt/inventory.h"
 #include "server/worker/libvirt/migrate.h"
@@ -31,6 +34,15 @@ static void *run_events(void *context)
 	return NULL;
 }
 
+static void free_driver(struct libvirt_driver **driver)
+{
+	if (!*driver)
+		return;
+	free((*driver)->marker_of_node);
+	free((*driver)->marker_of_run);
+	free(*driver);
+}
+
 static void driver_destroy(struct hypervisor *self)
 {
 	struct libvirt_driver *driver = (struct libvirt_driver *)self;
@@ -38,7 +50,7 @@ static void driver_destroy(struct hypervisor *self)
 	atomic_store(&driver->is_ending, true);
 	pthread_join(driver->event_thread, NULL);
 	virEventRemoveTimeout(driver->wake_timer);
-	free(driver);
+	free_driver(&driver);
 }
 
 static void host_close(struct hypervisor_host *base)
@@ -117,14 +129,31 @@ static void keep_silent(void *context, virErrorPtr cause)
 	(void)cause;
 }
 
-int libvirt_driver_create(const struct hypervisor_settings *settings, struct log *log,
+static int name_markers(struct libvirt_driver *driver, const char *node, struct error *error)
+{
+	char run[UUID_SIZE];
+
+	uuid_make(run);
+	driver->marker_of_node = text_format("migrationd-marker-%s-", node ? node : "");
+	if (!driver->marker_of_node)
+		return error_no_memory(error);
+	for (char *letter = driver->marker_of_node; *letter; letter++)
+		if (!isalnum((unsigned char)*letter) && *letter != '.')
+			*letter = '-'; /* it becomes a file's name */
+	driver->marker_of_run = text_format("%s%.8s-", driver->marker_of_node, run);
+	return driver->marker_of_run ? 0 : error_no_memory(error);
+}
+
+int libvirt_driver_create(const struct hypervisor_settings *settings, const char *node, struct log *log,
 			  struct hypervisor **ret_hypervisor, struct error *error)
 {
-	CLEANUP_FREE struct libvirt_driver *driver = calloc(1, sizeof(*driver));
+	CLEANUP(free_driver) struct libvirt_driver *driver = calloc(1, sizeof(*driver));
 
 	if (!driver)
 		return error_no_memory(error);
 	*driver = (struct libvirt_driver){ .base.operations = &operations, .settings = settings, .log = log };
+	if (name_markers(driver, node, error) < 0)
+		return -ENOMEM;
 	virSetErrorFunc(NULL, keep_silent);
 	if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0)
 		return error_set(error, EIO, "cannot start libvirt's client library");

@@ -8,5 +8,5 @@ struct log;
 
 /* `settings` and `log` outlive the driver; released by its operation `destroy`, after every host was closed.
  * One driver a process: libvirt's event loop is the process's. */
-int libvirt_driver_create(const struct hypervisor_settings *settings, struct log *log,
+int libvirt_driver_create(const struct hypervisor_settings *settings, const char *node, struct log *log,
 			  struct hypervisor **ret_hypervisor, struct error *error);

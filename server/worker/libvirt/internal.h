@@ -17,6 +17,9 @@ struct libvirt_driver {
 	pthread_t event_thread;
 	atomic_bool is_ending;
 	int wake_timer; /* lets the event loop look at is_ending */
+	/* Marker volumes are named by who made them, and in which run: what an earlier run left by a crash can be told. */
+	char *marker_of_node; /* migrationd-marker-NODE- */
+	char *marker_of_run; /* the same, and the run's id */
 };
 
 struct libvirt_host {
@@ -27,6 +30,7 @@ struct libvirt_host {
 	char *migration_address; /* NULL: the target libvirt's own choice */
 	pthread_mutex_t mutex; /* guards connection */
 	virConnectPtr connection; /* NULL until first needed, and after it broke */
+	bool is_swept; /* of markers that an earlier run left; discovery's alone */
 };
 
 static inline struct libvirt_host *libvirt_host_of(struct hypervisor_host *host)

@@ -12,6 +12,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "server/worker/libvirt/disks.h"
 
 static char *xml_text(xmlXPathContextPtr context, const char *path)
 {
@@ -143,6 +144,9 @@ int libvirt_describe(struct hypervisor_host *base, struct host_facts *ret_facts,
 		return result;
 	if (virNodeGetInfo(connection, &node) < 0 || virConnectGetVersion(connection, &version) < 0)
 		return libvirt_error(host, error, "read what the host has");
+	if (!host->is_swept)
+		libvirt_sweep_markers(host, connection);
+	host->is_swept = true;
 	const char *type = virConnectGetType(connection);
 	json_t *json = json_pack("{s:s}", "arch", node.model);
 

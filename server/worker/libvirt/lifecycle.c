@@ -41,6 +41,22 @@ int libvirt_stop_guest(struct hypervisor_host *base, const char *uuid, int64_t g
 	return 0;
 }
 
+/* One that is being started waits here until it was. */
+static int resume(struct libvirt_host *host, virDomainPtr domain, struct error *error)
+{
+	int state = 0;
+
+	if (virDomainGetState(domain, &state, NULL, 0) == 0 && state == VIR_DOMAIN_RUNNING)
+		return 0;
+	if (virDomainResume(domain) == 0)
+		return 0;
+	libvirt_error(host, error, "let the guest run");
+	if (virDomainGetState(domain, &state, NULL, 0) < 0 || state != VIR_DOMAIN_RUNNING)
+		return error ? -error->code : -EIO;
+	error_clear(error);
+	return 0;
+}
+
 int libvirt_start_guest(struct hypervisor_host *base, const char *uuid, bool is_paused, struct error *error)
 {
 	struct libvirt_host *host = libvirt_host_of(base);
@@ -49,9 +65,15 @@ int libvirt_start_guest(struct hypervisor_host *base, const char *uuid, bool is_
 
 	if (result < 0)
 		return result;
-	if (virDomainCreateWithFlags(domain, is_paused ? VIR_DOMAIN_START_PAUSED : 0) < 0)
-		return libvirt_error(host, error, "start the guest");
-	return 0;
+	if (virDomainIsActive(domain) != 1) {
+		if (virDomainCreateWithFlags(domain, is_paused ? VIR_DOMAIN_START_PAUSED : 0) == 0)
+			return 0;
+		libvirt_error(host, error, "start the guest");
+		if (virDomainIsActive(domain) != 1)
+			return error ? -error->code : -EIO;
+		error_clear(error); /* an earlier request was still starting it */
+	}
+	return is_paused ? 0 : resume(host, domain, error);
 }
 
 int libvirt_read_definition(struct hypervisor_host *base, const char *uuid, char **ret_definition, bool *ret_autostart,
