@@ -44,7 +44,9 @@ int action_book_migration(struct db_session *session, struct action_call *call, 
 	TEXT_COPY(migration.status, "accepted");
 	TEXT_COPY(migration.type, type);
 	TEXT_COPY(migration.source_compute, server->host);
-	TEXT_COPY(migration.source_node, server->host);
+	/* A live one's stands there when its target is chosen, as in Nova. */
+	if (!text_equal(type, "live-migration"))
+		TEXT_COPY(migration.source_node, server->host);
 	TEXT_COPY(migration.user_id, or_empty(caller->user_id));
 	TEXT_COPY(migration.project_id, or_empty(caller->project_id));
 	migration.old_flavor_id = migration.new_flavor_id = server->flavor.id;

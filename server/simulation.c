@@ -272,6 +272,7 @@ static int script(struct simulation *simulation, const json_t *how, json_t *answ
 	if (!simulated_script(simulation->parts.fleet, text_in(how, "host"), outcome,
 			      (int)json_integer_value(json_object_get(how, "count"))))
 		return error_set(error, ENOENT, "the simulated fleet has no host %.64s", text_in(how, "host"));
+	simulated_set_words(simulation->parts.fleet, text_in(how, "host"), text_in(how, "words"));
 	return 0;
 }
 

@@ -11,7 +11,7 @@
  *     {"clock": {"run": true}}         as at the start            → {"now_us": N}
  *     {"close_gate": "live"}, {"open_gate": "live"}             a move stands still at a closed one (fleet.h has their names)
  *     {"wait_at_gate": "live"}                                  until one stands there
- *     {"script": {"host": "host2", "outcome": "copy_fails", "count": 1}}
+ *     {"script": {"host": "host2", "outcome": "copy_fails", "count": 1, "words": "why"}}
  *     {"host": {"name": "host2", "is_up": false}}               it does not answer any more
  *     {"guest": {"host": "host2", "uuid": …, "memory_mb": 64}}  one more guest that runs
  *     {"wait_idle": {}}                                         until no job runs and none may begin

@@ -67,8 +67,10 @@ static int take(struct db_session *session, struct choice_request *request, cons
 		return result;
 	request->target_id = host->id;
 	TEXT_COPY(run->target_name, host->name);
-	return db_migration_set_target(session, run->job.migration_id, host->name, host->name,
-				       text_equal(run->job.kind, "cold") ? row.host_ip : NULL, error);
+	result = db_migration_set_target(session, run->job.migration_id, host->name, host->name,
+					 text_equal(run->job.kind, "cold") ? row.host_ip : NULL, error);
+	return result < 0 ? result
+			  : db_migration_set_source_node(session, run->job.migration_id, run->source_name, error);
 }
 
 /* The hosts that lost their room since the table was read are told like those that had none. */
@@ -130,7 +132,7 @@ static int claim_forced(struct db_session *session, struct choice_request *reque
 		scheduler_check_forced(request->table, run->worker->parts.scheduler, schedule, host);
 
 	/* The forced host stands in the migration also when it is refused. */
-	int result = db_migration_set_target(session, run->job.migration_id, host->name, host->name, NULL, error);
+	int result = db_migration_set_target(session, run->job.migration_id, host->name, NULL, NULL, error);
 	if (result < 0)
 		return result;
 	if (verdict.filter != SCHEDULER_FILTER_NONE)

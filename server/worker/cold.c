@@ -155,7 +155,7 @@ static int give_up(struct job_run *run, const char *reason, const char *why, str
 	CLEANUP_FREE char *text =
 		text_format("%s%s%s", reason, why ? " The server could not be brought back: " : "", why ? why : "");
 	struct job_end lost = {
-		.migration_status = "error", .is_failed = true, .is_lost = true, .reason = text ? text : reason
+		.migration_status = "error", .is_failed = true, .is_lost = true, .reason = reason, .details = text
 	};
 
 	return job_finish(run, &lost, error);

@@ -144,6 +144,7 @@ struct job_end {
 	int power_state; /* Nova's, when moved */
 	bool is_target_to_blame; /* counted against it until the next one that goes well */
 	const char *reason; /* of a fault, and of events that are still open; NULL without */
+	const char *details; /* of a fault, for admins; NULL: the reason */
 	int verdict_status; /* told with the end, unless one was told before; 0: none */
 	const char *for_others;
 	const char *for_admins; /* NULL: the same */

@@ -175,7 +175,11 @@ static int write_leave(struct db_session *session, void *context, struct error *
 
 	run->job.target_host_id = 0;
 	if (result == 0)
-		result = db_migration_set_target(session, run->job.migration_id, "", "", "", error);
+		/* A host that was forced stays named, as in Nova. */
+		result = db_migration_set_target(session, run->job.migration_id,
+						 run->job.is_forced ? run->job.requested_host : "", "", "", error);
+	if (result == 0 && text_equal(run->job.kind, "live"))
+		result = db_migration_set_source_node(session, run->job.migration_id, "", error);
 	return result < 0 ? result : db_job_update(session, &run->job, error);
 }
 
@@ -221,7 +225,10 @@ static int write_finish_server(struct db_session *session, const struct job_run 
 		result = db_server_set_state(session, uuid, end->is_lost ? "error" : NULL, "", error);
 	if (result == 0 && end->is_lost) {
 		CLEANUP_FREE char *message = text_format("%s", end->reason ? end->reason : "");
-		struct db_fault fault = { .code = 500, .message = message, .created_us = db_now_us(session) };
+		CLEANUP_FREE char *details = text_format("%s", end->details ? end->details : message);
+		struct db_fault fault = {
+			.code = 500, .message = message, .details = details, .created_us = db_now_us(session)
+		};
 
 		result = db_server_set_fault(session, uuid, &fault, error);
 	}
@@ -238,7 +245,7 @@ static int write_end_events(struct db_session *session, const struct job_run *ru
 	for (size_t i = 0; result == 0 && i < events.count; i++)
 		if (!events.items[i].finish_us)
 			result = db_event_finish(session, events.items[i].id, end->is_failed ? "Error" : "Success",
-						 NULL, end->reason, error);
+						 NULL, end->details ? end->details : end->reason, error);
 	return result;
 }
 

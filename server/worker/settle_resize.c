@@ -108,7 +108,8 @@ static int write_source_place(struct db_session *session, void *context, struct 
 {
 	struct job_run *run = context;
 
-	return db_server_set_place(session, run->job.server_uuid, run->job.source_host_id, 4, error);
+	return db_server_set_place(session, run->job.server_uuid, run->job.source_host_id, run->server.power_state,
+				   error);
 }
 
 static int bring_back(struct job_run *run, const struct db_kept_domain *kept, struct error *error)

@@ -95,9 +95,7 @@ static int after_refusal(struct job_run *run, const struct target_search *search
 	    || check->refusal == CHECK_REFUSED_BY_SERVER || run->tried_count == JOB_HOSTS_TRIED_MAX) {
 		CLEANUP_FREE char *words = check_words(check, trouble->text);
 
-		/* Nothing was promised by a target that somebody else had chosen. */
-		if (!run->job.is_forced)
-			result = job_leave_target(run, error);
+		result = job_leave_target(run, error);
 		if (result == 0 && !words)
 			result = error_no_memory(error);
 		return result < 0 ? result : refuse(run, search, events, words, NULL, error);

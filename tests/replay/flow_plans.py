@@ -16,8 +16,8 @@ def open_(*gates):
     return [{"open_gate": gate} for gate in gates]
 
 
-def script(outcome, *hosts, count=9):
-    return [{"script": {"host": host, "outcome": outcome, "count": count}} for host in hosts]
+def script(outcome, *hosts, words="the copy broke"):
+    return [{"script": {"host": host, "outcome": outcome, "count": 9, "words": words}} for host in hosts]
 
 
 class Plan:
@@ -43,14 +43,18 @@ def abort_running(flow):
 
 def live_precheck(flow):
     what = flow["what"]
+    words = "the check said no"
     if "on one host" in what or "target given" in what:
-        return Plan({"migrate": script("check_refuses", "host2")})
-    outcome = "check_refuses_storage" if what.endswith(("storage", "shared")) else "check_refuses"
-    return Plan({"migrate": script(outcome, "host2", "host3")})
+        return Plan({"migrate": script("check_refuses", "host2", words=words)})
+    for kind, sort in (("storage", "local"), ("shared", "shared")):
+        if what.endswith(kind):
+            return Plan({"migrate": script("check_refuses_storage", "host2", "host3",
+                                           words=f"host2 is not on {sort} storage: {words}")})
+    return Plan({"migrate": script("check_refuses", "host2", "host3", words=words)})
 
 
 def live_pre_fail(flow):
-    return Plan({"migrate": script("prepare_fails", "host2", "host3")})
+    return Plan({"migrate": script("prepare_fails", "host2", "host3", words="the destination said no")})
 
 
 def live_fail_during(flow):
@@ -64,7 +68,9 @@ def abort_preparing(flow):
 
 
 def abort_queued(flow):
+    is_taken = any(step["name"] == "after_abort" for step in flow["steps"])
     return Plan({"migrate": close("live") + [lambda run: run.move_first_server()], "after": open_("live"),
+                 "after_abort": [lambda run: run.wait_for_status("cancelled")] if is_taken else [],
                  "queued": [lambda run: run.wait_for_status("queued")]},
                 {"queued": "live", "after_abort": "live"})
 
@@ -73,8 +79,8 @@ def cold(flow):
     """The gates of a cold migration are closed only in flows that look in between."""
     names = [step["name"] for step in flow["steps"]]
     is_stopped = flow["start"]["vm_state"] == "stopped"
-    # A guest that was off is not started: its revert is looked at while the target's disks are removed.
-    reverting = "confirm" if is_stopped else "finish"
+    # A guest that was off is not started: its revert is looked at before it is defined.
+    reverting = "define" if is_stopped else "finish"
     before = {"confirm": close("confirm"), "confirmed": open_("confirm"),
               "revert": close(reverting), "reverted": open_(reverting)}
     if "migrating" in names:
@@ -92,9 +98,9 @@ def cold_fail(flow):
 
 
 def verify_source_down(flow):
-    return Plan({"confirm": [lambda run: run.force_down("host1", True), {"host": {"name": "host1", "is_up": False}}],
-                 "revert_up": [lambda run: run.force_down("host1", False), {"host": {"name": "host1", "is_up": True}}],
-                 "reverted": [{"clock": {"advance_us": 600_000_000}}]})
+    return Plan({"confirm": [lambda run: run.force_down("host1", True)], "revert": close("confirm"),
+                 "revert_up": open_("confirm") + [{"wait_idle": {}}, lambda run: run.force_down("host1", False)]},
+                {"after": "confirm"})
 
 
 PLANS = {"live_ok": live_ok, "live_host": held_in_copy, "live_paused": held_in_copy, "force_complete": held_in_copy,
@@ -123,6 +129,8 @@ def recorded_values(flow, key):
 
 def chosen_host(flow):
     """The host that the recorded scheduler took first of equal ones; None: none, or it was named."""
+    if flow["scenario"] == "services":
+        return None
     if "on one host" in flow["what"]:
         return "host2"
     if flow["scenario"] == "abort_queued":  # the first server takes the other one

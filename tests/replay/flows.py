@@ -58,9 +58,23 @@ def rows_of(flow):
     servers[0]["instance_name"] = next(iter(flow_plans.recorded_values(flow, "OS-EXT-SRV-ATTR:instance_name")), "")
     if flow["scenario"] == "abort_queued":
         servers.append(one_server(32, FIRST, "vm-first", "host1", "active"))
+    servers += fillers(flow)
     return {"services": [service for service in state.services(states) if service["host"] not in ("host4", "host5")],
             "hosts": hosts, "flavors": state.flavors(), "servers": servers, "instance_actions": acts,
             "instance_action_events": events}
+
+
+def fillers(flow):
+    """Guests that the recording does not name but counts among what its hosts have given away."""
+    documents = [step["response"]["body"]["hypervisors"] for step in flow["steps"] if step["name"] == "hypervisors"]
+    own = {flow["start"]["host"]: 1}
+    rows = []
+    for row in documents[0] if documents else []:
+        host = row["hypervisor_hostname"]
+        for _ in range((row.get("vcpus_used") or 0) - own.get(host, 0)):
+            number = 40 + len(rows)
+            rows.append(one_server(number, state.uuid(number), "vm-filler", host, "active"))
+    return rows
 
 
 class Run:
@@ -141,6 +155,7 @@ def sorted_migrations(document):
 
 # What is decided (the names are those of the project's list of decisions), by where a document differs.
 DECIDED = (
+    ("revert-waits", r'body\.migrations\[\d+\]\.status "reverting", recorded "reverted"'),
     ("event-truth", r"body\.instanceAction\.events\[\d+\]\.(result|finish_time|details) |body\.instanceAction\.events .*entries"
                     r"|body\.instanceActions?(\[\d+\])?\.message "),
     ("tracebacks", r"body\.instanceAction\.events\[\d+\]\.traceback "),
@@ -149,7 +164,14 @@ DECIDED = (
 )
 
 
-def decision_for(place):
+# What an unexpected fault in a live copy leaves: here the server as it was, and the migration failed.
+COPY_FAILS_LIVE = (r'body\.server\.(status|OS-EXT-STS:vm_state) "(?i:active)", recorded "(?i:error)"|body\.server\.progress is too much'
+                   r'|body\.migrations\[\d+\]\.status "failed", recorded "error"')
+
+
+def decision_for(flow, place):
+    if flow["scenario"] == "live_fail_during" and flow["what"].endswith("raises") and re.match(COPY_FAILS_LIVE, place):
+        return "copy-fails-live"
     return next((name for name, pattern in DECIDED if re.match(pattern, place)), None)
 
 
@@ -180,7 +202,7 @@ def compare_documents(run, step):
             body = None
         places = [f"status {status}, recorded {document['status']}"] if status != document["status"] else []
         places += replay.places(body, wanted)
-        found += [(decision_for(place), f"{where}: {place}") for place in places]
+        found += [(decision_for(run.flow, place), f"{where}: {place}") for place in places]
     return found
 
 

@@ -1,4 +1,4 @@
-"""The recorded requests against the shipped binary, as TAP: one point a group.
+"""The recorded requests and whole moves against the shipped binary, as TAP: one point a group, one a scenario.
 
 A case that is known to differ stands in known.txt by its name, with the reason. A difference that is not known is a failure,
 and so is a known one that has become equal: then its line is to go.
@@ -8,6 +8,7 @@ import collections
 import sys
 from pathlib import Path
 
+import flows as move
 import replay
 
 HERE = Path(__file__).resolve().parent
@@ -30,11 +31,23 @@ def read_known():
     return known
 
 
-def judge(group, cases, service, known):
+def try_flow(service, flow):
+    found = move.try_flow(service, flow)
+    return move.verdict_of(found), [f"{step}: {place}" for step, decision, place in found if decision is None]
+
+
+def flow_points(service, flows, known):
+    for scenario, cases in sorted(flows.items()):
+        wrong, tally = judge(cases, service, known, try_flow)
+        counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(tally.items()))
+        yield f"{scenario}: {len(cases)} recorded moves go as Nova's went ({counts})", wrong
+
+
+def judge(cases, service, known, try_one):
     """The lines that say what is wrong in a group, and how often each verdict was."""
     wrong, tally = [], collections.Counter()
     for case in cases:
-        verdict, differences = replay.try_case(service, case)
+        verdict, differences = try_one(service, case)
         name = case["id"]
         if verdict == "differ" and name in known:
             verdict = "known"
@@ -51,15 +64,19 @@ def main():
     groups = collections.defaultdict(list)
     for case in replay.read_cases(str(DATA / "api_cases.jsonl.xz")):
         groups[case["group"]].append(case)
-    names = {case["id"] for cases in groups.values() for case in cases}
+    flows = collections.defaultdict(list)
+    for flow in replay.read_cases(str(DATA / "flows.jsonl.xz")):
+        flows[flow["scenario"]].append(flow)
+    names = {case["id"] for cases in [*groups.values(), *flows.values()] for case in cases}
     points = [(f"every recorded group is here ({len(groups)})", sorted(GROUPS ^ groups.keys())),
               ("known.txt names recorded cases alone", sorted(known.keys() - names))]
     with replay.Service() as service:
         service.order(thaw=["jobs"])
         for group, cases in sorted(groups.items()):
-            wrong, tally = judge(group, cases, service, known)
+            wrong, tally = judge(cases, service, known, replay.try_case)
             counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(tally.items()))
             points.append((f"{group}: {len(cases)} recorded requests are answered as Nova answers ({counts})", wrong))
+        points += flow_points(service, flows, known)
     print(f"1..{len(points)}")
     for number, (what, wrong) in enumerate(points, 1):
         for line in wrong:

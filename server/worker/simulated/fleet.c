@@ -1,6 +1,7 @@
 /* The simulated fleet's state: hosts, guests, scripts and gates. */
 #include "server/worker/simulated/fleet.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -148,6 +149,26 @@ bool simulated_script(struct hypervisor *self, const char *name, enum simulated_
 	return true;
 }
 
+bool simulated_set_words(struct hypervisor *self, const char *name, const char *words)
+{
+	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
+	LOCK_SCOPE(&fleet->mutex);
+	struct simulated_host *host = simulated_host_find(fleet, name);
+
+	return host && TEXT_COPY(host->words, words);
+}
+
+int simulated_fail(const struct simulated_host *host, struct error *error, int code, const char *format, ...)
+{
+	CLEANUP_TEXT struct text text = TEXT_EMPTY;
+	va_list arguments;
+
+	va_start(arguments, format);
+	text_append_format_list(&text, format, arguments);
+	va_end(arguments);
+	return error_set(error, code, "%s", host->words[0] ? host->words : text.data ? text.data : "");
+}
+
 int simulated_put_guest(struct hypervisor *self, const char *name, const char *uuid, enum guest_state state,
 			int64_t memory_mb, struct error *error)
 {
@@ -222,6 +243,7 @@ void simulated_reset(struct hypervisor *self)
 			simulated_guest_remove(host, host->guests->uuid);
 		host->is_up = true;
 		host->outcome = SIMULATED_WELL;
+		host->words[0] = '\0';
 	}
 }
 
@@ -240,7 +262,8 @@ bool simulated_gate_by_name(const char *name, enum simulated_gate *ret_gate)
 	static const char *const names[SIMULATED_GATE_MAX] = {
 		[SIMULATED_GATE_PRE_LIVE] = "pre_live",   [SIMULATED_GATE_LIVE] = "live",
 		[SIMULATED_GATE_POST_DEST] = "post_dest", [SIMULATED_GATE_DISK] = "disk",
-		[SIMULATED_GATE_FINISH] = "finish",       [SIMULATED_GATE_CONFIRM] = "confirm",
+		[SIMULATED_GATE_DEFINE] = "define",       [SIMULATED_GATE_FINISH] = "finish",
+		[SIMULATED_GATE_CONFIRM] = "confirm",
 	};
 	size_t place;
 

@@ -22,6 +22,7 @@ enum simulated_gate {
 	SIMULATED_GATE_LIVE, /* in the copy, before the switch */
 	SIMULATED_GATE_POST_DEST, /* handed over, before the call returns */
 	SIMULATED_GATE_DISK, /* cold: in the copy of disks */
+	SIMULATED_GATE_DEFINE, /* cold: before a definition, on the target or back on the source */
 	SIMULATED_GATE_FINISH, /* cold: before a start, on the target or back on the source */
 	SIMULATED_GATE_CONFIRM, /* before disks are removed */
 	SIMULATED_GATE_MAX,
@@ -47,6 +48,8 @@ int simulated_add_host(struct hypervisor *fleet, const char *name, struct error 
 bool simulated_set_host_up(struct hypervisor *fleet, const char *name, bool is_up);
 /* The next `count` moves that the outcome is about end so. */
 bool simulated_script(struct hypervisor *fleet, const char *host, enum simulated_outcome outcome, int count);
+/* The words in which that host's scripted failures are told; "": the fleet's own again. */
+bool simulated_set_words(struct hypervisor *fleet, const char *host, const char *words);
 int simulated_put_guest(struct hypervisor *fleet, const char *host, const char *uuid, enum guest_state state,
 			int64_t memory_mb, struct error *error);
 /* What the host has, also when it is down. */

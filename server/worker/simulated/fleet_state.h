@@ -5,7 +5,8 @@
 
 #include "server/worker/simulated/fleet.h"
 
-#define SIMULATED_NAME_SIZE 256
+#define SIMULATED_NAME_SIZE  256
+#define SIMULATED_WORDS_SIZE 256
 
 struct simulated_guest {
 	char uuid[UUID_SIZE];
@@ -21,6 +22,7 @@ struct simulated_host {
 	bool is_up;
 	enum simulated_outcome outcome;
 	int outcome_count;
+	char words[SIMULATED_WORDS_SIZE]; /* what it says then; "": the fleet's own */
 	struct simulated_guest *guests;
 	struct simulated_host *next;
 };
@@ -47,6 +49,9 @@ struct simulated_guest *simulated_guest_add(struct simulated_host *host, const c
 void simulated_guest_remove(struct simulated_host *host, const char *uuid);
 int simulated_ask(const struct simulated_host *host, struct error *error); /* -EHOSTUNREACH when it is down */
 bool simulated_happens(struct simulated_host *host, enum simulated_outcome outcome); /* and counts it */
+/* A failure that was scripted: its words, or those given. Returns -code. */
+int simulated_fail(const struct simulated_host *host, struct error *error, int code, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
 /* Stands at the gate while it is closed, or until `is_wanted` (may be NULL) turns true. */
 void simulated_pass_gate(struct simulated_fleet *fleet, enum simulated_gate gate, const bool *is_wanted);
 

@@ -150,12 +150,13 @@ static int check(struct hypervisor_host *source, struct hypervisor_host *target,
 		return result;
 	if (simulated_happens(to, SIMULATED_CHECK_REFUSES)) {
 		ret_check->refusal = CHECK_REFUSED_BY_TARGET;
-		return error_set(error, ECANCELED, "host %s cannot take server %.36s (simulated)", to->name, uuid);
+		return simulated_fail(to, error, ECANCELED, "host %s cannot take server %.36s (simulated)", to->name,
+				      uuid);
 	}
 	if (simulated_happens(to, SIMULATED_CHECK_REFUSES_STORAGE)) {
 		ret_check->refusal = CHECK_REFUSED_STORAGE;
-		return error_set(error, ECANCELED, "storage of server %.36s is not shared with host %s (simulated)",
-				 uuid, to->name);
+		return simulated_fail(to, error, ECANCELED,
+				      "storage of server %.36s is not shared with host %s (simulated)", uuid, to->name);
 	}
 	return 0;
 }
@@ -192,7 +193,8 @@ static int prepare_live(struct hypervisor_host *source, struct hypervisor_host *
 	if (result < 0)
 		return result;
 	if (simulated_happens(to, SIMULATED_PREPARE_FAILS))
-		return error_set(error, EIO, "host %s could not prepare for server %.36s (simulated)", to->name, uuid);
+		return simulated_fail(to, error, EIO, "host %s could not prepare for server %.36s (simulated)",
+				      to->name, uuid);
 	return 0;
 }
 
@@ -242,9 +244,9 @@ static int migrate_live(struct hypervisor_host *source, struct hypervisor_host *
 		guest->view.is_moving_out = false;
 		if (!raises)
 			simulated_guest_remove(to, uuid);
-		return error_set(error, guest->is_abort_wanted ? ECANCELED : EIO,
-				 "the copy of server %.36s to host %s %s (simulated)", uuid, to->name,
-				 guest->is_abort_wanted ? "was aborted" : "broke off");
+		return simulated_fail(to, error, guest->is_abort_wanted ? ECANCELED : EIO,
+				      "the copy of server %.36s to host %s %s (simulated)", uuid, to->name,
+				      guest->is_abort_wanted ? "was aborted" : "broke off");
 	}
 	return hand_over(fleet, simulated_host_of(source), guest, half);
 }
@@ -324,7 +326,8 @@ static int start_guest(struct hypervisor_host *base, const char *uuid, bool is_p
 	if (!guest)
 		return result;
 	if (simulated_happens(simulated_host_of(base), SIMULATED_START_FAILS))
-		return error_set(error, EIO, "server %.36s did not start (simulated)", uuid);
+		return simulated_fail(simulated_host_of(base), error, EIO, "server %.36s did not start (simulated)",
+				      uuid);
 	guest->view.state = is_paused ? GUEST_PAUSED : GUEST_RUNNING;
 	return 0;
 }
@@ -370,6 +373,7 @@ static int define(struct hypervisor_host *base, const char *definition, bool has
 
 	if (sscanf(definition, DEFINITION_FORMAT, uuid, &memory_mb) != 2)
 		return error_set(error, EINVAL, "that is no definition of a simulated guest");
+	simulated_pass_gate(fleet, SIMULATED_GATE_DEFINE, NULL);
 	int result = simulated_ask(simulated_host_of(base), error);
 	if (result < 0)
 		return result;
@@ -395,7 +399,7 @@ static int copy_cold(struct hypervisor_host *source, struct hypervisor_host *tar
 	simulated_pass_gate(fleet, SIMULATED_GATE_DISK, NULL);
 	int result = simulated_ask(to, error);
 	if (result == 0 && simulated_happens(to, SIMULATED_COPY_FAILS))
-		result = error_set(error, EIO, "the copy of disks to host %s broke off (simulated)", to->name);
+		result = simulated_fail(to, error, EIO, "the copy of disks to host %s broke off (simulated)", to->name);
 	pthread_mutex_unlock(&fleet->mutex);
 	if (result < 0)
 		return result;
