@@ -411,19 +411,26 @@ static int carry_out(struct job_run *run, const struct check_result *check, stru
 	return result < 0 ? result : settle(run, trouble.code ? trouble.text : NULL, error);
 }
 
-/* Both parts of Nova's check; libvirt's driver does them in one call and says whose part refused. */
+/* Both parts of Nova's check; libvirt's driver does them in one call and says whose part refused. Done again after a wait, it
+ * is told only where it refuses: its first time stands already. */
 static int check(struct job_run *run, struct check_result *ret_check, struct error *error)
 {
 	struct live_options options = options_of(run);
 	struct error ignored = { 0 };
 	int64_t at_target = 0, at_source = 0;
-	int result =
-		job_begin_event(run, "compute_check_can_live_migrate_destination", run->target_name, &at_target, error);
-
+	bool is_again = text_equal(run->job.phase, "queued");
+	int step = is_again ? operations(run)->check_live(run->source, run->target, run->job.server_uuid, &options,
+							  ret_check, error)
+			    : 0;
+	if (is_again && step == 0)
+		return 0;
+	int result = job_begin_event(run, "compute_check_can_live_migrate_destination", run->target_name, &at_target,
+				     is_again ? &ignored : error);
 	if (result < 0)
-		return result;
-	int step =
-		operations(run)->check_live(run->source, run->target, run->job.server_uuid, &options, ret_check, error);
+		return is_again ? step : result;
+	if (!is_again)
+		step = operations(run)->check_live(run->source, run->target, run->job.server_uuid, &options, ret_check,
+						   error);
 	if (step == 0 || ret_check->is_about_source) {
 		result = job_begin_event(run, "compute_check_can_live_migrate_source", run->source_name, &at_source,
 					 &ignored);

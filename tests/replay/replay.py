@@ -46,7 +46,7 @@ class Service:
             self.port = probe.getsockname()[1]
         self.secret = secrets.token_hex(32)
         config = folder / "migrationd.yaml"
-        config.write_text(f"""node: conductor
+        config.write_text(f"""node: fake-mini
 database: {folder}/migrationd.db
 admin_socket: {folder}/admin.sock
 listener: {{address: 127.0.0.1, port: {self.port}}}
