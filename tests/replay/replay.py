@@ -1,7 +1,7 @@
 """Sends recorded requests to a running migrationd and compares every answer: replay.py [--brief] FILE [GROUP or ID...]
 
 The shipped binary serves with the simulated fleet; before each case its database is put into the state that the case names,
-over the control socket. Status, the recorded headers and the whole body are compared. A difference that is decided is
+over the control socket. A file of whole moves goes to flows.py. Status, the recorded headers and the whole body are compared. A difference that is decided is
 counted apart, by the names in DECISIONS; the last line is `N cases, M differ, D by decision`.
 """
 
@@ -290,7 +290,11 @@ def main():
     arguments = [argument for argument in sys.argv[1:] if argument != "--brief"]
     is_brief = len(arguments) < len(sys.argv) - 1
     path, *wanted = arguments or [str(TOP / "tests/data/api_cases.jsonl.xz")]
-    cases = [case for case in read_cases(path) if not wanted or case["group"] in wanted or case["id"] in wanted]
+    cases = read_cases(path)
+    if cases and "steps" in cases[0]:
+        import flows  # which are whole moves, and imports this file
+        return flows.main()
+    cases = [case for case in cases if not wanted or case["group"] in wanted or case["id"] in wanted]
     tally = collections.defaultdict(collections.Counter)
     with Service() as service:
         service.order(thaw=["jobs"])
