@@ -137,9 +137,10 @@ bool request_read_body(struct request *request)
 	if (!request->body_size)
 		return true;
 	request->body = json_body_read(request->body_bytes, request->body_size);
-	if (!request->body)
-		request_reply_fault(request, 400, "Malformed request body");
-	return request->body != NULL;
+	if (request->body)
+		return true;
+	request_reply_fault(request, 400, "Malformed request body");
+	return false;
 }
 
 struct view_base request_link_base(const struct request *request)

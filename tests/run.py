@@ -126,7 +126,11 @@ def daemon(tally):
 
 
 def replay(tally):
+    """Recorded requests and moves: against the shipped binary, and the same code under the sanitisers."""
     tally.relay("replay", ["python3", TOP / "tests/replay/suite.py"])
+    build(SANITISED, "-Db_sanitize=address,undefined", "-Db_lundef=false")
+    tally.relay("replay/sanitised", ["python3", TOP / "tests/replay/suite.py"], MIGRATIOND=str(SANITISED / "migrationd"),
+                ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
 
 
 def hosts(tally):

@@ -12,6 +12,7 @@ import hmac
 import http.client
 import json
 import lzma
+import os
 import re
 import secrets
 import socket
@@ -24,7 +25,7 @@ from pathlib import Path
 import state
 
 TOP = Path(__file__).resolve().parents[2]
-BINARY = TOP / "build" / "migrationd"
+BINARY = Path(os.environ.get("MIGRATIOND", TOP / "build" / "migrationd"))
 HOST = "nova.example:8774"
 HEADERS = ("Content-Type", "WWW-Authenticate", "OpenStack-API-Version", "X-OpenStack-Nova-API-Version", "Vary", "Location",
            "Allow", "X-OpenStack-Request-Id", "x-compute-request-id", "Retry-After")
@@ -82,7 +83,9 @@ auth:
         self.http.close()
         self.control.close()
         self.process.terminate()
-        self.process.wait(timeout=20)
+        self.status = self.process.wait(timeout=60)
+        self.log.seek(0)
+        self.last_words = self.log.read().decode(errors="replace")[-4000:]
         self.log.close()
         self.folder.cleanup()
 

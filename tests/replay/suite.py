@@ -77,6 +77,8 @@ def main():
             counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(tally.items()))
             points.append((f"{group}: {len(cases)} recorded requests are answered as Nova answers ({counts})", wrong))
         points += flow_points(service, flows, known)
+    points.append(("after all of them the daemon ends with status 0",
+                   service.last_words.splitlines() if service.status != 0 else []))
     print(f"1..{len(points)}")
     for number, (what, wrong) in enumerate(points, 1):
         for line in wrong:
