@@ -20,6 +20,7 @@ int handle_migration_index(struct request *request, struct error *error);
 int handle_instance_action_index(struct request *request, struct error *error);
 int handle_instance_action_show(struct request *request, struct error *error);
 int handle_service_index(struct request *request, struct error *error);
+int handle_service_delete(struct request *request, struct error *error);
 int handle_service_update(struct request *request, struct error *error);
 int handle_hypervisor_index(struct request *request, struct error *error);
 int handle_hypervisor_detail(struct request *request, struct error *error);

@@ -25,6 +25,7 @@ static const struct route routes[] = {
 	{ "GET", "/servers/{id}/os-instance-actions/{id2}", ALL, handle_instance_action_show, false },
 	{ "GET", "/os-migrations", ALL, handle_migration_index, false },
 	{ "GET", "/os-services", ALL, handle_service_index, false },
+	{ "DELETE", "/os-services/{id}", ALL, handle_service_delete, false },
 	{ "PUT", "/os-services/{id}", ALL, handle_service_update, false },
 	{ "GET", "/os-hypervisors", ALL, handle_hypervisor_index, false },
 	{ "GET", "/os-hypervisors/detail", ALL, handle_hypervisor_detail, false },
