@@ -114,10 +114,34 @@ static void hypervisors_and_services_are_for_admins(void **state)
 	assert_int_equal(get(fixture, &api_admin, NULL, "/v2.1/os-hypervisors/99")->status, 404);
 }
 
+static void a_sorted_list_goes_on_behind_its_marker(void **state)
+{
+	struct api_fixture *fixture = *state;
+	const struct api_who owner = reader(&api_member);
+	int64_t host = db_fixture_host(fixture->db, "host1");
+	char first[UUID_SIZE], path[160];
+
+	db_fixture_server(fixture->db, "c", host, NULL);
+	db_fixture_server(fixture->db, "a", host, first);
+	db_fixture_server(fixture->db, "b", host, NULL);
+	snprintf(path, sizeof(path), "/v2.1/servers?sort_key=display_name&sort_dir=asc&marker=%s", first);
+	json_t *list = rows(get(fixture, &owner, "compute 2.90", path), "servers");
+	assert_int_equal(json_array_size(list), 2);
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 0), "name")), "b");
+	assert_string_equal(json_string_value(json_object_get(json_array_get(list, 1), "name")), "c");
+
+	const struct api_answer *answer =
+		get(fixture, &owner, "compute 2.90", "/v2.1/servers?sort_key=display_name&marker=none");
+	assert_int_equal(answer->status, 400);
+	assert_string_equal(answer->message, "marker [none] not found");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_owner_sees_its_server_without_the_host, api_fixture_setup,
+						api_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_sorted_list_goes_on_behind_its_marker, api_fixture_setup,
 						api_fixture_teardown),
 		cmocka_unit_test_setup_teardown(another_project_finds_no_server, api_fixture_setup,
 						api_fixture_teardown),
