@@ -165,9 +165,11 @@ class Tour:
         answer = self.act(self.member, guest, "os-migrateLive", {"host": None, "block_migration": "auto"})
         promise(answer.status == 202, "accepted")
         self.follow(guest, ("completed",))
-        self.tell_why(guest)
+        words = self.tell_why(guest)
         target = self.host_of(guest)
         promise(target is not source and self.stands_only_on(guest, target), f"it runs on {target.name}, and only there")
+        promise(f"{target.name}, weight " in words and "the guest stood still for" in words,
+                "the events tell why there, and how long the guest stood still")
         self.counted_on(guest, before)
 
     def step_cold(self, guest):
