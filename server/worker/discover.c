@@ -169,6 +169,16 @@ static int list_hosts(struct discovery *discovery, struct error *error)
 	return result;
 }
 
+/* A guest that one host lost may stand on another that was not read yet: with its id, its dates, its history. With the lock
+ * held. */
+static bool are_others_read(const struct discovery *discovery, const struct seen_host *host)
+{
+	for (size_t i = 0; i < discovery->host_count; i++)
+		if (discovery->hosts[i] != host && !discovery->hosts[i]->was_read)
+			return false;
+	return true;
+}
+
 /* What one reading found, for the write. */
 struct reading {
 	struct discovery *discovery;
@@ -176,6 +186,7 @@ struct reading {
 	struct host_facts facts;
 	struct guest_list guests;
 	bool is_up;
+	bool may_forget; /* guests that the host has no more */
 };
 
 static void take_text(char **member, char **text)
@@ -210,13 +221,15 @@ static int write_reading(struct db_session *session, void *context, struct error
 	for (size_t i = 0; i < reading->guests.count && result == 0; i++)
 		result =
 			discover_guest(session, &reading->guests.items[i], row.id, reading->discovery->settings, error);
-	return result < 0 ? result : discover_missing(session, &reading->guests, row.id, error);
+	if (result < 0 || !reading->may_forget)
+		return result;
+	return discover_missing(session, &reading->guests, row.id, error);
 }
 
-static void read_host(struct discovery *discovery, struct seen_host *host)
+static void read_host(struct discovery *discovery, struct seen_host *host, bool may_forget)
 {
 	const struct hypervisor_operations *operations = discovery->hypervisor->operations;
-	struct reading reading = { .discovery = discovery, .host = host };
+	struct reading reading = { .discovery = discovery, .host = host, .may_forget = may_forget };
 	struct error error = { 0 };
 	int result = operations->describe(host->handle, &reading.facts, &error);
 
@@ -235,7 +248,6 @@ static void read_host(struct discovery *discovery, struct seen_host *host)
 				  LOG_TEXT("host", host->name), LOG_TEXT("reason", error.text));
 	}
 	host->is_up = reading.is_up;
-	host->was_read = true;
 	host_facts_clear(&reading.facts);
 	guest_list_clear(&reading.guests);
 }
@@ -287,11 +299,16 @@ static void *read_hosts(void *context)
 		}
 		host->is_being_read = true;
 		host->due_ms = INT64_MAX; /* an event that comes while it is read brings it forward again */
+		bool may_forget = are_others_read(discovery, host);
 		pthread_mutex_unlock(&discovery->mutex);
-		read_host(discovery, host);
+		read_host(discovery, host, may_forget);
 		pthread_mutex_lock(&discovery->mutex);
 		host->is_being_read = false;
 		plan_next(discovery, host);
+		if (!host->was_read && are_others_read(discovery, host))
+			for (size_t i = 0; i < discovery->host_count; i++) /* now they may forget */
+				bring_forward(discovery, discovery->hosts[i]);
+		host->was_read = true;
 		pthread_cond_broadcast(&discovery->has_work);
 	}
 	return NULL;
@@ -337,6 +354,7 @@ void discovery_destroy(struct discovery *discovery)
 	if (!discovery)
 		return;
 	discovery_stop(discovery);
+	discovery->hypervisor->operations->watch(discovery->hypervisor, NULL, NULL);
 	discovery_forget_hosts(discovery);
 	free(discovery->hosts);
 	pthread_cond_destroy(&discovery->has_work);

@@ -101,7 +101,7 @@ class Daemon:
             "shutdown_timeout": 1,  # the lab's guests know no ACPI: each is put out after the time
             "worker": {"progress_interval": 1, "poll_interval": 100, "retry_interval": 1},
             "hypervisor": {"default_project": PROJECT, "default_user": USER, "keepalive_interval": 2,
-                           "keepalive_count": 3, "reconnect_interval": 1, "reconcile_interval": 1},
+                           "keepalive_count": 3, "reconnect_interval": 1, "reconcile_interval": 600},
             "hosts": [{"name": host.name, "uri": host.uri, "migration_address": host.migration_address}
                       for host in self.lab.hosts],
         }

@@ -3,10 +3,15 @@
 #include "server/worker/libvirt/internal.h"
 
 #include <libvirt/virterror.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "server/settings.h"
+#include "server/worker/libvirt/events.h"
 
 void libvirt_cleanup_domain(virDomainPtr *domain)
 {
@@ -52,28 +57,128 @@ int libvirt_error(struct libvirt_host *host, struct error *error, const char *wh
 			 cause->message ? cause->message : "libvirt gave no reason");
 }
 
-int libvirt_connection_open(struct libvirt_host *host, virConnectPtr *ret_connection, struct error *error)
+/* libvirt's open has no time limit, and a host that is silent lets it wait for ever: so it runs in a thread of its own, which
+ * may be left to itself. */
+struct libvirt_opening {
+	char *uri;
+	pthread_mutex_t mutex; /* guards the following */
+	pthread_cond_t ended;
+	virConnectPtr connection;
+	bool has_ended;
+	bool is_left; /* nobody waits any more: it frees itself */
+	char trouble[ERROR_TEXT_SIZE];
+};
+
+static void opening_free(struct libvirt_opening *opening)
+{
+	libvirt_cleanup_connection(&opening->connection);
+	pthread_cond_destroy(&opening->ended);
+	pthread_mutex_destroy(&opening->mutex);
+	free(opening->uri);
+	free(opening);
+}
+
+static void *open_thread(void *context)
+{
+	struct libvirt_opening *opening = context;
+	virConnectPtr connection = virConnectOpen(opening->uri);
+	const virError *cause = connection ? NULL : virGetLastError();
+
+	pthread_mutex_lock(&opening->mutex);
+	opening->connection = connection;
+	opening->has_ended = true;
+	text_copy(opening->trouble, sizeof(opening->trouble),
+		  cause && cause->message ? cause->message : "libvirt gave no reason");
+	bool is_left = opening->is_left;
+	pthread_cond_broadcast(&opening->ended);
+	pthread_mutex_unlock(&opening->mutex);
+	if (is_left)
+		opening_free(opening);
+	return NULL;
+}
+
+static struct libvirt_opening *opening_begin(const char *uri)
+{
+	struct libvirt_opening *opening = calloc(1, sizeof(*opening));
+	pthread_t thread;
+
+	if (!opening)
+		return NULL;
+	pthread_mutex_init(&opening->mutex, NULL);
+	clock_condition_init(&opening->ended);
+	opening->uri = strdup(uri);
+	if (!opening->uri || pthread_create(&thread, NULL, open_thread, opening) != 0) {
+		opening_free(opening);
+		return NULL;
+	}
+	pthread_detach(thread);
+	return opening;
+}
+
+/* Who does not want it any more says so once. */
+static void opening_leave(struct libvirt_opening *opening)
+{
+	pthread_mutex_lock(&opening->mutex);
+	bool has_ended = opening->has_ended;
+	opening->is_left = true;
+	pthread_mutex_unlock(&opening->mutex);
+	if (has_ended)
+		opening_free(opening);
+}
+
+/* False when the time was up before. */
+static bool opening_wait(struct libvirt_opening *opening, int64_t timeout_s)
+{
+	int64_t deadline_ms = clock_monotonic_ms(clock_system()) + timeout_s * 1000;
+	LOCK_SCOPE(&opening->mutex);
+
+	while (!opening->has_ended)
+		if (!clock_wait(clock_system(), &opening->ended, &opening->mutex, deadline_ms))
+			break;
+	return opening->has_ended;
+}
+
+static int out_of_reach(struct libvirt_host *host, const char *trouble, struct error *error)
+{
+	return error_set(error, EHOSTUNREACH, "host %s: cannot connect: %s", host->name, trouble);
+}
+
+/* Goes on with an earlier try that still waits, so that a silent host costs one thread. */
+static int open_within(struct libvirt_host *host, struct libvirt_opening **opening, virConnectPtr *ret_connection,
+		       struct error *error)
 {
 	const struct hypervisor_settings *settings = host->driver->settings;
-	CLEANUP_CONNECTION virConnectPtr connection = virConnectOpen(host->uri);
 
-	if (!connection) {
-		libvirt_error(host, error, "connect");
-		if (error)
-			error->code = EHOSTUNREACH;
-		return -EHOSTUNREACH;
-	}
+	if (!*opening)
+		*opening = opening_begin(host->uri);
+	if (!*opening)
+		return error_no_memory(error);
+	if (!opening_wait(*opening, settings->connect_timeout_s))
+		return out_of_reach(host, "it does not answer", error);
+	struct libvirt_opening *ended = TAKE_POINTER(*opening);
+	CLEANUP_CONNECTION virConnectPtr connection = TAKE_POINTER(ended->connection);
+	int result = connection ? 0 : out_of_reach(host, ended->trouble, error);
+
+	opening_leave(ended);
+	if (result < 0)
+		return result;
 	/* Without keep-alive a call to a silent host would never return. */
 	if (virConnectSetKeepAlive(connection, (int)settings->keepalive_interval_s,
 				   (unsigned int)settings->keepalive_count)
-	    < 0) {
-		libvirt_error(host, error, "watch over the connection");
-		if (error)
-			error->code = EHOSTUNREACH;
-		return -EHOSTUNREACH;
-	}
+	    < 0)
+		return out_of_reach(host, "keep-alive is refused", error);
 	*ret_connection = TAKE_POINTER(connection);
 	return 0;
+}
+
+int libvirt_connection_open(struct libvirt_host *host, virConnectPtr *ret_connection, struct error *error)
+{
+	struct libvirt_opening *opening = NULL;
+	int result = open_within(host, &opening, ret_connection, error);
+
+	if (opening)
+		opening_leave(opening);
+	return result;
 }
 
 int libvirt_connection_get(struct libvirt_host *host, virConnectPtr *ret_connection, struct error *error)
@@ -81,11 +186,12 @@ int libvirt_connection_get(struct libvirt_host *host, virConnectPtr *ret_connect
 	LOCK_SCOPE(&host->mutex);
 
 	if (host->connection && virConnectIsAlive(host->connection) != 1) {
+		libvirt_stop_listening(host);
 		virConnectClose(host->connection);
 		host->connection = NULL;
 	}
 	if (!host->connection) {
-		int result = libvirt_connection_open(host, &host->connection, error);
+		int result = open_within(host, &host->opening, &host->connection, error);
 
 		if (result < 0)
 			return result;
@@ -100,9 +206,14 @@ void libvirt_connection_close(struct libvirt_host *host)
 {
 	LOCK_SCOPE(&host->mutex);
 
-	if (host->connection)
+	if (host->connection) {
+		libvirt_stop_listening(host);
 		virConnectClose(host->connection);
+	}
 	host->connection = NULL;
+	if (host->opening)
+		opening_leave(host->opening);
+	host->opening = NULL;
 }
 
 int libvirt_domain_find(struct libvirt_host *host, virConnectPtr connection, const char *uuid, virDomainPtr *ret_domain,

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/uuid.h"
 #include "server/worker/libvirt/disks.h"
+#include "server/worker/libvirt/events.h"
 #include "server/worker/libvirt/inventory.h"
 #include "server/worker/libvirt/migrate.h"
 #include "server/worker/libvirt/volume.h"
@@ -38,6 +39,7 @@ static void free_driver(struct libvirt_driver **driver)
 {
 	if (!*driver)
 		return;
+	pthread_mutex_destroy(&(*driver)->watch_mutex);
 	free((*driver)->marker_of_node);
 	free((*driver)->marker_of_run);
 	free(*driver);
@@ -88,17 +90,10 @@ static int host_open(struct hypervisor *self, const struct hypervisor_address *a
 	return 0;
 }
 
-static void watch(struct hypervisor *self, hypervisor_event_fn on_event, void *context)
-{
-	(void)self; /* no events: who watches must look by itself, as often as it reconciles */
-	(void)on_event;
-	(void)context;
-}
-
 static const struct hypervisor_operations operations = {
 	.driver_name = "libvirt",
 	.destroy = driver_destroy,
-	.watch = watch,
+	.watch = libvirt_watch,
 	.open_host = host_open,
 	.close_host = host_close,
 	.describe = libvirt_describe,
@@ -152,6 +147,7 @@ int libvirt_driver_create(const struct hypervisor_settings *settings, const char
 	if (!driver)
 		return error_no_memory(error);
 	*driver = (struct libvirt_driver){ .base.operations = &operations, .settings = settings, .log = log };
+	pthread_mutex_init(&driver->watch_mutex, NULL);
 	if (name_markers(driver, node, error) < 0)
 		return -ENOMEM;
 	virSetErrorFunc(NULL, keep_silent);

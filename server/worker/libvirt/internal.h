@@ -20,6 +20,9 @@ struct libvirt_driver {
 	/* Marker volumes are named by who made them, and in which run: what an earlier run left by a crash can be told. */
 	char *marker_of_node; /* migrationd-marker-NODE- */
 	char *marker_of_run; /* the same, and the run's id */
+	pthread_mutex_t watch_mutex; /* guards the following, also while it is called */
+	hypervisor_event_fn on_event; /* NULL: nobody watches */
+	void *event_context;
 };
 
 struct libvirt_host {
@@ -30,6 +33,9 @@ struct libvirt_host {
 	char *migration_address; /* NULL: the target libvirt's own choice */
 	pthread_mutex_t mutex; /* guards connection */
 	virConnectPtr connection; /* NULL until first needed, and after it broke */
+	struct libvirt_opening *opening; /* of a connection, by a thread that still waits; NULL: none */
+	bool is_listening; /* on the connection; guarded as that is */
+	int callback;
 	bool is_swept; /* of markers that an earlier run left; discovery's alone */
 };
 

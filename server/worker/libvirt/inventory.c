@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "server/worker/libvirt/disks.h"
+#include "server/worker/libvirt/events.h"
 
 static char *xml_text(xmlXPathContextPtr context, const char *path)
 {
@@ -144,6 +145,9 @@ int libvirt_describe(struct hypervisor_host *base, struct host_facts *ret_facts,
 		return result;
 	if (virNodeGetInfo(connection, &node) < 0 || virConnectGetVersion(connection, &version) < 0)
 		return libvirt_error(host, error, "read what the host has");
+	result = libvirt_listen(host, connection, error);
+	if (result < 0)
+		return result;
 	if (!host->is_swept)
 		libvirt_sweep_markers(host, connection);
 	host->is_swept = true;
