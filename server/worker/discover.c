@@ -187,6 +187,7 @@ struct reading {
 	struct guest_list guests;
 	bool is_up;
 	bool may_forget; /* guests that the host has no more */
+	size_t forgotten_count;
 };
 
 static void take_text(char **member, char **text)
@@ -223,10 +224,11 @@ static int write_reading(struct db_session *session, void *context, struct error
 			discover_guest(session, &reading->guests.items[i], row.id, reading->discovery->settings, error);
 	if (result < 0 || !reading->may_forget)
 		return result;
-	return discover_missing(session, &reading->guests, row.id, error);
+	return discover_missing(session, &reading->guests, row.id, &reading->forgotten_count, error);
 }
 
-static void read_host(struct discovery *discovery, struct seen_host *host, bool may_forget)
+/* True when the host lost guests: they may stand elsewhere. */
+static bool read_host(struct discovery *discovery, struct seen_host *host, bool may_forget)
 {
 	const struct hypervisor_operations *operations = discovery->hypervisor->operations;
 	struct reading reading = { .discovery = discovery, .host = host, .may_forget = may_forget };
@@ -250,6 +252,7 @@ static void read_host(struct discovery *discovery, struct seen_host *host, bool 
 	host->is_up = reading.is_up;
 	host_facts_clear(&reading.facts);
 	guest_list_clear(&reading.guests);
+	return reading.forgotten_count > 0;
 }
 
 /* The host that is due first and read by nobody; NULL when none is due, with the time until which to wait. */
@@ -301,12 +304,13 @@ static void *read_hosts(void *context)
 		host->due_ms = INT64_MAX; /* an event that comes while it is read brings it forward again */
 		bool may_forget = are_others_read(discovery, host);
 		pthread_mutex_unlock(&discovery->mutex);
-		read_host(discovery, host, may_forget);
+		bool has_forgotten = read_host(discovery, host, may_forget);
 		pthread_mutex_lock(&discovery->mutex);
 		host->is_being_read = false;
 		plan_next(discovery, host);
-		if (!host->was_read && are_others_read(discovery, host))
-			for (size_t i = 0; i < discovery->host_count; i++) /* now they may forget */
+		/* Now they may forget; or one has what this one lost. */
+		if ((!host->was_read && are_others_read(discovery, host)) || has_forgotten)
+			for (size_t i = 0; i < discovery->host_count; i++)
 				bring_forward(discovery, discovery->hosts[i]);
 		host->was_read = true;
 		pthread_cond_broadcast(&discovery->has_work);

@@ -166,8 +166,10 @@ static bool has_guest(const struct guest_list *guests, const char *uuid)
 	return false;
 }
 
-int discover_missing(struct db_session *session, const struct guest_list *guests, int64_t host_id, struct error *error)
+int discover_missing(struct db_session *session, const struct guest_list *guests, int64_t host_id,
+		     size_t *ret_deleted_count, struct error *error)
 {
+	size_t count = 0;
 	const struct db_server_filter filter = { .host_id = host_id };
 	CLEANUP_DB_SERVERS struct db_server_list servers = { 0 };
 	int result = db_server_find(session, &filter, &servers, error);
@@ -178,10 +180,14 @@ int discover_missing(struct db_session *session, const struct guest_list *guests
 		if (has_guest(guests, server->uuid))
 			continue;
 		result = is_moving(session, server->uuid, error);
-		if (result == 0)
+		if (result == 0) {
 			result = db_server_delete(session, server->uuid, error);
-		else if (result == 1)
+			count++;
+		} else if (result == 1) {
 			result = 0;
+		}
 	}
+	if (result == 0)
+		*ret_deleted_count = count;
 	return result;
 }

@@ -1,7 +1,8 @@
-"""Runs the scenarios on real libvirt hosts, and reports them in TAP: suite.py lab|network [WORD...]
+"""Runs the scenarios on real libvirt hosts, and reports them in TAP: suite.py lab|network [--share=N/OF] [WORD...]
 
 A scenario is a function in a test_*.py file, marked with @scenario and a sentence that says what holds. It gets a bench: a
-lab that is up and a migrationd that runs on it. Further words choose the scenarios whose sentence or file has one of them.
+lab that is up and a migrationd that runs on it. Further words choose the scenarios whose sentence or file has one of them;
+a share is every OFth of them, so that several runs side by side do them all.
 """
 
 import importlib
@@ -65,7 +66,10 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
     suite, *words = sys.argv[1:] or ["lab"]
-    tests = list(chosen(suite, words))
+    number, parts = 1, 1
+    if words and words[0].startswith("--share="):
+        number, parts = map(int, words.pop(0).removeprefix("--share=").split("/"))
+    tests = list(chosen(suite, words))[number - 1::parts]
     if suite == "network":
         reason = networks_refused()
         if reason:

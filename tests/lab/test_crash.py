@@ -129,6 +129,8 @@ def _(bench):
     guest = bench.guest("ended-unseen", dirty_mb=32)
     bench.live(guest)
     bench.wait_for_migration(guest, "running")
+    bench.lab.wait(lambda: "Data processed" in bench.hosts[0].virsh("domjobinfo", guest.uuid, check=False), 15,
+                   "bytes have gone over")
     bench.daemon.kill()
     bench.lab.wait(lambda: len(bench.lab.places(guest)) == 1 and "compute-1" not in bench.lab.places(guest), 60,
                    "libvirt finished the move alone")
@@ -144,6 +146,8 @@ def _(bench):
     guest = bench.guest("failed-unseen", dirty_mb=48)
     bench.live(guest, host="compute-2")
     bench.wait_for_migration(guest, "running")
+    bench.lab.wait(lambda: "Data processed" in bench.hosts[0].virsh("domjobinfo", guest.uuid, check=False), 15,
+                   "bytes have gone over")
     bench.daemon.kill()
     bench.hosts[0].virsh("domjobabort", guest.uuid)
     bench.lab.wait(lambda: bench.lab.places(guest) == {"compute-1": "running"}, 30, "libvirt took it back")

@@ -85,6 +85,7 @@ def _(bench):
     kept = bench.guest("kept")
     gone = bench.guest("gone", 2)
     moved = bench.guest("moved", 1, state="stopped")
+    created = bench.server(moved)["created"]
     bench.daemon.stop()
     bench.hosts[0].virsh("destroy", kept.uuid)
     bench.lab.remove(gone)
@@ -97,7 +98,9 @@ def _(bench):
     bench.daemon.wait_for_fleet()
     bench.wait_for_status(kept, "SHUTOFF", 10)
     seen(bench, lambda: not bench.daemon.knows(gone), "the removed guest is forgotten", 15)
-    seen(bench, lambda: bench.host_of(moved) == "compute-3", "the other is seen on its new host", 15)
+    seen(bench, lambda: bench.daemon.knows(moved) and bench.host_of(moved) == "compute-3",
+         "the other is seen on its new host", 15)
+    equal(bench.server(moved)["created"], created, "when it was created")
 
 
 @scenario("hosts are listed and added over the daemon's own socket")

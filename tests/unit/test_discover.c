@@ -41,10 +41,11 @@ static struct guest_facts guest_with(enum guest_state state)
 
 static int show_in_session(struct db_session *session, void *context, struct error *error)
 {
+	size_t deleted;
 	struct showing *showing = context;
 	struct guest_list none = { 0 };
 
-	return showing->is_missing ? discover_missing(session, &none, showing->host_id, error)
+	return showing->is_missing ? discover_missing(session, &none, showing->host_id, &deleted, error)
 				   : discover_guest(session, &showing->guest, showing->host_id, &settings, error);
 }
 
