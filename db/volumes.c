@@ -80,6 +80,20 @@ int db_volume_by_job(struct db_session *session, int64_t job_id, struct db_volum
 	return result;
 }
 
+int db_volume_by_migration(struct db_session *session, int64_t migration_id, struct db_volume_list *ret_volumes,
+			   struct error *error)
+{
+	struct row_list rows;
+	int result = row_list_by_number(session, &volume_row,
+					"SELECT $columns FROM volumes WHERE job_id IN "
+					"(SELECT id FROM jobs WHERE migration_id = ?1) ORDER BY id",
+					migration_id, &rows, error);
+
+	if (result == 0)
+		ROW_LIST_GIVE(rows, ret_volumes);
+	return result;
+}
+
 int db_volume_incomplete(struct db_session *session, struct db_volume_list *ret_volumes, struct error *error)
 {
 	struct query query = { .select = "SELECT $columns FROM volumes WHERE is_complete = 0", .order = "ORDER BY id" };

@@ -40,6 +40,9 @@ int db_volume_set_complete(struct db_session *session, int64_t id, struct error 
 int db_volume_delete(struct db_session *session, int64_t id, struct error *error);
 int db_volume_by_job(struct db_session *session, int64_t job_id, struct db_volume_list *ret_volumes,
 		     struct error *error);
+/* Of all jobs of the migration. */
+int db_volume_by_migration(struct db_session *session, int64_t migration_id, struct db_volume_list *ret_volumes,
+			   struct error *error);
 int db_volume_incomplete(struct db_session *session, struct db_volume_list *ret_volumes, struct error *error);
 
 int db_kept_domain_insert(struct db_session *session, struct db_kept_domain *kept, struct error *error);

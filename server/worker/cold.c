@@ -63,7 +63,8 @@ static int write_finishing(struct db_session *session, void *context, struct err
 	return write_place(session, run, &server, run->job.target_host_id, run->job.source_host_id, error);
 }
 
-/* The end of a cold migration: the server waits on the target for its confirm; the source keeps its room by a claim. */
+/* The end of a cold migration: the server waits on the target for its confirm; the source keeps its room by a claim. The
+ * volumes that were copied stay recorded: only by that the confirm or the revert knows what it may remove. */
 static int write_resized(struct db_session *session, void *context, struct error *error)
 {
 	struct job_run *run = context;
@@ -268,9 +269,6 @@ static int finish_on_target(struct job_run *run, const struct db_kept_domain *ke
 		return error_set(error, EAGAIN, "%s", trouble.text);
 	if (step < 0)
 		return restore(run, trouble.text, error);
-	result = job_settle_volumes(run, VOLUMES_STAY, error);
-	if (result < 0)
-		return result;
 	log_event(run->worker->parts.log, LOG_LEVEL_INFO, run->job.request_id, "server moved cold",
 		  LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("source", run->source_name),
 		  LOG_TEXT("target", run->target_name));
@@ -323,8 +321,6 @@ static int finish(struct job_run *run, struct error *error)
 
 	if (result == 0)
 		result = operations(run)->remove_guest(run->source, run->job.server_uuid, error);
-	if (result == 0)
-		result = job_settle_volumes(run, VOLUMES_STAY, error);
 	return result < 0 ? result : db_write(run->worker->parts.database, write_resized, run, error);
 }
 

@@ -14,8 +14,9 @@
  * Worked example, a cold migration:
  *
  *     stop_guest(source) → copy_cold(source, target, …, journal) → define(target) → undefine(source), the definition
- *     kept by us → start_guest(target)           confirm: remove_disks(source, kept definition)
- *     revert: stop_guest(target) → remove_guest(target), its volumes → define(source, kept definition) → start_guest(source)
+ *     kept by us → start_guest(target)           confirm: remove_disks(source, those that were copied)
+ *     revert: stop_guest(target) → remove_guest(target) → remove_disks(target, the copies) → define(source, kept
+ *     definition) → start_guest(source)
  *
  * Every call may be made from any thread, takes at most the time limit of its connection (keep-alive) unless it is said
  * to block, and answers 0 or a negative errno. One number has a meaning of its own: -EHOSTUNREACH says that the host
@@ -121,7 +122,14 @@ struct host_facts {
 struct volume_journal {
 	int (*begin)(void *context, const char *pool, const char *name, int64_t *ret_volume_id, struct error *error);
 	int (*complete)(void *context, int64_t volume_id, struct error *error);
+	/* It was not made: a volume of somebody else has that name, which must not be taken for ours later. */
+	int (*forget)(void *context, int64_t volume_id, struct error *error);
 	void *context;
+};
+
+/* A volume keeps the names of its pool and its own on both hosts. */
+struct hypervisor_volume {
+	const char *pool, *name;
 };
 
 enum block_migration {
@@ -242,10 +250,11 @@ struct hypervisor_operations {
 			 char **ret_definition, struct error *error);
 	/* Destroys a running half, undefines; 0 when there is nothing. Disks stay. */
 	int (*remove_guest)(struct hypervisor_host *host, const char *uuid, struct error *error);
-	/* Removes the private disks that a definition of that host names; those proven shared with `other` stay. */
-	int (*remove_disks)(struct hypervisor_host *host, const char *definition, struct hypervisor_host *other,
+	/* Disks of which a move made copies, as the journal has them: what is shared now is no proof of what was copied
+	 * then. 0 when they are gone. */
+	int (*remove_disks)(struct hypervisor_host *host, const struct hypervisor_volume *volumes, size_t count,
 			    struct error *error);
-	/* 0 when there is none. */
+	/* 0 when there is none. One that the definition of a guest of that host names stays, and that is 0, too. */
 	int (*remove_volume)(struct hypervisor_host *host, const char *pool, const char *name, struct error *error);
 };
 

@@ -158,7 +158,6 @@ int job_write_end(struct db_session *session, struct job_run *run, bool is_faile
 struct volume_journal job_journal(struct job_run *run);
 /* What becomes of them. A volume keeps the names of its pool and its own on both hosts. */
 enum volume_end {
-	VOLUMES_STAY, /* on both: the source's until the confirm */
 	VOLUMES_LEAVE_TARGET, /* the move came to nothing */
 	VOLUMES_LEAVE_SOURCE, /* the copies are the guest's now */
 };

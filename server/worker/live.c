@@ -80,21 +80,26 @@ static int journal_complete(void *context, int64_t volume_id, struct error *erro
 	return db_write(run->worker->parts.database, write_volume_complete, &volume_id, error);
 }
 
-struct volume_journal job_journal(struct job_run *run)
-{
-	return (struct volume_journal){ journal_begin, journal_complete, run };
-}
-
 static int write_volume_delete(struct db_session *session, void *context, struct error *error)
 {
 	return db_volume_delete(session, *(int64_t *)context, error);
 }
 
+static int journal_forget(void *context, int64_t volume_id, struct error *error)
+{
+	struct job_run *run = context;
+
+	return db_write(run->worker->parts.database, write_volume_delete, &volume_id, error);
+}
+
+struct volume_journal job_journal(struct job_run *run)
+{
+	return (struct volume_journal){ journal_begin, journal_complete, journal_forget, run };
+}
+
 int job_settle_volumes(struct job_run *run, enum volume_end end, struct error *error)
 {
-	struct hypervisor_host *cleaned = end == VOLUMES_LEAVE_TARGET   ? run->target
-					  : end == VOLUMES_LEAVE_SOURCE ? run->source
-									: NULL;
+	struct hypervisor_host *cleaned = end == VOLUMES_LEAVE_TARGET ? run->target : run->source;
 	CLEANUP_DB_READ struct db_session *session = NULL;
 	CLEANUP_DB_VOLUMES struct db_volume_list volumes = { 0 };
 	int result = db_read_begin(run->worker->parts.database, &session, error);
@@ -104,8 +109,7 @@ int job_settle_volumes(struct job_run *run, enum volume_end end, struct error *e
 	for (size_t i = 0; result == 0 && i < volumes.count; i++) {
 		struct db_volume *volume = &volumes.items[i];
 
-		if (cleaned)
-			result = operations(run)->remove_volume(cleaned, volume->pool, volume->name, error);
+		result = operations(run)->remove_volume(cleaned, volume->pool, volume->name, error);
 		if (result == 0)
 			result = db_write(run->worker->parts.database, write_volume_delete, &volume->id, error);
 	}

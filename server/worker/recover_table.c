@@ -44,9 +44,11 @@ static const struct recover_row rows[] = {
 
 	/* The source's QEMU died: the target's half is not whole without it. */
 	{ JOB_LIVE, "choosing", "done", ABSENT | OFF, MOVING, RECOVER_WAIT },
+
+	/* Moved and then switched off there by its user: libvirt defines it on the target only when it arrived. Also where
+	 * the source's half died meanwhile: its private disks are the older ones. */
+	{ JOB_LIVE, "moving", "done", ABSENT | OFF, OFF, RECOVER_FINISH },
 	{ JOB_LIVE, "choosing", "done", OFF, ABSENT | OFF | HANDED_OVER, RECOVER_ROLL_BACK },
-	/* Moved and then switched off there by its user. */
-	{ JOB_LIVE, "moving", "done", ABSENT, OFF, RECOVER_FINISH },
 	{ JOB_LIVE, "choosing", "done", ABSENT, ANY, RECOVER_GIVE_UP },
 
 	{ JOB_COLD, "choosing", "done", UNREACHABLE, ANY, RECOVER_WAIT },

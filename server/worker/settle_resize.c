@@ -1,5 +1,7 @@
 /* Confirm and revert of a cold migration. Each step may be done again, so that a crash or a host that does not answer only
  * makes it be tried again; neither goes back. */
+#include <stdlib.h>
+
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
@@ -14,6 +16,17 @@ struct resize_end {
 	int64_t host_id; /* where the server stands from now on */
 	const char *status;
 };
+
+/* Within the end's transaction: the volumes that were copied are nobody's any more but the guest's. */
+static int forget_copied(struct db_session *session, int64_t migration_id, struct error *error)
+{
+	CLEANUP_DB_VOLUMES struct db_volume_list copied = { 0 };
+	int result = db_volume_by_migration(session, migration_id, &copied, error);
+
+	for (size_t i = 0; result == 0 && i < copied.count; i++)
+		result = db_volume_delete(session, copied.items[i].id, error);
+	return result;
+}
 
 static const struct hypervisor_operations *operations(const struct job_run *run)
 {
@@ -39,6 +52,8 @@ static int write_end(struct db_session *session, void *context, struct error *er
 	if (result == 0 && end->kept_id)
 		result = db_kept_domain_delete(session, end->kept_id, error);
 	if (result == 0)
+		result = forget_copied(session, end->run->job.migration_id, error);
+	if (result == 0)
 		result = db_migration_set_status(session, end->run->job.migration_id, end->status, error);
 	return result < 0 ? result : job_write_end(session, end->run, false, error);
 }
@@ -50,6 +65,29 @@ static int read_kept(struct job_run *run, struct db_kept_domain *ret_kept, struc
 	int result = db_read_begin(run->worker->parts.database, &session, error);
 
 	return result < 0 ? result : db_kept_domain_by_server(session, run->job.server_uuid, ret_kept, error);
+}
+
+/* On one side, of all that the migration copied. Never by what looks private now: a pool that is off, or a folder that is
+ * not mounted, makes a shared disk look so. */
+static int remove_copied(struct job_run *run, struct hypervisor_host *host, struct error *error)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	CLEANUP_DB_VOLUMES struct db_volume_list copied = { 0 };
+	CLEANUP_FREE struct hypervisor_volume *volumes = NULL;
+	size_t count = 0;
+	int result = db_read_begin(run->worker->parts.database, &session, error);
+
+	if (result == 0)
+		result = db_volume_by_migration(session, run->job.migration_id, &copied, error);
+	if (result < 0)
+		return result;
+	volumes = calloc(copied.count + 1, sizeof(*volumes));
+	if (!volumes)
+		return error_no_memory(error);
+	for (size_t i = 0; i < copied.count; i++)
+		if (copied.items[i].is_complete)
+			volumes[count++] = (struct hypervisor_volume){ copied.items[i].pool, copied.items[i].name };
+	return operations(run)->remove_disks(host, volumes, count, error);
 }
 
 /* The phase, and with it the step's event; a step that is taken up again has its event already. */
@@ -75,33 +113,28 @@ int confirm_run(struct job_run *run, struct error *error)
 	error_clear(error);
 	int result = enter(run, JOB_CONFIRM, "removing", "compute_confirm_resize", run->source_name, &event, error);
 	if (result == 0 && kept.id)
-		result = operations(run)->remove_disks(run->source, kept.definition, run->target, error);
+		result = remove_copied(run, run->source, error);
 	if (result < 0)
 		return result;
 	struct resize_end end = { run, kept.id, run->job.target_host_id, "confirmed" };
 	return db_write(run->worker->parts.database, write_end, &end, error);
 }
 
-/* Disks first: without the definition nobody would know them. */
 static int remove_from_target(struct job_run *run, struct error *error)
 {
-	CLEANUP_FREE char *definition = NULL;
-	bool has_autostart = false;
 	const char *uuid = run->job.server_uuid;
 	int64_t graceful_ms = run->worker->parts.settings->shutdown_timeout_s * 1000;
-	int result = operations(run)->read_definition(run->target, uuid, &definition, &has_autostart, error);
+	int result = operations(run)->stop_guest(run->target, uuid, graceful_ms, error);
 
-	if (result == -ENOENT) {
+	if (result == -ENOENT) { /* its definition went in an earlier run */
 		error_clear(error);
-		return 0;
+		result = 0;
 	}
-	if (result == 0)
-		result = operations(run)->stop_guest(run->target, uuid, graceful_ms, error);
 	if (result == 0)
 		result = enter(run, JOB_REVERT, "removing", NULL, NULL, NULL, error);
 	if (result == 0)
-		result = operations(run)->remove_disks(run->target, definition, run->source, error);
-	return result < 0 ? result : operations(run)->remove_guest(run->target, uuid, error);
+		result = operations(run)->remove_guest(run->target, uuid, error);
+	return result < 0 ? result : remove_copied(run, run->target, error);
 }
 
 static int write_source_place(struct db_session *session, void *context, struct error *error)

@@ -864,6 +864,9 @@ static void volumes_and_kept_domains_stay_until_deleted(void **state)
 	assert_string_equal(incomplete.items[0].name, "two");
 	OK(db_volume_by_job(session, incomplete.items[0].job_id, &of_job, &fixture->error));
 	assert_int_equal(of_job.count, 2);
+	db_volume_list_clear(&of_job);
+	OK(db_volume_by_migration(session, 7, &of_job, &fixture->error)); /* no job of that migration has any */
+	assert_int_equal(of_job.count, 0);
 	OK(db_kept_domain_by_server(session, "server", &kept, &fixture->error));
 	assert_string_equal(kept.definition, "<domain/>");
 	assert_true(kept.was_running);

@@ -106,6 +106,7 @@ static void test_faults_seen_on_libvirt_lead_to_the_right_action(void **state)
 		{ "our process killed, the move ended", SIDE_ABSENT, SIDE_ALIVE, RECOVER_FINISH },
 		{ "source libvirtd killed in the copy", SIDE_ALIVE, SIDE_ABSENT, RECOVER_ROLL_BACK },
 		{ "source QEMU killed in the copy", SIDE_OFF, SIDE_ABSENT, RECOVER_ROLL_BACK },
+		{ "moved and switched off there, source died", SIDE_OFF, SIDE_OFF, RECOVER_FINISH },
 		{ "target stopped: its half stays", SIDE_ALIVE, SIDE_MOVING, RECOVER_ROLL_BACK },
 		{ "target out of reach", SIDE_ALIVE, SIDE_UNREACHABLE, RECOVER_WAIT },
 		{ "killed when handed over", SIDE_HANDED_OVER, SIDE_ALIVE, RECOVER_FINISH },

@@ -1,4 +1,4 @@
-/* Private disks of guests that are off: copied through libvirt's own streams, and removed. Its difficulty: a copy that broke
+/* Private disks of guests that are off: copied through libvirt's own streams. Its difficulty: a copy that broke
  * half way looks whole (capacity right, name right), so each is read back from the target and compared by digest before it
  * counts; holes are sent as holes, and the digest does not tell a hole from zeros. */
 #include <libvirt/virterror.h>
@@ -223,12 +223,11 @@ static int copy_one(struct copy *copy, const struct volume_journal *journal, str
 		return libvirt_error(copy->target, error, "find the storage pool");
 	if (!digest_begin(&digest))
 		return error_no_memory(error);
-	int result = journal->begin(journal->context, copy->disk->pool, copy->disk->volume, &id, error);
+	CLEANUP_VOLUME virStorageVolPtr made = NULL;
+	int result = libvirt_volume_make_recorded(copy->target, pool, copy->disk->volume, info.allocation, "raw",
+						  journal, &id, &made, error);
 	if (result < 0)
 		return result;
-	CLEANUP_VOLUME virStorageVolPtr made = libvirt_volume_make(pool, copy->disk->volume, info.allocation, "raw");
-	if (!made)
-		return libvirt_error(copy->target, error, "make a disk");
 	result = transfer(copy, from, made, &digest, error);
 	if (result == 0)
 		result = compare(copy, made, &digest, error);
@@ -257,17 +256,4 @@ int libvirt_copy_cold(struct hypervisor_host *source, struct hypervisor_host *ta
 			result = copy_one(&copy, journal, error);
 	}
 	return result < 0 ? result : libvirt_disks_rewrite(&disks, definition, ret_definition, error);
-}
-
-int libvirt_remove_disks(struct hypervisor_host *base, const char *definition, struct hypervisor_host *other,
-			 struct error *error)
-{
-	CLEANUP_DISKS struct guest_disks disks = { 0 };
-	struct libvirt_host *host = libvirt_host_of(base);
-	int result = libvirt_disks_find_left(host, libvirt_host_of(other), definition, &disks, error);
-
-	for (size_t i = 0; result == 0 && i < disks.count; i++)
-		if (!disks.items[i].is_shared && disks.items[i].volume)
-			result = libvirt_remove_volume(base, disks.items[i].pool, disks.items[i].volume, error);
-	return result;
 }

@@ -19,7 +19,6 @@
 struct sides {
 	struct libvirt_host *one, *other;
 	virConnectPtr one_connection, other_connection;
-	bool may_be_gone; /* disks of `one` */
 };
 
 static void sides_close(struct sides *sides)
@@ -179,8 +178,6 @@ static int examine(const struct sides *sides, struct guest_disk *disk, struct er
 	CLEANUP_VOLUME virStorageVolPtr volume = libvirt_volume_by_path(sides->one_connection, disk->path);
 	CLEANUP_POOL virStoragePoolPtr pool = volume ? virStoragePoolLookupByVolume(volume) : NULL;
 
-	if (!volume && sides->may_be_gone && virGetLastErrorCode() == VIR_ERR_NO_STORAGE_VOL)
-		return 0;
 	if (!pool)
 		return error_set(error, ECANCELED,
 				 "disk %s lies in no storage pool of host %s: define one for its directory", disk->path,
@@ -262,14 +259,6 @@ int libvirt_disks_find(struct libvirt_host *one, struct libvirt_host *other, con
 	return find(&sides, definition, ret_disks, error);
 }
 
-int libvirt_disks_find_left(struct libvirt_host *one, struct libvirt_host *other, const char *definition,
-			    struct guest_disks *ret_disks, struct error *error)
-{
-	CLEANUP(sides_close) struct sides sides = { .one = one, .other = other, .may_be_gone = true };
-
-	return find(&sides, definition, ret_disks, error);
-}
-
 static int rewrite_source(xmlNodePtr source, const struct guest_disks *disks)
 {
 	xmlChar *path = xmlGetProp(source, (const xmlChar *)"file");
@@ -321,12 +310,10 @@ static int make_one(const struct sides *sides, const struct guest_disk *disk, co
 		return libvirt_error(sides->one, error, "read a disk's size");
 	if (!pool)
 		return libvirt_error(sides->other, error, "find the storage pool");
-	int result = journal->begin(journal->context, disk->pool, disk->volume, &id, error);
-	if (result < 0)
-		return result;
-	CLEANUP_VOLUME virStorageVolPtr made = libvirt_volume_make(pool, disk->volume, info.capacity, format);
+	CLEANUP_VOLUME virStorageVolPtr made = NULL;
 
-	return made ? 0 : libvirt_error(sides->other, error, "make a disk");
+	return libvirt_volume_make_recorded(sides->other, pool, disk->volume, info.capacity, format, journal, &id,
+					    &made, error);
 }
 
 int libvirt_disks_make(struct libvirt_host *source, struct libvirt_host *target, const struct guest_disks *disks,

@@ -25,9 +25,6 @@ void guest_disks_clear(struct guest_disks *disks);
 /* Every file that the definition of `one` names as a disk. -ECANCELED when a disk lies in no pool of `one`. */
 int libvirt_disks_find(struct libvirt_host *one, struct libvirt_host *other, const char *definition,
 		       struct guest_disks *ret_disks, struct error *error);
-/* The same where some may be gone already: such a one has neither pool nor volume. */
-int libvirt_disks_find_left(struct libvirt_host *one, struct libvirt_host *other, const char *definition,
-			    struct guest_disks *ret_disks, struct error *error);
 /* The definition with the paths of the other host (heap, the caller's). */
 int libvirt_disks_rewrite(const struct guest_disks *disks, const char *definition, char **ret_definition,
 			  struct error *error);
@@ -38,9 +35,7 @@ int libvirt_disks_make(struct libvirt_host *source, struct libvirt_host *target,
 /* Removes the marker volumes that an earlier run of this node left behind. */
 void libvirt_sweep_markers(struct libvirt_host *host, virConnectPtr connection);
 
-/* hypervisor.h's copy_cold and remove_disks. */
+/* hypervisor.h's copy_cold. */
 int libvirt_copy_cold(struct hypervisor_host *source, struct hypervisor_host *target, const char *definition,
 		      const struct volume_journal *journal, bool (*is_cancelled)(void *context), void *context,
 		      char **ret_definition, struct error *error);
-int libvirt_remove_disks(struct hypervisor_host *host, const char *definition, struct hypervisor_host *other,
-			 struct error *error);

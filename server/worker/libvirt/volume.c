@@ -82,6 +82,111 @@ char *libvirt_pool_folder(virStoragePoolPtr pool)
 	return part_of(virStoragePoolGetXMLDesc(pool, 0), "string(/pool/target/path)");
 }
 
+static bool is_name_taken(int code)
+{
+	/* The second where the pool does not know the file yet that lies there. */
+	return code == VIR_ERR_STORAGE_VOL_EXIST || code == VIR_ERR_OPERATION_INVALID;
+}
+
+int libvirt_volume_make_recorded(struct libvirt_host *host, virStoragePoolPtr pool, const char *name, uint64_t bytes,
+				 const char *format, const struct volume_journal *journal, int64_t *ret_id,
+				 virStorageVolPtr *ret_volume, struct error *error)
+{
+	int64_t id = 0;
+	int result = journal->begin(journal->context, virStoragePoolGetName(pool), name, &id, error);
+
+	if (result < 0)
+		return result;
+	virStorageVolPtr volume = libvirt_volume_make(pool, name, bytes, format);
+	if (volume) {
+		*ret_id = id;
+		*ret_volume = volume;
+		return 0;
+	}
+	bool is_foreign = is_name_taken(virGetLastErrorCode());
+	result = libvirt_error(host, error, "make a disk");
+	struct error trouble = { 0 };
+	if (is_foreign && journal->forget(journal->context, id, &trouble) < 0)
+		return error_wrap(error, "%s; and it is taken for ours", trouble.text);
+	return result;
+}
+
+/* Also as what a disk rests upon. */
+static bool names_file(char *definition, const char *file)
+{
+	xmlDocPtr document = definition ? xmlReadMemory(definition, (int)strlen(definition), NULL, NULL,
+							XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)
+					: NULL;
+	xmlXPathContextPtr context = document ? xmlXPathNewContext(document) : NULL;
+	xmlXPathObjectPtr found =
+		context ? xmlXPathEvalExpression((const xmlChar *)"/domain/devices/disk//source/@file", context) : NULL;
+	bool is_named = false;
+
+	for (int i = 0; found && found->nodesetval && i < found->nodesetval->nodeNr; i++) {
+		xmlChar *name = xmlNodeGetContent(found->nodesetval->nodeTab[i]);
+
+		is_named = is_named || (name && text_equal((const char *)name, file));
+		xmlFree(name);
+	}
+	xmlXPathFreeObject(found);
+	xmlXPathFreeContext(context);
+	xmlFreeDoc(document);
+	free(definition);
+	return is_named;
+}
+
+int libvirt_find_user(struct libvirt_host *host, virConnectPtr connection, const char *path, const char *except_uuid,
+		      char **ret_name, struct error *error)
+{
+	virDomainPtr *domains = NULL;
+	char *name = NULL;
+	int count = virConnectListAllDomains(connection, &domains, 0);
+
+	if (count < 0)
+		return libvirt_error(host, error, "see which guests use a disk");
+	for (int i = 0; i < count; i++) {
+		char uuid[VIR_UUID_STRING_BUFLEN] = "";
+
+		virDomainGetUUIDString(domains[i], uuid);
+		/* What it runs with, and what it will start with. */
+		if (!name && !text_equal(uuid, except_uuid)
+		    && (names_file(virDomainGetXMLDesc(domains[i], 0), path)
+			|| names_file(virDomainGetXMLDesc(domains[i], VIR_DOMAIN_XML_INACTIVE), path)))
+			name = strdup(virDomainGetName(domains[i]));
+		virDomainFree(domains[i]);
+	}
+	free(domains);
+	*ret_name = name;
+	return 0;
+}
+
+/* What a guest uses stays. */
+static int remove_unused(struct libvirt_host *host, virConnectPtr connection, virStorageVolPtr volume,
+			 struct error *error)
+{
+	CLEANUP_FREE char *path = virStorageVolGetPath(volume);
+	CLEANUP_FREE char *user = NULL;
+
+	if (!path)
+		return libvirt_error(host, error, "read the volume's path");
+	int result = libvirt_find_user(host, connection, path, NULL, &user, error);
+	if (result < 0 || user)
+		return result;
+	if (virStorageVolDelete(volume, 0) < 0 && virGetLastErrorCode() != VIR_ERR_NO_STORAGE_VOL)
+		return libvirt_error(host, error, "remove the volume");
+	return 0;
+}
+
+int libvirt_remove_disks(struct hypervisor_host *host, const struct hypervisor_volume *volumes, size_t count,
+			 struct error *error)
+{
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < count; i++)
+		result = libvirt_remove_volume(host, volumes[i].pool, volumes[i].name, error);
+	return result;
+}
+
 int libvirt_remove_volume(struct hypervisor_host *base, const char *pool_name, const char *name, struct error *error)
 {
 	struct libvirt_host *host = libvirt_host_of(base);
@@ -99,7 +204,5 @@ int libvirt_remove_volume(struct hypervisor_host *base, const char *pool_name, c
 		volume = virStorageVolLookupByName(pool, name);
 	if (!volume && virGetLastErrorCode() != VIR_ERR_NO_STORAGE_VOL)
 		return libvirt_error(host, error, "find the volume");
-	if (volume && virStorageVolDelete(volume, 0) < 0 && virGetLastErrorCode() != VIR_ERR_NO_STORAGE_VOL)
-		return libvirt_error(host, error, "remove the volume");
-	return 0;
+	return volume ? remove_unused(host, connection, volume, error) : 0;
 }

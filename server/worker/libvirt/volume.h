@@ -22,4 +22,17 @@ char *libvirt_volume_format(virStorageVolPtr volume);
 char *libvirt_volume_backing(virStorageVolPtr volume);
 char *libvirt_pool_folder(virStoragePoolPtr pool);
 
+/* The same with the journal told before; where somebody else's volume has the name, the journal forgets it again. */
+int libvirt_volume_make_recorded(struct libvirt_host *host, virStoragePoolPtr pool, const char *name, uint64_t bytes,
+				 const char *format, const struct volume_journal *journal, int64_t *ret_id,
+				 virStorageVolPtr *ret_volume, struct error *error);
+
+/* The name of a guest of that host whose definition names the file, not counting one id (NULL: all count); NULL when there
+ * is none. */
+int libvirt_find_user(struct libvirt_host *host, virConnectPtr connection, const char *path, const char *except_uuid,
+		      char **ret_name, struct error *error);
+
+/* hypervisor.h's remove_disks and remove_volume. */
+int libvirt_remove_disks(struct hypervisor_host *host, const struct hypervisor_volume *volumes, size_t count,
+			 struct error *error);
 int libvirt_remove_volume(struct hypervisor_host *base, const char *pool_name, const char *name, struct error *error);

@@ -423,13 +423,13 @@ static int remove_guest(struct hypervisor_host *base, const char *uuid, struct e
 	return result;
 }
 
-static int remove_disks(struct hypervisor_host *base, const char *definition, struct hypervisor_host *other,
+static int remove_disks(struct hypervisor_host *base, const struct hypervisor_volume *volumes, size_t count,
 			struct error *error)
 {
 	struct simulated_fleet *fleet = simulated_fleet_of(base);
 	LOCK_SCOPE(&fleet->mutex);
 
-	(void)definition, (void)other;
+	(void)volumes, (void)count;
 	simulated_pass_gate(fleet, SIMULATED_GATE_CONFIRM, NULL);
 	return simulated_ask(simulated_host_of(base), error);
 }
