@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "server/worker/libvirt/disks.h"
+#include "server/worker/libvirt/obstacles.h"
 #include "server/worker/libvirt/volume.h"
 
 /* One check under way. */
@@ -138,6 +139,8 @@ static int check_guest(const struct inquiry *inquiry, struct guest_disks *ret_di
 		return error->code ? -error->code : error_no_memory(error);
 	int result = libvirt_read_definition(&inquiry->source->base, inquiry->uuid, &definition, &has_autostart, error);
 	if (result == 0)
+		result = libvirt_check_obstacles(inquiry->source, inquiry->uuid, inquiry->check, error);
+	if (result == 0)
 		result = check_target_is_free(inquiry, name, error);
 	if (result == 0)
 		result = libvirt_disks_find(inquiry->source, inquiry->target, definition, ret_disks, error);
@@ -156,14 +159,14 @@ static int check_wish(const struct inquiry *inquiry, const struct guest_disks *d
 	if (options->block_migration == BLOCK_MIGRATION_YES && !has_private) {
 		inquiry->check->is_about_source = true;
 		error_set(error, ECANCELED,
-			  "host %s is not on local storage: Block migration can not be used with shared storage.",
+			  "%s is not on local storage: Block migration can not be used with shared storage.",
 			  inquiry->source->name);
 		return refuse(inquiry, CHECK_REFUSED_STORAGE);
 	}
 	if (options->block_migration == BLOCK_MIGRATION_NO && has_private) {
 		inquiry->check->is_about_source = true;
 		error_set(error, ECANCELED,
-			  "host %s is not on shared storage: Shared storage live-migration requires either shared "
+			  "%s is not on shared storage: Shared storage live-migration requires either shared "
 			  "storage or boot-from-volume with no local disks.",
 			  inquiry->source->name);
 		return refuse(inquiry, CHECK_REFUSED_STORAGE);

@@ -1,4 +1,4 @@
-/* What a host has and which guests it knows, for discovery. Its difficulty: a guest may go between the list and the
+/* Which guests a host knows, for discovery. Its difficulty: a guest may go between the list and the
  * question; it is then left out. */
 #include "server/worker/libvirt/inventory.h"
 
@@ -10,10 +10,10 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "server/worker/libvirt/disks.h"
-#include "server/worker/libvirt/events.h"
+#include "server/worker/libvirt/facts.h"
 
 static char *xml_text(xmlXPathContextPtr context, const char *path)
 {
@@ -35,6 +35,15 @@ static int64_t xml_number(xmlXPathContextPtr context, const char *path)
 	return number;
 }
 
+/* As Nova writes it: 2026-01-02 03:04:05, UTC. 0: not known. */
+static int64_t read_time(xmlXPathContextPtr context, const char *path)
+{
+	CLEANUP_FREE char *text = xml_text(context, path);
+	int64_t time_us = 0;
+
+	return text && time_parse(text, &time_us) ? time_us : 0;
+}
+
 #define NOVA "/domain/metadata/nova:instance/"
 
 static void read_definition(xmlXPathContextPtr context, struct guest_facts *guest)
@@ -54,15 +63,21 @@ static void read_definition(xmlXPathContextPtr context, struct guest_facts *gues
 	guest->memory_mb = xml_number(context, "/domain/memory") / 1024; /* libvirt prints KiB */
 	guest->vcpus = xml_number(context, "/domain/vcpu");
 	guest->root_device = xml_text(context, "/domain/devices/disk[@device='disk'][1]/target/@dev");
-	CLEANUP_FREE char *arch = xml_text(context, "/domain/os/type/@arch");
-	CLEANUP_FREE char *machine = xml_text(context, "/domain/os/type/@machine");
-	json_t *facts = json_pack("{s:s*, s:s*}", "arch", arch, "machine", machine);
-
-	guest->facts = facts ? json_dumps(facts, JSON_COMPACT) : NULL;
-	json_decref(facts);
+	guest->created_us = read_time(context, NOVA "nova:creationTime");
 }
 
-static int read_guest(struct libvirt_host *host, virDomainPtr domain, struct guest_facts *guest, struct error *error)
+static char *read_facts(const char *definition, const char *host_cpu, int snapshot_count)
+{
+	json_t *facts = json_pack("{s:o, s:o}", "needs", facts_needs(definition, host_cpu), "obstacles",
+				  facts_obstacles(definition, snapshot_count));
+	char *text = facts ? json_dumps(facts, JSON_COMPACT) : NULL;
+
+	json_decref(facts);
+	return text;
+}
+
+static int read_guest(struct libvirt_host *host, virDomainPtr domain, const char *host_cpu, struct guest_facts *guest,
+		      struct error *error)
 {
 	if (virDomainGetUUIDString(domain, guest->uuid) < 0)
 		return libvirt_error(host, error, "read a guest's id");
@@ -82,6 +97,7 @@ static int read_guest(struct libvirt_host *host, virDomainPtr domain, struct gue
 
 	if (context)
 		read_definition(context, guest);
+	guest->facts = context ? read_facts(definition, host_cpu, virDomainSnapshotNum(domain, 0)) : NULL;
 	xmlXPathFreeContext(context);
 	xmlFreeDoc(document);
 	free(definition);
@@ -101,6 +117,8 @@ int libvirt_list_guests(struct hypervisor_host *base, struct guest_list *ret_gue
 
 	if (result < 0)
 		return result;
+	CLEANUP_FREE char *capabilities = virConnectGetCapabilities(connection);
+	CLEANUP_FREE char *host_cpu = capabilities ? facts_host_cpu(capabilities) : NULL;
 	int count = virConnectListAllDomains(connection, &domains, 0);
 
 	if (count < 0)
@@ -109,7 +127,7 @@ int libvirt_list_guests(struct hypervisor_host *base, struct guest_list *ret_gue
 	result = list.items ? 0 : error_no_memory(error);
 	for (int i = 0; i < count; i++) {
 		if (result == 0) {
-			result = read_guest(host, domains[i], &list.items[list.count++], error);
+			result = read_guest(host, domains[i], host_cpu, &list.items[list.count++], error);
 			if (result == -ENOENT) {
 				struct guest_list gone = { calloc(1, sizeof(*gone.items)), 1 };
 
@@ -129,41 +147,5 @@ int libvirt_list_guests(struct hypervisor_host *base, struct guest_list *ret_gue
 		return result;
 	*ret_guests = list;
 	list = (struct guest_list){ 0 };
-	return 0;
-}
-
-int libvirt_describe(struct hypervisor_host *base, struct host_facts *ret_facts, struct error *error)
-{
-	struct libvirt_host *host = libvirt_host_of(base);
-	CLEANUP_CONNECTION virConnectPtr connection = NULL;
-	CLEANUP_HOST_FACTS struct host_facts facts = { 0 };
-	virNodeInfo node;
-	unsigned long version = 0;
-	int result = libvirt_connection_get(host, &connection, error);
-
-	if (result < 0)
-		return result;
-	if (virNodeGetInfo(connection, &node) < 0 || virConnectGetVersion(connection, &version) < 0)
-		return libvirt_error(host, error, "read what the host has");
-	result = libvirt_listen(host, connection, error);
-	if (result < 0)
-		return result;
-	if (!host->is_swept)
-		libvirt_sweep_markers(host, connection);
-	host->is_swept = true;
-	const char *type = virConnectGetType(connection);
-	json_t *json = json_pack("{s:s}", "arch", node.model);
-
-	facts.vcpus = node.cpus;
-	facts.memory_mb = (int64_t)(node.memory / 1024);
-	facts.hypervisor_version = (int64_t)version;
-	facts.hypervisor_type = strdup(type ? type : "QEMU");
-	facts.facts = json ? json_dumps(json, JSON_COMPACT) : NULL;
-	facts.cpu_info = json ? json_dumps(json, JSON_COMPACT) : NULL;
-	json_decref(json);
-	if (!facts.hypervisor_type || !facts.facts || !facts.cpu_info)
-		return error_no_memory(error);
-	*ret_facts = facts;
-	facts = (struct host_facts){ 0 };
 	return 0;
 }

@@ -1,0 +1,153 @@
+/* What is read of libvirt's documents: names that hosts offer and guests need, and what keeps a guest where it is. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "server/worker/libvirt/facts.h"
+
+static const char capabilities[] =
+	"<capabilities><host><cpu><arch>x86_64</arch><model>Skylake-Server</model><vendor>Intel</vendor>"
+	"<topology sockets='2' dies='1' cores='8' threads='2'/><feature name='avx512f'/><feature name='vmx'/></cpu>"
+	"<topology><cells num='2'/></topology></host>"
+	"<guest><os_type>hvm</os_type><arch name='x86_64'><machine maxCpus='255' canonical='pc-q35-7.2'>q35</machine>"
+	"<machine maxCpus='255'>pc-q35-7.2</machine><domain type='qemu'/><domain type='kvm'/></arch></guest>"
+	"</capabilities>";
+
+static bool lists(const json_t *object, const char *key, const char *name)
+{
+	const json_t *list = json_object_get(object, key);
+
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (strcmp(json_string_value(json_array_get(list, i)), name) == 0)
+			return true;
+	return false;
+}
+
+static void a_host_offers_its_types_machines_with_aliases_and_its_cpu(void **state)
+{
+	json_t *offers = facts_offers(capabilities);
+
+	(void)state;
+	assert_true(lists(offers, "guest_types", "x86_64/kvm"));
+	assert_true(lists(offers, "guest_types", "x86_64/qemu"));
+	assert_true(lists(offers, "machines", "x86_64/q35"));
+	assert_true(lists(offers, "machines", "x86_64/pc-q35-7.2"));
+	assert_int_equal(json_array_size(json_object_get(offers, "machines")), 2);
+	assert_true(lists(offers, "host_cpu", "Intel/Skylake-Server"));
+	assert_null(json_object_get(offers, "cpu_models"));
+	facts_add_cpu_models(offers, "<domainCapabilities><cpu><mode name='custom'><model usable='yes'>qemu64</model>"
+				     "<model usable='no'>EPYC</model></mode></cpu></domainCapabilities>");
+	assert_true(lists(offers, "cpu_models", "qemu64"));
+	assert_false(lists(offers, "cpu_models", "EPYC"));
+	json_decref(offers);
+}
+
+static void what_a_host_does_not_tell_is_left_out(void **state)
+{
+	static const char *const texts[] = { "", "<capabilities/>", "no document" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+		json_t *offers = facts_offers(texts[i]);
+		json_t *cpu = facts_cpu_info(texts[i]);
+
+		assert_int_equal(json_object_size(offers), 0);
+		assert_true(json_is_object(cpu));
+		assert_null(facts_host_cpu(texts[i]));
+		json_decref(offers);
+		json_decref(cpu);
+	}
+}
+
+static void cpu_info_has_novas_form(void **state)
+{
+	json_t *cpu = facts_cpu_info(capabilities);
+	json_t *topology = json_object_get(cpu, "topology");
+
+	(void)state;
+	assert_string_equal(json_string_value(json_object_get(cpu, "arch")), "x86_64");
+	assert_string_equal(json_string_value(json_object_get(cpu, "vendor")), "Intel");
+	assert_int_equal(json_integer_value(json_object_get(topology, "cells")), 2);
+	assert_int_equal(json_integer_value(json_object_get(topology, "sockets")), 2);
+	assert_int_equal(json_integer_value(json_object_get(topology, "cores")), 8);
+	assert_int_equal(json_integer_value(json_object_get(topology, "threads")), 2);
+	assert_true(lists(cpu, "features", "avx512f"));
+	json_decref(cpu);
+}
+
+static void a_guest_needs_its_machine_networks_cpu_and_pinned_processors(void **state)
+{
+	json_t *needs = facts_needs("<domain type='kvm'><vcpu cpuset='0-3,^2,6'>2</vcpu>"
+				    "<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os>"
+				    "<cpu mode='custom'><model>Haswell</model></cpu>"
+				    "<cputune><vcpupin vcpu='0' cpuset='4-11'/></cputune><devices>"
+				    "<interface type='bridge'><source bridge='br-int'/></interface>"
+				    "<interface type='network'><source network='default'/></interface>"
+				    "</devices></domain>",
+				    "Intel/Skylake-Server");
+
+	(void)state;
+	assert_true(lists(needs, "guest_types", "x86_64/kvm"));
+	assert_true(lists(needs, "machines", "x86_64/pc-q35-7.2"));
+	assert_true(lists(needs, "cpu_models", "Haswell"));
+	assert_null(json_object_get(needs, "host_cpu"));
+	assert_true(lists(needs, "networks", "bridge/br-int"));
+	assert_true(lists(needs, "networks", "network/default"));
+	assert_int_equal(json_integer_value(json_object_get(needs, "highest_pinned_cpu")), 11);
+	json_decref(needs);
+
+	needs = facts_needs("<domain type='kvm'><cpu mode='host-passthrough'/></domain>", "Intel/Skylake-Server");
+	assert_true(lists(needs, "host_cpu", "Intel/Skylake-Server"));
+	assert_null(json_object_get(needs, "highest_pinned_cpu"));
+	json_decref(needs);
+}
+
+static void what_keeps_a_guest_on_its_host_is_named(void **state)
+{
+	static const struct {
+		const char *definition;
+		int snapshots;
+		const char *word; /* NULL: nothing does */
+	} rows[] = {
+		{ "<domain><devices><disk device='disk'/><interface type='bridge'/></devices></domain>", 0, NULL },
+		{ "<domain><devices><hostdev mode='subsystem' type='pci'/></devices></domain>", 0,
+		  "device of its host" },
+		{ "<domain><devices><interface type='hostdev'/></devices></domain>", 0, "network device" },
+		{ "<domain><devices><tpm><backend type='emulator'/></tpm></devices></domain>", 0, "TPM" },
+		{ "<domain><devices><disk device='cdrom'><source file='/a.iso'/></disk></devices></domain>", 0,
+		  "CD-ROM" },
+		{ "<domain><devices><disk device='cdrom'><target dev='sda'/></disk></devices></domain>", 0, NULL },
+		{ "<domain><devices><filesystem type='mount'/></devices></domain>", 0, "folder" },
+		{ "<domain><os><kernel>/boot/k</kernel></os></domain>", 0, "kernel" },
+		{ "<domain/>", 2, "2 snapshots" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		json_t *found = facts_obstacles(rows[i].definition, rows[i].snapshots);
+
+		assert_int_equal(json_array_size(found), rows[i].word ? 1 : 0);
+		if (rows[i].word)
+			assert_non_null(strstr(json_string_value(json_array_get(found, 0)), rows[i].word));
+		json_decref(found);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_host_offers_its_types_machines_with_aliases_and_its_cpu),
+		cmocka_unit_test(what_a_host_does_not_tell_is_left_out),
+		cmocka_unit_test(cpu_info_has_novas_form),
+		cmocka_unit_test(a_guest_needs_its_machine_networks_cpu_and_pinned_processors),
+		cmocka_unit_test(what_keeps_a_guest_on_its_host_is_named),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
