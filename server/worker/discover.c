@@ -16,6 +16,8 @@
 #define THREADS 4
 /* Events come in swarms (a start is five of them); a host is read once for those that come within this time. */
 #define GATHER_MS 100
+/* A guest that is missed is looked for again after this time, on every host, before it is forgotten. */
+#define MISSED_MS 1000
 
 struct seen_host {
 	int64_t id;
@@ -25,6 +27,8 @@ struct seen_host {
 	bool is_being_read;
 	bool is_up;
 	bool was_read;
+	bool has_idle_copy; /* of a server that lives, or lived, elsewhere */
+	int64_t missed_since_ms; /* the first reading that missed a guest; 0: none is missed */
 };
 
 struct discovery {
@@ -33,6 +37,7 @@ struct discovery {
 	const struct hypervisor_settings *settings;
 	struct clock *clock;
 	struct log *log;
+	struct missed_servers missed; /* the database writer's */
 	pthread_mutex_t mutex; /* guards all below */
 	pthread_cond_t has_work;
 	struct seen_host **hosts;
@@ -169,16 +174,6 @@ static int list_hosts(struct discovery *discovery, struct error *error)
 	return result;
 }
 
-/* A guest that one host lost may stand on another that was not read yet: with its id, its dates, its history. With the lock
- * held. */
-static bool are_others_read(const struct discovery *discovery, const struct seen_host *host)
-{
-	for (size_t i = 0; i < discovery->host_count; i++)
-		if (discovery->hosts[i] != host && !discovery->hosts[i]->was_read)
-			return false;
-	return true;
-}
-
 /* What one reading found, for the write. */
 struct reading {
 	struct discovery *discovery;
@@ -186,8 +181,9 @@ struct reading {
 	struct host_facts facts;
 	struct guest_list guests;
 	bool is_up;
-	bool may_forget; /* guests that the host has no more */
-	size_t forgotten_count;
+	bool is_certain; /* what is missed now was missed before */
+	size_t missing;
+	bool has_idle_copy; /* of a server that lives elsewhere */
 };
 
 static void take_text(char **member, char **text)
@@ -219,25 +215,38 @@ static int write_reading(struct db_session *session, void *context, struct error
 	result = db_service_update(session, &row.service, error);
 	if (result == 0)
 		result = db_host_update(session, &row, error);
-	for (size_t i = 0; i < reading->guests.count && result == 0; i++)
-		result =
-			discover_guest(session, &reading->guests.items[i], row.id, reading->discovery->settings, error);
-	if (result < 0 || !reading->may_forget)
-		return result;
-	return discover_missing(session, &reading->guests, row.id, &reading->forgotten_count, error);
+	for (size_t i = 0; i < reading->guests.count && result >= 0; i++) {
+		result = discover_guest(session, &reading->guests.items[i], row.id, reading->discovery->settings,
+					&reading->discovery->missed, error);
+		reading->has_idle_copy = reading->has_idle_copy || result == 1;
+	}
+	return result < 0 ? result
+			  : discover_missing(session, &reading->guests, row.id, reading->is_certain,
+					     &reading->discovery->missed, &reading->missing, error);
 }
 
-/* True when the host lost guests: they may stand elsewhere. */
-static bool read_host(struct discovery *discovery, struct seen_host *host, bool may_forget)
+/* A server is missed where it lived: a copy of it that is off elsewhere may be all that is left of it. */
+static void look_at_idle_copies(struct discovery *discovery)
+{
+	LOCK_SCOPE(&discovery->mutex);
+
+	for (size_t i = 0; i < discovery->host_count; i++)
+		if (discovery->hosts[i]->has_idle_copy)
+			bring_forward(discovery, discovery->hosts[i]);
+}
+
+static void read_host(struct discovery *discovery, struct seen_host *host)
 {
 	const struct hypervisor_operations *operations = discovery->hypervisor->operations;
-	struct reading reading = { .discovery = discovery, .host = host, .may_forget = may_forget };
+	struct reading reading = { .discovery = discovery, .host = host };
 	struct error error = { 0 };
 	int result = operations->describe(host->handle, &reading.facts, &error);
 
 	if (result == 0)
 		result = operations->list_guests(host->handle, &reading.guests, &error);
+	int64_t now_ms = clock_monotonic_ms(discovery->clock);
 	reading.is_up = result == 0;
+	reading.is_certain = host->missed_since_ms && now_ms - host->missed_since_ms >= MISSED_MS;
 	if (!host->was_read || host->is_up != reading.is_up)
 		log_event(discovery->log, reading.is_up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, NULL,
 			  reading.is_up ? "host is up" : "host is down", LOG_TEXT("host", host->name),
@@ -249,10 +258,17 @@ static bool read_host(struct discovery *discovery, struct seen_host *host, bool 
 			log_event(discovery->log, LOG_LEVEL_ERROR, NULL, "what a host showed cannot be written",
 				  LOG_TEXT("host", host->name), LOG_TEXT("reason", error.text));
 	}
+	if (reading.missing == 0 || reading.is_certain)
+		host->missed_since_ms = 0;
+	else if (!host->missed_since_ms)
+		host->missed_since_ms = now_ms;
 	host->is_up = reading.is_up;
+	host->was_read = true;
+	host->has_idle_copy = reading.has_idle_copy;
+	if (reading.missing > 0)
+		look_at_idle_copies(discovery);
 	host_facts_clear(&reading.facts);
 	guest_list_clear(&reading.guests);
-	return reading.forgotten_count > 0;
 }
 
 /* The host that is due first and read by nobody; NULL when none is due, with the time until which to wait. */
@@ -274,7 +290,8 @@ static void plan_next(struct discovery *discovery, struct seen_host *host)
 {
 	int64_t interval_s =
 		host->is_up ? discovery->settings->reconcile_interval_s : discovery->settings->reconnect_interval_s;
-	int64_t next_ms = clock_monotonic_ms(discovery->clock) + interval_s * 1000;
+	int64_t next_ms =
+		clock_monotonic_ms(discovery->clock) + (host->missed_since_ms ? MISSED_MS : interval_s * 1000);
 
 	if (next_ms < host->due_ms)
 		host->due_ms = next_ms;
@@ -302,17 +319,11 @@ static void *read_hosts(void *context)
 		}
 		host->is_being_read = true;
 		host->due_ms = INT64_MAX; /* an event that comes while it is read brings it forward again */
-		bool may_forget = are_others_read(discovery, host);
 		pthread_mutex_unlock(&discovery->mutex);
-		bool has_forgotten = read_host(discovery, host, may_forget);
+		read_host(discovery, host);
 		pthread_mutex_lock(&discovery->mutex);
 		host->is_being_read = false;
 		plan_next(discovery, host);
-		/* Now they may forget; or one has what this one lost. */
-		if ((!host->was_read && are_others_read(discovery, host)) || has_forgotten)
-			for (size_t i = 0; i < discovery->host_count; i++)
-				bring_forward(discovery, discovery->hosts[i]);
-		host->was_read = true;
 		pthread_cond_broadcast(&discovery->has_work);
 	}
 	return NULL;
@@ -360,6 +371,7 @@ void discovery_destroy(struct discovery *discovery)
 	discovery_stop(discovery);
 	discovery->hypervisor->operations->watch(discovery->hypervisor, NULL, NULL);
 	discovery_forget_hosts(discovery);
+	missed_servers_clear(&discovery->missed);
 	free(discovery->hosts);
 	pthread_cond_destroy(&discovery->has_work);
 	pthread_mutex_destroy(&discovery->mutex);

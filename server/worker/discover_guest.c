@@ -117,8 +117,51 @@ static bool may_take_over(const struct db_server *server, enum guest_state state
 	return server->is_deleted || server->host_id == 0 || state == GUEST_RUNNING || state == GUEST_PAUSED;
 }
 
+void missed_servers_clear(struct missed_servers *missed)
+{
+	free(missed->uuids);
+	*missed = (struct missed_servers){ 0 };
+}
+
+static size_t place_of(const struct missed_servers *missed, const char *uuid)
+{
+	size_t place = 0;
+
+	while (place < missed->count && strcmp(missed->uuids[place], uuid) != 0)
+		place++;
+	return place;
+}
+
+static int miss(struct missed_servers *missed, const char *uuid, struct error *error)
+{
+	if (place_of(missed, uuid) < missed->count)
+		return 0;
+	if (missed->count == missed->capacity) {
+		size_t wanted = missed->capacity ? missed->capacity * 2 : 16;
+		char(*more)[UUID_SIZE] = reallocarray(missed->uuids, wanted, sizeof(*more));
+
+		if (!more)
+			return error_no_memory(error);
+		missed->uuids = more;
+		missed->capacity = wanted;
+	}
+	text_copy(missed->uuids[missed->count++], UUID_SIZE, uuid);
+	return 0;
+}
+
+/* True: it was one of them. */
+static bool find_again(struct missed_servers *missed, const char *uuid)
+{
+	size_t place = place_of(missed, uuid);
+
+	if (place == missed->count)
+		return false;
+	memcpy(missed->uuids[place], missed->uuids[--missed->count], UUID_SIZE);
+	return true;
+}
+
 static int update(struct db_session *session, struct db_server *server, const struct guest_facts *guest,
-		  int64_t host_id, struct error *error)
+		  int64_t host_id, struct missed_servers *missed, struct error *error)
 {
 	enum guest_state state = guest->view.state;
 	const char *vm_state =
@@ -126,8 +169,10 @@ static int update(struct db_session *session, struct db_server *server, const st
 	bool is_elsewhere = server->is_deleted || server->host_id != host_id;
 	const char *facts = guest->facts ? guest->facts : "{}";
 
-	if (is_elsewhere && !may_take_over(server, state))
-		return 0;
+	bool was_missed = find_again(missed, server->uuid);
+
+	if (is_elsewhere && !was_missed && !may_take_over(server, state))
+		return 1;
 	if (!is_elsewhere && strcmp(server->vm_state, vm_state) == 0
 	    && server->power_state == meanings[state].power_state && text_equal(server->facts, facts))
 		return 0;
@@ -142,7 +187,7 @@ static int update(struct db_session *session, struct db_server *server, const st
 }
 
 int discover_guest(struct db_session *session, const struct guest_facts *guest, int64_t host_id,
-		   const struct hypervisor_settings *settings, struct error *error)
+		   const struct hypervisor_settings *settings, struct missed_servers *missed, struct error *error)
 {
 	CLEANUP_DB_SERVERS struct db_server_list servers = { 0 };
 	int result = is_moving(session, guest->uuid, error);
@@ -154,7 +199,7 @@ int discover_guest(struct db_session *session, const struct guest_facts *guest, 
 	result = find(session, guest->uuid, &servers, error);
 	if (result < 0)
 		return result;
-	return servers.count ? update(session, &servers.items[0], guest, host_id, error)
+	return servers.count ? update(session, &servers.items[0], guest, host_id, missed, error)
 			     : insert(session, guest, host_id, settings, error);
 }
 
@@ -166,10 +211,10 @@ static bool has_guest(const struct guest_list *guests, const char *uuid)
 	return false;
 }
 
-int discover_missing(struct db_session *session, const struct guest_list *guests, int64_t host_id,
-		     size_t *ret_deleted_count, struct error *error)
+int discover_missing(struct db_session *session, const struct guest_list *guests, int64_t host_id, bool is_certain,
+		     struct missed_servers *missed, size_t *ret_missing, struct error *error)
 {
-	size_t count = 0;
+	size_t missing = 0;
 	const struct db_server_filter filter = { .host_id = host_id };
 	CLEANUP_DB_SERVERS struct db_server_list servers = { 0 };
 	int result = db_server_find(session, &filter, &servers, error);
@@ -180,14 +225,14 @@ int discover_missing(struct db_session *session, const struct guest_list *guests
 		if (has_guest(guests, server->uuid))
 			continue;
 		result = is_moving(session, server->uuid, error);
-		if (result == 0) {
+		missing += result == 0;
+		if (result == 0 && !is_certain)
+			result = miss(missed, server->uuid, error);
+		else if (result == 0 && find_again(missed, server->uuid))
 			result = db_server_delete(session, server->uuid, error);
-			count++;
-		} else if (result == 1) {
+		else if (result == 1)
 			result = 0;
-		}
 	}
-	if (result == 0)
-		*ret_deleted_count = count;
+	*ret_missing = missing;
 	return result;
 }

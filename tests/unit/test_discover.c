@@ -25,6 +25,8 @@ struct showing {
 	int64_t host_id;
 	struct guest_facts guest;
 	bool is_missing;
+	bool is_doubtful;
+	size_t missing;
 };
 
 static struct guest_facts guest_with(enum guest_state state)
@@ -39,14 +41,19 @@ static struct guest_facts guest_with(enum guest_state state)
 	return guest;
 }
 
+static struct missed_servers missed;
+
 static int show_in_session(struct db_session *session, void *context, struct error *error)
 {
-	size_t deleted;
 	struct showing *showing = context;
 	struct guest_list none = { 0 };
 
-	return showing->is_missing ? discover_missing(session, &none, showing->host_id, &deleted, error)
-				   : discover_guest(session, &showing->guest, showing->host_id, &settings, error);
+	if (showing->is_missing && !showing->is_doubtful) /* the second time */
+		(void)discover_missing(session, &none, showing->host_id, false, &missed, &showing->missing, error);
+	return showing->is_missing
+		       ? discover_missing(session, &none, showing->host_id, !showing->is_doubtful, &missed,
+					  &showing->missing, error)
+		       : discover_guest(session, &showing->guest, showing->host_id, &settings, &missed, error);
 }
 
 static void show(struct db_fixture *fixture, int64_t host_id, struct guest_facts guest)
@@ -125,6 +132,23 @@ static void a_guest_removed_behind_our_back_is_forgotten_and_known_again_when_it
 	assert_int_equal(after.created_us, before.created_us);
 	assert_string_equal(after.host, "compute-2");
 	assert_string_equal(after.vm_state, "stopped");
+}
+
+static void a_guest_that_is_missed_for_the_first_time_is_not_forgotten_yet(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t one = db_fixture_host(fixture, "compute-1");
+	struct showing doubt = { .host_id = one, .is_missing = true, .is_doubtful = true };
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+
+	show(fixture, one, guest_with(GUEST_RUNNING));
+	db_fixture_write(fixture, show_in_session, &doubt);
+	assert_int_equal(doubt.missing, 1);
+	OK(read_server(fixture, &server));
+	doubt.is_doubtful = false;
+	db_fixture_write(fixture, show_in_session, &doubt);
+	db_server_clear(&server);
+	assert_int_equal(read_server(fixture, &server), -ENOENT);
 }
 
 static void a_copy_that_is_off_does_not_take_a_server_from_the_host_where_it_lives(void **state)
@@ -295,22 +319,46 @@ static void a_host_goes_down_and_comes_back_by_events(void **state)
 	discovery_destroy(discovery);
 }
 
+static void a_copy_that_is_off_takes_a_server_that_is_missed_where_it_lived(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t one = db_fixture_host(fixture, "compute-1"), two = db_fixture_host(fixture, "compute-2");
+	struct showing doubt = { .host_id = one, .is_missing = true, .is_doubtful = true };
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+
+	show(fixture, one, guest_with(GUEST_RUNNING));
+	db_fixture_write(fixture, show_in_session, &doubt);
+	show(fixture, two, guest_with(GUEST_SHUT_OFF));
+	OK(read_server(fixture, &server));
+	assert_string_equal(server.host, "compute-2");
+}
+
+static int clear_missed(void **state)
+{
+	missed_servers_clear(&missed);
+	return db_fixture_teardown(state);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_copy_that_is_off_takes_a_server_that_is_missed_where_it_lived,
+						db_fixture_setup, clear_missed),
 		cmocka_unit_test_setup_teardown(a_guest_without_metadata_belongs_to_the_configured_project,
-						db_fixture_setup, db_fixture_teardown),
+						db_fixture_setup, clear_missed),
 		cmocka_unit_test_setup_teardown(a_state_changed_behind_our_back_is_taken_over, db_fixture_setup,
-						db_fixture_teardown),
+						clear_missed),
+		cmocka_unit_test_setup_teardown(a_guest_that_is_missed_for_the_first_time_is_not_forgotten_yet,
+						db_fixture_setup, clear_missed),
 		cmocka_unit_test_setup_teardown(
 			a_guest_removed_behind_our_back_is_forgotten_and_known_again_when_it_returns, db_fixture_setup,
 			db_fixture_teardown),
 		cmocka_unit_test_setup_teardown(a_copy_that_is_off_does_not_take_a_server_from_the_host_where_it_lives,
-						db_fixture_setup, db_fixture_teardown),
+						db_fixture_setup, clear_missed),
 		cmocka_unit_test_setup_teardown(a_server_that_a_job_moves_is_left_to_the_job, db_fixture_setup,
-						db_fixture_teardown),
+						clear_missed),
 		cmocka_unit_test_setup_teardown(a_host_goes_down_and_comes_back_by_events, db_fixture_setup,
-						db_fixture_teardown),
+						clear_missed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
