@@ -161,6 +161,8 @@ static bool close_all(struct daemon *daemon)
 	if (daemon->api)
 		api_stop_waiting(daemon->api);
 	listener_stop(daemon->listener);
+	if (daemon->hypervisor && is_simulated(daemon))
+		simulated_open_all_gates(daemon->hypervisor); /* or a job that stands at one would never end */
 	control_socket_stop(daemon->control);
 	admin_socket_stop(daemon->admin);
 	if (daemon->worker && !worker_stop(daemon->worker))

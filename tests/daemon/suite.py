@@ -224,6 +224,17 @@ def an_end_by_signal(folder):
     assert service.jobs(), "the job is left for the next start"
 
 
+def an_end_at_a_gate(folder):
+    """SIGTERM ends a daemon whose simulated move stands at a closed gate"""
+    service = Service(folder).start().load()
+    service.control(thaw=["jobs"])
+    service.control(close_gate="disk")
+    assert service.migrate().status == 202
+    service.control(wait_at_gate="disk")
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(10) == 0
+
+
 def roles_in(token):
     body = token.split(".")[1]
     return json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))["roles"]
@@ -383,7 +394,8 @@ def log_lines(folder):
 
 CHECKS = (a_missing_configuration, a_wrong_setting, a_missing_key, a_wrong_policy, a_foreign_database, a_newer_database,
           a_used_port, a_second_daemon, an_end_by_signal, a_kill, a_full_disk, one_of_many, many_connections, hostile_bytes,
-          a_silent_client, long_heads, log_lines, implied_roles)
+          a_silent_client, long_heads, log_lines, implied_roles,
+          an_end_at_a_gate)
 
 
 def run_one(check):
