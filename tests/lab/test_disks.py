@@ -1,5 +1,6 @@
 """Disks that must never be lost: what a move copied may be removed, and nothing else."""
 
+import os
 from pathlib import Path
 
 from bench import check, equal, scenario
@@ -102,5 +103,61 @@ def _(bench):
         confirm(bench, guest, target)
         equal(extra.holders(), [f"compute-{target}"], "hosts with it after the confirm")
         check(bench.daemon.rows("SELECT count(*) FROM volumes") == [(0,)], "no volume is recorded any more")
+    finally:
+        extra.remove()
+
+
+def is_refused(bench, guest, words):
+    """The move that was asked for ends before anything is begun, with words that name what stands in the way."""
+    equal(bench.wait_for_migration(guest, "error")["status"], "error", "what is recorded")
+    check(any(words in (details or "") for _, _, details in bench.why(guest)), f"{words!r} is told: {bench.why(guest)}")
+    bench.stands(guest, 1)
+
+
+def stays(bench, guest, words):
+    """Live and cold."""
+    bench.live(guest)
+    is_refused(bench, guest, words)
+    bench.act(guest, "migrate")
+    is_refused(bench, guest, words)
+
+
+@scenario("a disk that is no file is neither copied nor taken for shared: the guest stays")
+def _(bench):
+    extra = Extra(bench, bench.hosts[0].images, "by-pool", "type='volume'", "pool='private' volume='by-pool.extra'")
+    try:
+        guest = bench.guest("volume-type", devices=extra.definition)
+        stays(bench, guest, "is of type volume")
+        equal(extra.holders(), ["compute-1"], "hosts with the disk")
+    finally:
+        extra.remove()
+
+
+@scenario("a private disk that another guest uses too does not leave its host")
+def _(bench):
+    extra = Extra(bench, bench.hosts[0].images, "used-twice", inside="<shareable/>")
+    try:
+        guest = bench.guest("uses-it", devices=extra.definition)
+        other = bench.guest("needs-it", state="stopped", devices=extra.definition)
+        stays(bench, guest, f"is used by guest {other.name} too")
+        bench.lab.remove(other)
+        stays(bench, guest, "marked shareable")
+        equal(extra.holders(), ["compute-1"], "hosts with the disk")
+    finally:
+        extra.remove()
+
+
+@scenario("a private disk larger than what the target's pool has left is refused")
+def _(bench):
+    extra = Extra(bench, bench.hosts[0].images, "large")
+    try:
+        file_system = os.statvfs(bench.hosts[1].images)
+        room = file_system.f_bfree * file_system.f_frsize  # as libvirt counts it
+        os.truncate(extra.path, room + 2**30)
+        for host in bench.hosts:
+            host.virsh("pool-refresh", "private")
+        guest = bench.guest("too-large", devices=extra.definition)
+        bench.live(guest)
+        is_refused(bench, guest, "bytes left")
     finally:
         extra.remove()

@@ -98,6 +98,26 @@ static int measure(const struct inquiry *inquiry, virConnectPtr connection, cons
 	return 0;
 }
 
+/* A move takes a private disk away from the source: nobody else may need it there. */
+static int check_is_its_own(const struct inquiry *inquiry, virConnectPtr connection, const struct guest_disk *disk,
+			    struct error *error)
+{
+	CLEANUP_FREE char *user = NULL;
+	int result = libvirt_find_user(inquiry->source, connection, disk->path, inquiry->uuid, &user, error);
+
+	if (result < 0 || (!user && !disk->is_for_several))
+		return result;
+	if (user)
+		error_set(error, ECANCELED, "disk %s is used by guest %s too, which stays on host %s", disk->path, user,
+			  inquiry->source->name);
+	else
+		error_set(
+			error, ECANCELED,
+			"disk %s is marked shareable or read-only, and lies on host %s alone: others there may need it",
+			disk->path, inquiry->source->name);
+	return refuse(inquiry, CHECK_REFUSED_BY_SERVER);
+}
+
 static int check_private_disks(const struct inquiry *inquiry, const struct guest_disks *disks, bool is_over_committed,
 			       bool is_cold, struct error *error)
 {
@@ -112,7 +132,9 @@ static int check_private_disks(const struct inquiry *inquiry, const struct guest
 
 		if (disk->is_shared)
 			continue;
-		result = measure(inquiry, at_source, disk, is_over_committed, is_cold, &bytes, error);
+		result = check_is_its_own(inquiry, at_source, disk, error);
+		if (result == 0)
+			result = measure(inquiry, at_source, disk, is_over_committed, is_cold, &bytes, error);
 		if (result == 0)
 			result = check_place(inquiry, at_target, disk, &room, bytes, error);
 	}
@@ -145,7 +167,7 @@ static int check_guest(const struct inquiry *inquiry, struct guest_disks *ret_di
 	if (result == 0)
 		result = libvirt_disks_find(inquiry->source, inquiry->target, definition, ret_disks, error);
 	if (result == -ECANCELED && inquiry->check->refusal == CHECK_PASSED)
-		refuse(inquiry, CHECK_REFUSED_BY_SERVER); /* a disk that lies in no pool */
+		refuse(inquiry, CHECK_REFUSED_BY_SERVER); /* a disk that lies in no pool, or is no file */
 	inquiry->check->is_storage_proven_shared = result == 0 && ret_disks->private_count == 0;
 	return result;
 }

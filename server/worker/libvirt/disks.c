@@ -14,6 +14,11 @@
 #include "server/worker/libvirt/volume.h"
 
 #define DISKS "/domain/devices/disk[not(@device) or @device='disk' or @device='lun'][source/@file]"
+/* Where nothing can prove that the other host has the same: neither copied nor taken for shared. Disks of type network are
+ * reached by their address from anywhere. */
+#define OTHER_DISKS                                                                                                    \
+	"/domain/devices/disk[not(@device) or @device='disk' or @device='lun']"                                        \
+	"[not(source/@file) and not(@type='network')]"
 
 /* Two hosts at once; `one` is where the definition is from. */
 struct sides {
@@ -201,6 +206,13 @@ static char *attribute_of(xmlXPathContextPtr context, const char *path)
 	return found && found->stringval ? strdup((const char *)found->stringval) : NULL;
 }
 
+static bool has(xmlXPathContextPtr context, const char *element)
+{
+	CLEANUP(free_object) xmlXPathObjectPtr found = xmlXPathEvalExpression((const xmlChar *)element, context);
+
+	return found && found->nodesetval && found->nodesetval->nodeNr > 0;
+}
+
 static int read_names(xmlXPathContextPtr context, struct guest_disks *disks, struct error *error)
 {
 	CLEANUP(free_object) xmlXPathObjectPtr nodes = xmlXPathEvalExpression((const xmlChar *)DISKS, context);
@@ -215,10 +227,27 @@ static int read_names(xmlXPathContextPtr context, struct guest_disks *disks, str
 		xmlXPathSetContextNode(nodes->nodesetval->nodeTab[i], context);
 		disk->device = attribute_of(context, "string(target/@dev)");
 		disk->path = attribute_of(context, "string(source/@file)");
+		disk->is_for_several = has(context, "shareable") || has(context, "readonly");
 		if (!disk->device || !disk->path)
 			return error_no_memory(error);
 	}
 	return 0;
+}
+
+static int refuse_other_types(xmlXPathContextPtr context, const struct sides *sides, struct error *error)
+{
+	CLEANUP(free_object) xmlXPathObjectPtr nodes = xmlXPathEvalExpression((const xmlChar *)OTHER_DISKS, context);
+
+	if (!nodes)
+		return error_no_memory(error);
+	if (!nodes->nodesetval || nodes->nodesetval->nodeNr == 0)
+		return 0;
+	xmlXPathSetContextNode(nodes->nodesetval->nodeTab[0], context);
+	CLEANUP_FREE char *device = attribute_of(context, "string(target/@dev)");
+	CLEANUP_FREE char *type = attribute_of(context, "string(@type)");
+	return error_set(error, ECANCELED,
+			 "disk %s on host %s is of type %s: only files in storage pools and network disks can be moved",
+			 device ? device : "", sides->one->name, type ? type : "");
 }
 
 static xmlDocPtr parse(const char *definition)
@@ -235,7 +264,11 @@ static int find(struct sides *sides, const char *definition, struct guest_disks 
 
 	if (!context)
 		return error_set(error, EINVAL, "host %s: a guest's definition cannot be read", sides->one->name);
-	int result = read_names(context, &disks, error);
+	int result = refuse_other_types(context, sides, error);
+	if (result == 0) {
+		xmlXPathSetContextNode(xmlDocGetRootElement(document), context);
+		result = read_names(context, &disks, error);
+	}
 	if (result == 0)
 		result = libvirt_connection_get(sides->one, &sides->one_connection, error);
 	if (result == 0)

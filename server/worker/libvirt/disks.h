@@ -11,6 +11,7 @@ struct guest_disk {
 	char *volume; /* its name in that pool */
 	char *other_path; /* where the other host has it, or will; NULL: the other host has no such pool */
 	bool is_shared; /* proven by a marker volume */
+	bool is_for_several; /* marked shareable or read-only: other guests may use it, too */
 };
 
 struct guest_disks {
@@ -22,7 +23,8 @@ struct guest_disks {
 void guest_disks_clear(struct guest_disks *disks);
 #define CLEANUP_DISKS CLEANUP(guest_disks_clear)
 
-/* Every file that the definition of `one` names as a disk. -ECANCELED when a disk lies in no pool of `one`. */
+/* Every file that the definition of `one` names as a disk. -ECANCELED when a disk lies in no pool of `one`, or is neither a
+ * file nor reached over the network. */
 int libvirt_disks_find(struct libvirt_host *one, struct libvirt_host *other, const char *definition,
 		       struct guest_disks *ret_disks, struct error *error);
 /* The definition with the paths of the other host (heap, the caller's). */
