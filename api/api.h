@@ -77,4 +77,4 @@ void api_stop_waiting(struct api *api);
 void api_destroy(struct api *api);
 
 /* Thread-safe. */
-void api_handle(struct api *api, const struct api_request *request, api_reply_fn reply, void *context);
+void api_handle(struct api *api, const struct api_request *incoming, api_reply_fn reply, void *context);

@@ -224,7 +224,7 @@ static int find_gate(const json_t *name, enum simulated_gate *ret_gate, struct e
 
 static int close_gate(struct simulation *simulation, const json_t *name, json_t *answer, struct error *error)
 {
-	enum simulated_gate gate;
+	enum simulated_gate gate = SIMULATED_GATE_MAX;
 	int result = find_gate(name, &gate, error);
 
 	(void)answer;
@@ -235,7 +235,7 @@ static int close_gate(struct simulation *simulation, const json_t *name, json_t 
 
 static int open_gate(struct simulation *simulation, const json_t *name, json_t *answer, struct error *error)
 {
-	enum simulated_gate gate;
+	enum simulated_gate gate = SIMULATED_GATE_MAX;
 	int result = find_gate(name, &gate, error);
 
 	(void)answer;
@@ -246,7 +246,7 @@ static int open_gate(struct simulation *simulation, const json_t *name, json_t *
 
 static int wait_at_gate(struct simulation *simulation, const json_t *name, json_t *answer, struct error *error)
 {
-	enum simulated_gate gate;
+	enum simulated_gate gate = SIMULATED_GATE_MAX;
 	int result = find_gate(name, &gate, error);
 
 	(void)answer;

@@ -43,26 +43,26 @@ enum simulated_outcome {
 int simulated_create(struct clock *clock, struct hypervisor **ret_fleet, struct error *error);
 
 /* -EEXIST when there is one by that name. It has 10 vCPUs, 8192 MiB and 1028 GiB. */
-int simulated_add_host(struct hypervisor *fleet, const char *name, struct error *error);
+int simulated_add_host(struct hypervisor *self, const char *name, struct error *error);
 /* Guests stay on a host that is down. False: no such host. */
-bool simulated_set_host_up(struct hypervisor *fleet, const char *name, bool is_up);
+bool simulated_set_host_up(struct hypervisor *self, const char *name, bool is_up);
 /* The next `count` moves that the outcome is about end so. */
-bool simulated_script(struct hypervisor *fleet, const char *host, enum simulated_outcome outcome, int count);
+bool simulated_script(struct hypervisor *self, const char *name, enum simulated_outcome outcome, int count);
 /* The words in which that host's scripted failures are told; "": the fleet's own again. */
-bool simulated_set_words(struct hypervisor *fleet, const char *host, const char *words);
-int simulated_put_guest(struct hypervisor *fleet, const char *host, const char *uuid, enum guest_state state,
+bool simulated_set_words(struct hypervisor *self, const char *name, const char *words);
+int simulated_put_guest(struct hypervisor *self, const char *name, const char *uuid, enum guest_state state,
 			int64_t memory_mb, struct error *error);
 /* What the host has, also when it is down. */
-enum guest_state simulated_state(struct hypervisor *fleet, const char *host, const char *uuid);
+enum guest_state simulated_state(struct hypervisor *self, const char *name, const char *uuid);
 
-void simulated_close_gate(struct hypervisor *fleet, enum simulated_gate gate);
-void simulated_open_gate(struct hypervisor *fleet, enum simulated_gate gate);
-void simulated_wait_at_gate(struct hypervisor *fleet, enum simulated_gate gate);
+void simulated_close_gate(struct hypervisor *self, enum simulated_gate gate);
+void simulated_open_gate(struct hypervisor *self, enum simulated_gate gate);
+void simulated_wait_at_gate(struct hypervisor *self, enum simulated_gate gate);
 /* The same, at most until that time of the system's clock. False: the time came first. */
-bool simulated_wait_at_gate_until(struct hypervisor *fleet, enum simulated_gate gate, int64_t deadline_ms);
-void simulated_open_all_gates(struct hypervisor *fleet);
+bool simulated_wait_at_gate_until(struct hypervisor *self, enum simulated_gate gate, int64_t deadline_ms);
+void simulated_open_all_gates(struct hypervisor *self);
 /* Hosts stay, so that their handles do, and are up; guests, scripts and closed gates go. No move may be under way. */
-void simulated_reset(struct hypervisor *fleet);
+void simulated_reset(struct hypervisor *self);
 
 /* By the names above in small letters without their prefix ("pre_live", "copy_fails"). False: there is none. */
 bool simulated_gate_by_name(const char *name, enum simulated_gate *ret_gate);
