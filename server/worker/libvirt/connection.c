@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "server/settings.h"
 #include "server/worker/libvirt/events.h"
+#include "server/worker/libvirt/login.h"
 
 void libvirt_cleanup_domain(virDomainPtr *domain)
 {
@@ -61,6 +62,8 @@ int libvirt_error(struct libvirt_host *host, struct error *error, const char *wh
  * may be left to itself. */
 struct libvirt_opening {
 	char *uri;
+	char *user_name; /* NULL: without a login */
+	char *password_file;
 	pthread_mutex_t mutex; /* guards the following */
 	pthread_cond_t ended;
 	virConnectPtr connection;
@@ -75,13 +78,15 @@ static void opening_free(struct libvirt_opening *opening)
 	pthread_cond_destroy(&opening->ended);
 	pthread_mutex_destroy(&opening->mutex);
 	free(opening->uri);
+	free(opening->user_name);
+	free(opening->password_file);
 	free(opening);
 }
 
 static void *open_thread(void *context)
 {
 	struct libvirt_opening *opening = context;
-	virConnectPtr connection = virConnectOpen(opening->uri);
+	virConnectPtr connection = libvirt_login_open(opening->uri, opening->user_name, opening->password_file);
 	const virError *cause = connection ? NULL : virGetLastError();
 
 	pthread_mutex_lock(&opening->mutex);
@@ -97,7 +102,7 @@ static void *open_thread(void *context)
 	return NULL;
 }
 
-static struct libvirt_opening *opening_begin(const char *uri)
+static struct libvirt_opening *opening_begin(const struct libvirt_host *host)
 {
 	struct libvirt_opening *opening = calloc(1, sizeof(*opening));
 	pthread_t thread;
@@ -106,8 +111,12 @@ static struct libvirt_opening *opening_begin(const char *uri)
 		return NULL;
 	pthread_mutex_init(&opening->mutex, NULL);
 	clock_condition_init(&opening->ended);
-	opening->uri = strdup(uri);
-	if (!opening->uri || pthread_create(&thread, NULL, open_thread, opening) != 0) {
+	opening->uri = strdup(host->uri);
+	opening->user_name = host->user_name ? strdup(host->user_name) : NULL;
+	opening->password_file = host->password_file ? strdup(host->password_file) : NULL;
+	if (!opening->uri || (host->user_name && !opening->user_name)
+	    || (host->password_file && !opening->password_file)
+	    || pthread_create(&thread, NULL, open_thread, opening) != 0) {
 		opening_free(opening);
 		return NULL;
 	}
@@ -150,7 +159,7 @@ static int open_within(struct libvirt_host *host, struct libvirt_opening **openi
 	const struct hypervisor_settings *settings = host->driver->settings;
 
 	if (!*opening)
-		*opening = opening_begin(host->uri);
+		*opening = opening_begin(host);
 	if (!*opening)
 		return error_no_memory(error);
 	if (!opening_wait(*opening, settings->connect_timeout_s))
@@ -162,10 +171,11 @@ static int open_within(struct libvirt_host *host, struct libvirt_opening **openi
 	opening_leave(ended);
 	if (result < 0)
 		return result;
-	/* Without keep-alive a call to a silent host would never return. */
+	/* Without keep-alive a call to a silent host would never return; a driver in this process has none and needs none. */
 	if (virConnectSetKeepAlive(connection, (int)settings->keepalive_interval_s,
 				   (unsigned int)settings->keepalive_count)
-	    < 0)
+		    < 0
+	    && virGetLastErrorCode() != VIR_ERR_NO_SUPPORT)
 		return out_of_reach(host, "keep-alive is refused", error);
 	*ret_connection = TAKE_POINTER(connection);
 	return 0;

@@ -64,14 +64,14 @@ static void host_close(struct hypervisor_host *base)
 	free(host->name);
 	free(host->uri);
 	free(host->migration_address);
+	free(host->user_name);
+	free(host->password_file);
 	free(host);
 }
 
 static int host_open(struct hypervisor *self, const struct hypervisor_address *address,
 		     struct hypervisor_host **ret_host, struct error *error)
 {
-	if (address->user_name)
-		return error_set(error, ENOTSUP, "host %s: this driver cannot log in with a user name", address->name);
 	struct libvirt_host *host = calloc(1, sizeof(*host));
 
 	if (!host)
@@ -82,7 +82,10 @@ static int host_open(struct hypervisor *self, const struct hypervisor_address *a
 	host->name = strdup(address->name);
 	host->uri = strdup(address->uri);
 	host->migration_address = address->migration_address ? strdup(address->migration_address) : NULL;
-	if (!host->name || !host->uri || (address->migration_address && !host->migration_address)) {
+	host->user_name = address->user_name ? strdup(address->user_name) : NULL;
+	host->password_file = address->password_file ? strdup(address->password_file) : NULL;
+	if (!host->name || !host->uri || (address->migration_address && !host->migration_address)
+	    || (address->user_name && !host->user_name) || (address->password_file && !host->password_file)) {
 		host_close(&host->base);
 		return error_no_memory(error);
 	}

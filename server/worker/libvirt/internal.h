@@ -30,6 +30,8 @@ struct libvirt_host {
 	struct libvirt_driver *driver;
 	char *name;
 	char *uri;
+	char *user_name; /* SASL; NULL: none */
+	char *password_file;
 	char *migration_address; /* NULL: the target libvirt's own choice */
 	pthread_mutex_t mutex; /* guards connection */
 	virConnectPtr connection; /* NULL until first needed, and after it broke */
