@@ -85,6 +85,7 @@ static void check_lock_and_state(struct action_call *call)
 	const char *task_state = call->action->task_state ? call->action->task_state : "";
 	bool is_locked = server->locked_by[0] && !call->request->is_admin;
 
+	/* Nova's order; that two ends have the same words is no mistake. NOLINTBEGIN(bugprone-branch-clone) */
 	if (is_locked && !call->action->tells_no_lock)
 		action_refuse(call, 409, "Instance %s is locked", server->uuid);
 	else if (!is_wanted_vm_state(call->action, server->vm_state))
@@ -97,6 +98,7 @@ static void check_lock_and_state(struct action_call *call)
 			      server->task_state);
 	else if (call->action->must_be_launched && !server->launched_us)
 		action_refuse(call, 409, "Instance %s is in an invalid state for '%s'", server->uuid, name);
+	/* NOLINTEND(bugprone-branch-clone) */
 }
 
 /* On the writer's thread. A refusal is no error: it changed nothing. */

@@ -36,8 +36,7 @@ extern const struct server_action confirm_resize_action;
 extern const struct server_action revert_resize_action;
 
 /* What stands between the path and the action: body, project, schema; then the submit. */
-int action_handle(struct request *request, const struct server_action *const *actions, size_t count,
-		  struct error *error);
+int action_handle(struct request *request, const struct server_action *const *list, size_t count, struct error *error);
 /* The checks from the server on, and the booking, as one write; then the answer. `value` may be NULL. */
 int action_submit(struct request *request, const struct server_action *action, const json_t *value,
 		  struct error *error);
@@ -58,8 +57,8 @@ void action_refuse(struct action_call *call, int status, const char *format, ...
 
 /* The host named in the value is there; else refuses. */
 int action_check_host(struct db_session *session, struct action_call *call, struct error *error);
-/* The compute service of that host is up; else refuses by 409. A host that is gone is down. */
-int action_check_service(struct db_session *session, struct action_call *call, const char *host, struct error *error);
+/* The compute service of the host of that name is up; else refuses by 409. A host that is gone is down. */
+int action_check_service(struct db_session *session, struct action_call *call, const char *name, struct error *error);
 /* A new migration of the server from where it stands, of that type; fills the job's migration and source. */
 int action_book_migration(struct db_session *session, struct action_call *call, const char *type, struct error *error);
 /* The instance action alone; its id in the job. */

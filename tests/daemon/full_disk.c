@@ -12,6 +12,7 @@ static int is_full(void)
 	return path && access(path, F_OK) == 0;
 }
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): the library names them as only it may. */
 ssize_t pwrite64(int file, const void *bytes, size_t length, off64_t offset)
 {
 	ssize_t (*real)(int, const void *, size_t, off64_t) = NULL;

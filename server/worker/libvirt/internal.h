@@ -64,11 +64,11 @@ int libvirt_domain_get(struct libvirt_host *host, const char *uuid, virDomainPtr
 int libvirt_error(struct libvirt_host *host, struct error *error, const char *what);
 void libvirt_connection_close(struct libvirt_host *host);
 
-int libvirt_look(struct hypervisor_host *host, const char *uuid, struct guest_view *ret_view, struct error *error);
-int libvirt_stop_guest(struct hypervisor_host *host, const char *uuid, int64_t graceful_ms, struct error *error);
-int libvirt_start_guest(struct hypervisor_host *host, const char *uuid, bool is_paused, struct error *error);
-int libvirt_read_definition(struct hypervisor_host *host, const char *uuid, char **ret_definition, bool *ret_autostart,
+int libvirt_look(struct hypervisor_host *base, const char *uuid, struct guest_view *ret_view, struct error *error);
+int libvirt_stop_guest(struct hypervisor_host *base, const char *uuid, int64_t graceful_ms, struct error *error);
+int libvirt_start_guest(struct hypervisor_host *base, const char *uuid, bool is_paused, struct error *error);
+int libvirt_read_definition(struct hypervisor_host *base, const char *uuid, char **ret_definition, bool *ret_autostart,
 			    struct error *error);
-int libvirt_undefine(struct hypervisor_host *host, const char *uuid, struct error *error);
-int libvirt_define(struct hypervisor_host *host, const char *definition, bool has_autostart, struct error *error);
-int libvirt_remove_guest(struct hypervisor_host *host, const char *uuid, struct error *error);
+int libvirt_undefine(struct hypervisor_host *base, const char *uuid, struct error *error);
+int libvirt_define(struct hypervisor_host *base, const char *definition, bool has_autostart, struct error *error);
+int libvirt_remove_guest(struct hypervisor_host *base, const char *uuid, struct error *error);
