@@ -357,9 +357,11 @@ static void forget_all(struct worker *worker)
 
 int worker_start(struct worker *worker, struct error *error)
 {
+	pthread_mutex_lock(&worker->mutex);
 	worker->is_stopping = false;
 	worker->is_woken = true;
 	forget_all(worker);
+	pthread_mutex_unlock(&worker->mutex);
 	int result = host_memory_start(worker->host_memory, error);
 
 	if (result < 0)
