@@ -102,6 +102,21 @@ static int enter(struct job_run *run, enum job_kind kind, const char *phase, con
 	return result < 0 || !event ? result : job_begin_event(run, event, host, ret_event, error);
 }
 
+/* While the confirm was pending neither host would have started the guest by itself; now the target has it. */
+static int hand_over_autostart(struct job_run *run, const struct db_kept_domain *kept, struct error *error)
+{
+	CLEANUP_FREE char *definition = NULL;
+	bool has_autostart = false;
+
+	if (!kept->had_autostart)
+		return 0;
+	int result =
+		operations(run)->read_definition(run->target, run->job.server_uuid, &definition, &has_autostart, error);
+	if (result < 0 || has_autostart)
+		return result;
+	return operations(run)->define(run->target, definition, true, error);
+}
+
 int confirm_run(struct job_run *run, struct error *error)
 {
 	CLEANUP_DB_KEPT_DOMAIN struct db_kept_domain kept = { 0 };
@@ -114,6 +129,8 @@ int confirm_run(struct job_run *run, struct error *error)
 	int result = enter(run, JOB_CONFIRM, "removing", "compute_confirm_resize", run->source_name, &event, error);
 	if (result == 0 && kept.id)
 		result = remove_copied(run, run->source, error);
+	if (result == 0)
+		result = hand_over_autostart(run, &kept, error);
 	if (result < 0)
 		return result;
 	struct resize_end end = { run, kept.id, run->job.target_host_id, "confirmed" };

@@ -44,6 +44,18 @@ def _(bench):
     confirm(bench, guest, target)
 
 
+@scenario("a guest that starts with its host does so on the target, but not while its confirm is pending")
+def _(bench):
+    def starts_by_itself(number):
+        return "enable" in bench.hosts[number - 1].virsh("dominfo", guest.uuid).split("Autostart:")[1].split("\n")[0]
+    guest = bench.guest("cold-autostart")
+    bench.hosts[0].virsh("autostart", guest.uuid)
+    source, target = migrates(bench, guest)
+    check(not starts_by_itself(target), "nothing starts it while the confirm is pending")
+    confirm(bench, guest, target)
+    check(starts_by_itself(target), "the target starts it from now on")
+
+
 @scenario("a running guest on shared storage migrates cold, and revert brings it back")
 def _(bench):
     guest = bench.guest("cold-shared-revert")

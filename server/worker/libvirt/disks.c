@@ -3,8 +3,6 @@
 #include "server/worker/libvirt/disks.h"
 
 #include <libvirt/virterror.h>
-#include <libxml/parser.h>
-#include <libxml/xpath.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +10,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "server/worker/libvirt/volume.h"
+#include "server/worker/libvirt/xml.h"
 
 #define DISKS "/domain/devices/disk[not(@device) or @device='disk' or @device='lun'][source/@file]"
 /* Where nothing can prove that the other host has the same: neither copied nor taken for shared. Disks of type network are
@@ -30,21 +29,6 @@ static void sides_close(struct sides *sides)
 {
 	libvirt_cleanup_connection(&sides->one_connection);
 	libvirt_cleanup_connection(&sides->other_connection);
-}
-
-static void free_document(xmlDocPtr *document)
-{
-	xmlFreeDoc(*document);
-}
-
-static void free_context(xmlXPathContextPtr *context)
-{
-	xmlXPathFreeContext(*context);
-}
-
-static void free_object(xmlXPathObjectPtr *object)
-{
-	xmlXPathFreeObject(*object);
 }
 
 void guest_disks_clear(struct guest_disks *disks)
@@ -201,21 +185,21 @@ static int examine(const struct sides *sides, struct guest_disk *disk, struct er
 
 static char *attribute_of(xmlXPathContextPtr context, const char *path)
 {
-	CLEANUP(free_object) xmlXPathObjectPtr found = xmlXPathEvalExpression((const xmlChar *)path, context);
+	CLEANUP_OBJECT xmlXPathObjectPtr found = xmlXPathEvalExpression((const xmlChar *)path, context);
 
 	return found && found->stringval ? strdup((const char *)found->stringval) : NULL;
 }
 
 static bool has(xmlXPathContextPtr context, const char *element)
 {
-	CLEANUP(free_object) xmlXPathObjectPtr found = xmlXPathEvalExpression((const xmlChar *)element, context);
+	CLEANUP_OBJECT xmlXPathObjectPtr found = xmlXPathEvalExpression((const xmlChar *)element, context);
 
 	return found && found->nodesetval && found->nodesetval->nodeNr > 0;
 }
 
 static int read_names(xmlXPathContextPtr context, struct guest_disks *disks, struct error *error)
 {
-	CLEANUP(free_object) xmlXPathObjectPtr nodes = xmlXPathEvalExpression((const xmlChar *)DISKS, context);
+	CLEANUP_OBJECT xmlXPathObjectPtr nodes = xmlXPathEvalExpression((const xmlChar *)DISKS, context);
 	int count = nodes && nodes->nodesetval ? nodes->nodesetval->nodeNr : 0;
 
 	disks->items = calloc((size_t)count + 1, sizeof(*disks->items));
@@ -236,7 +220,7 @@ static int read_names(xmlXPathContextPtr context, struct guest_disks *disks, str
 
 static int refuse_other_types(xmlXPathContextPtr context, const struct sides *sides, struct error *error)
 {
-	CLEANUP(free_object) xmlXPathObjectPtr nodes = xmlXPathEvalExpression((const xmlChar *)OTHER_DISKS, context);
+	CLEANUP_OBJECT xmlXPathObjectPtr nodes = xmlXPathEvalExpression((const xmlChar *)OTHER_DISKS, context);
 
 	if (!nodes)
 		return error_no_memory(error);
@@ -258,8 +242,8 @@ static xmlDocPtr parse(const char *definition)
 
 static int find(struct sides *sides, const char *definition, struct guest_disks *ret_disks, struct error *error)
 {
-	CLEANUP(free_document) xmlDocPtr document = parse(definition);
-	CLEANUP(free_context) xmlXPathContextPtr context = document ? xmlXPathNewContext(document) : NULL;
+	CLEANUP_DOCUMENT xmlDocPtr document = parse(definition);
+	CLEANUP_CONTEXT xmlXPathContextPtr context = document ? xmlXPathNewContext(document) : NULL;
 	CLEANUP_DISKS struct guest_disks disks = { 0 };
 
 	if (!context)
@@ -312,9 +296,9 @@ static int rewrite_source(xmlNodePtr source, const struct guest_disks *disks)
 int libvirt_disks_rewrite(const struct guest_disks *disks, const char *definition, char **ret_definition,
 			  struct error *error)
 {
-	CLEANUP(free_document) xmlDocPtr document = parse(definition);
-	CLEANUP(free_context) xmlXPathContextPtr context = document ? xmlXPathNewContext(document) : NULL;
-	CLEANUP(free_object)
+	CLEANUP_DOCUMENT xmlDocPtr document = parse(definition);
+	CLEANUP_CONTEXT xmlXPathContextPtr context = document ? xmlXPathNewContext(document) : NULL;
+	CLEANUP_OBJECT
 	xmlXPathObjectPtr sources = context ? xmlXPathEvalExpression((const xmlChar *)DISKS "/source", context) : NULL;
 	xmlChar *text = NULL;
 	int size = 0;

@@ -1,32 +1,12 @@
 /* Reading libvirt's documents by XPath. What a document does not say is left out, which refuses nobody. */
 #include "server/worker/libvirt/facts.h"
 
-#include <libxml/parser.h>
-#include <libxml/xpath.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
-
-static void free_document(xmlDocPtr *document)
-{
-	xmlFreeDoc(*document);
-}
-
-static void free_context(xmlXPathContextPtr *context)
-{
-	xmlXPathFreeContext(*context);
-}
-
-static void free_object(xmlXPathObjectPtr *object)
-{
-	xmlXPathFreeObject(*object);
-}
-
-#define CLEANUP_DOCUMENT CLEANUP(free_document)
-#define CLEANUP_CONTEXT  CLEANUP(free_context)
-#define CLEANUP_OBJECT   CLEANUP(free_object)
+#include "server/worker/libvirt/xml.h"
 
 /* A document that cannot be read is an empty one. */
 static xmlDocPtr parse(const char *text)
