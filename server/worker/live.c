@@ -106,6 +106,7 @@ int job_settle_volumes(struct job_run *run, enum volume_end end, struct error *e
 
 	if (result == 0)
 		result = db_volume_by_job(session, run->job.id, &volumes, error);
+	db_read_end(TAKE_POINTER(session)); /* what follows takes time */
 	for (size_t i = 0; result == 0 && i < volumes.count; i++) {
 		struct db_volume *volume = &volumes.items[i];
 

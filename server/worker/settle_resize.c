@@ -79,6 +79,7 @@ static int remove_copied(struct job_run *run, struct hypervisor_host *host, stru
 
 	if (result == 0)
 		result = db_volume_by_migration(session, run->job.migration_id, &copied, error);
+	db_read_end(TAKE_POINTER(session)); /* what follows takes time */
 	if (result < 0)
 		return result;
 	volumes = calloc(copied.count + 1, sizeof(*volumes));

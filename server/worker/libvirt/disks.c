@@ -5,6 +5,7 @@
 #include <libvirt/virterror.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -18,6 +19,9 @@
 #define OTHER_DISKS                                                                                                    \
 	"/domain/devices/disk[not(@device) or @device='disk' or @device='lun']"                                        \
 	"[not(source/@file) and not(@type='network')]"
+
+#define BUSY_TRIES   20
+#define BUSY_WAIT_NS 50000000L
 
 /* Two hosts at once; `one` is where the definition is from. */
 struct sides {
@@ -54,9 +58,23 @@ static int is_in_busy_pool(struct libvirt_host *host, virStoragePoolPtr pool, co
 
 	if (volume)
 		return virStorageVolDelete(volume, 0) < 0 ? libvirt_error(host, error, "remove a marker volume") : 0;
-	if (virGetLastErrorCode() == VIR_ERR_STORAGE_VOL_EXIST)
+	int code = virGetLastErrorCode();
+	/* Of a file that the pool does not list yet libvirt says that the operation is not valid. */
+	if (code == VIR_ERR_STORAGE_VOL_EXIST
+	    || (code == VIR_ERR_OPERATION_INVALID && virStoragePoolIsActive(pool) == 1))
 		return 1;
 	return libvirt_error(host, error, "look for a marker volume in a storage pool that is busy");
+}
+
+/* A volume that is being made there, another move's marker say, keeps the pool busy for a moment. */
+static bool refresh(virStoragePoolPtr pool)
+{
+	for (int i = 0; i < BUSY_TRIES; i++) {
+		if (virStoragePoolRefresh(pool, 0) == 0)
+			return true;
+		nanosleep(&(struct timespec){ .tv_nsec = BUSY_WAIT_NS }, NULL);
+	}
+	return false;
 }
 
 /* 1: the pool has it, at *ret_path; 0: not. */
@@ -64,7 +82,7 @@ static int find_in_pool(struct libvirt_host *host, virStoragePoolPtr pool, const
 			struct error *error)
 {
 	/* Pools keep lists of their own: what another host made is seen only after they were read again. */
-	if (virStoragePoolRefresh(pool, 0) < 0)
+	if (!refresh(pool))
 		return is_in_busy_pool(host, pool, name, error);
 	CLEANUP_VOLUME virStorageVolPtr volume = virStorageVolLookupByName(pool, name);
 
