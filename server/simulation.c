@@ -111,7 +111,7 @@ static int write_rows(struct db_session *session, void *context, struct error *e
 
 static enum guest_state state_of(const struct db_server *server)
 {
-	if (text_equal(server->vm_state, "paused"))
+	if (server->power_state == 3)
 		return GUEST_PAUSED;
 	if (text_equal(server->vm_state, "stopped") || server->power_state == 4)
 		return GUEST_SHUT_OFF;

@@ -167,7 +167,8 @@ static int bring_back(struct job_run *run, const struct db_kept_domain *kept, st
 {
 	struct guest_view view = { 0 };
 	const char *uuid = run->job.server_uuid;
-	int64_t event = 0;
+	const char *stop_event = kept->was_running ? NULL : "compute_stop_instance";
+	int64_t event = 0; /* both end with the job */
 	int result =
 		enter(run, JOB_REVERT, "defining", "compute_finish_revert_resize", run->source_name, &event, error);
 
@@ -178,10 +179,13 @@ static int bring_back(struct job_run *run, const struct db_kept_domain *kept, st
 	if (result == 0 && view.state == GUEST_ABSENT)
 		result = operations(run)->define(run->source, kept->definition, kept->had_autostart, error);
 	if (result == 0)
-		result = enter(run, JOB_REVERT, "starting", NULL, NULL, NULL, error);
-	if (result == 0 && kept->was_running && side_view_of(0, &view) != SIDE_ALIVE)
-		result = operations(run)->start_guest(run->source, uuid, false, error);
-	return result;
+		result = enter(run, JOB_REVERT, "starting", stop_event, run->source_name, &event, error);
+	if (result < 0)
+		return result;
+	if (!kept->was_running)
+		return operations(run)->stop_guest(run->source, uuid, 0, error);
+	return side_view_of(0, &view) == SIDE_ALIVE ? 0
+						    : operations(run)->start_guest(run->source, uuid, false, error);
 }
 
 static int end_lost(struct job_run *run, const char *why, struct error *error)

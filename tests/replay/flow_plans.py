@@ -1,9 +1,11 @@
 """What stands between the recorded steps of a flow: gates, failures of the fleet, acts that the recording does not show.
 
-A plan's `before` are orders over the control socket by the step that they come before; `at` names the gate at which the move
-stands while a step's documents are read (elsewhere everything has come to rest). An order is a dict of one word, or a function
-that gets the flow.
+A plan's `before` are orders over the control socket by the step that they come before; `between` are those by the place of a
+step's document before which they come; `at` names the gate at which the move stands while a step's documents are read
+(elsewhere everything has come to rest). An order is a dict of one word, or a function that gets the flow.
 """
+
+import json
 
 EVERY = {"host1", "host2", "host3"}
 
@@ -21,8 +23,8 @@ def script(outcome, *hosts, words="the copy broke"):
 
 
 class Plan:
-    def __init__(self, before=None, at=None):
-        self.before, self.at = before or {}, at or {}
+    def __init__(self, before=None, at=None, between=None):
+        self.before, self.at, self.between = before or {}, at or {}, between or {}
 
 
 def live_ok(flow):
@@ -97,10 +99,24 @@ def cold_fail(flow):
     return Plan({"migrate": script("start_fails", *sorted(EVERY))})
 
 
+def first_document(flow, step, has):
+    """The place of the first document of that step of which that is true; None: of none."""
+    documents = next(one["documents"] for one in flow["steps"] if one["name"] == step)
+    return next((place for place, document in enumerate(documents) if has(document["body"])), None)
+
+
 def verify_source_down(flow):
-    return Plan({"confirm": [lambda run: run.force_down("host1", True)], "revert": close("confirm"),
-                 "revert_up": open_("confirm") + [{"wait_idle": {}}, lambda run: run.force_down("host1", False)]},
-                {"after": "confirm"})
+    # A recorded revert went on by itself while its documents were read.
+    finishing = first_document(flow, "after", lambda body: "compute_finish_revert_resize" in json.dumps(body))
+    ended = first_document(flow, "after", lambda body: body.get("server", {}).get("status") == "ACTIVE")
+    between = {}
+    if finishing is not None:
+        between["after", finishing] = open_("confirm") + [{"wait_at_gate": "finish"}]
+    if ended is not None:
+        between["after", ended] = open_("finish") + [{"wait_idle": {}}]
+    return Plan({"confirm": [lambda run: run.force_down("host1", True)], "revert": close("confirm", "finish"),
+                 "revert_up": open_("confirm", "finish") + [{"wait_idle": {}}, lambda run: run.force_down("host1", False)]},
+                {"after": "confirm"}, between)
 
 
 PLANS = {"live_ok": live_ok, "live_host": held_in_copy, "live_paused": held_in_copy, "force_complete": held_in_copy,

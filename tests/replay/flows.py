@@ -55,6 +55,8 @@ def rows_of(flow):
         host["memory_mb"] += host["name"] == flow_plans.chosen_host(flow)
     acts, events = own_actions(start)
     servers = [one_server(31, SERVER, "vm-flow", start["host"], start["vm_state"])]
+    # What the recorded fleet says of a guest that is paused.
+    servers[0]["power_state"] = next(iter(flow_plans.recorded_values(flow, "OS-EXT-STS:power_state")), servers[0]["power_state"])
     servers[0]["instance_name"] = next(iter(flow_plans.recorded_values(flow, "OS-EXT-SRV-ATTR:instance_name")), "")
     if flow["scenario"] == "abort_queued":
         servers.append(one_server(32, FIRST, "vm-first", "host1", "active"))
@@ -125,12 +127,15 @@ class Run:
         body = json.dumps({"forced_down": is_down})
         assert self.ask("PUT", f"/v2.1/os-services/{state.NAMES[f'service_{host}']}", body)[0] == 200
 
-    def prepare(self, name):
-        for order in self.plan.before.get(name, []):
+    def carry_out(self, orders):
+        for order in orders:
             if callable(order):
                 order(self)
             else:
                 self.service.order(**order)
+
+    def prepare(self, name):
+        self.carry_out(self.plan.before.get(name, []))
         gate = self.plan.at.get(name)
         if gate:
             self.service.order(wait_at_gate=gate)
@@ -214,7 +219,8 @@ def compare_request(run, step):
 def compare_documents(run, step):
     found = []
     run.learn()
-    for document in step["documents"]:
+    for place, document in enumerate(step["documents"]):
+        run.carry_out(run.plan.between.get((step["name"], place), []))
         status, _, answered = run.ask("GET", document["path"], None, document["caller"], run.flow["microversion"])
         where = f"{document['caller']} {document['path'].removeprefix('/v2.1')}"
         wanted = sorted_migrations(with_ids(document["body"], run.names))

@@ -234,6 +234,23 @@ static int copy_one(struct copy *copy, const struct volume_journal *journal, str
 	return result < 0 ? result : journal->complete(journal->context, id, error);
 }
 
+static bool answers(virConnectPtr connection)
+{
+	unsigned long version;
+
+	return virConnectIsAlive(connection) == 1 && virConnectGetLibVersion(connection, &version) == 0;
+}
+
+/* A stream that broke says "connection reset" or the like, by chance: whether its host can still be asked is asked. */
+static int tell_lost_host(const struct copy *copy, int result, struct error *error)
+{
+	struct error trouble = *error;
+
+	if (answers(copy->source_connection) && answers(copy->target_connection))
+		return result;
+	return error_set(error, EHOSTUNREACH, "%s", trouble.text);
+}
+
 int libvirt_copy_cold(struct hypervisor_host *source, struct hypervisor_host *target, const char *definition,
 		      const struct volume_journal *journal, bool (*is_cancelled)(void *context), void *context,
 		      char **ret_definition, struct error *error)
@@ -254,6 +271,8 @@ int libvirt_copy_cold(struct hypervisor_host *source, struct hypervisor_host *ta
 		copy.disk = &disks.items[i];
 		if (!copy.disk->is_shared)
 			result = copy_one(&copy, journal, error);
+		if (result < 0 && result != -ECANCELED)
+			result = tell_lost_host(&copy, result, error);
 	}
 	return result < 0 ? result : libvirt_disks_rewrite(&disks, definition, ret_definition, error);
 }
