@@ -184,8 +184,7 @@ static int bring_back(struct job_run *run, const struct db_kept_domain *kept, st
 		return result;
 	if (!kept->was_running)
 		return operations(run)->stop_guest(run->source, uuid, 0, error);
-	return side_view_of(0, &view) == SIDE_ALIVE ? 0
-						    : operations(run)->start_guest(run->source, uuid, false, error);
+	return side_view_of(0, &view) == SIDE_ALIVE ? 0 : operations(run)->start_guest(run->source, uuid, false, error);
 }
 
 static int end_lost(struct job_run *run, const char *why, struct error *error)
