@@ -38,8 +38,16 @@ static void append_quoted(struct text *text, const char *string, size_t length)
 	char quote = memchr(string, '\'', length) && !memchr(string, '"', length) ? '"' : '\'';
 
 	text_append_bytes(text, &quote, 1);
-	for (size_t i = 0; i < length; i++)
-		append_character(text, (unsigned char)string[i], quote);
+	for (size_t i = 0; i < length; i++) {
+		unsigned int half = json_body_surrogate(string + i, length - i);
+
+		if (half) {
+			text_append_format(text, "\\u%04x", half);
+			i += JSON_BODY_SURROGATE_BYTES - 1;
+		} else {
+			append_character(text, (unsigned char)string[i], quote);
+		}
+	}
 	text_append_bytes(text, &quote, 1);
 }
 
@@ -109,7 +117,10 @@ void python_repr(struct text *text, const json_t *value)
 		append_array(text, value);
 		break;
 	case JSON_STRING:
-		append_quoted(text, json_string_value(value), json_string_length(value));
+		if (json_body_long_integer(value))
+			text_append(text, json_body_long_integer(value));
+		else
+			append_quoted(text, json_string_value(value), json_string_length(value));
 		break;
 	case JSON_INTEGER:
 		text_append_format(text, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
@@ -137,7 +148,7 @@ static void append_string(struct text *text, const char *string, size_t length)
 
 void python_str(struct text *text, const json_t *value)
 {
-	if (json_is_string(value))
+	if (json_body_is_text(value))
 		append_string(text, json_string_value(value), json_string_length(value));
 	else
 		python_repr(text, value);

@@ -65,19 +65,40 @@ static int finish(struct request *request, int status, const char *content_type,
 	return 0;
 }
 
-static int finish_document(struct request *request, int status, const char *content_type, json_t *document)
+/* Takes over the body; NULL: memory ran out. */
+static int finish_body(struct request *request, int status, const char *content_type, char *body)
 {
-	char *body = document ? json_dumps(document, JSON_COMPACT) : NULL;
-
-	json_decref(document);
 	if (!body)
 		return finish(request, 503, FAULT_CONTENT_TYPE, NULL);
 	return finish(request, status, content_type, body);
 }
 
+/* What stands for half a surrogate pair of the client's becomes its escape. */
+static char *restore_surrogates(char *document)
+{
+	struct text restored = TEXT_EMPTY;
+	size_t length = document ? strlen(document) : 0;
+
+	for (size_t i = 0; i < length; i++) {
+		unsigned int half = json_body_surrogate(document + i, length - i);
+
+		if (half) {
+			text_append_format(&restored, "\\u%04x", half);
+			i += JSON_BODY_SURROGATE_BYTES - 1;
+		} else {
+			text_append_bytes(&restored, document + i, 1);
+		}
+	}
+	free(document);
+	return length ? text_take(&restored) : NULL;
+}
+
 int request_reply_json(struct request *request, int status, json_t *document)
 {
-	return finish_document(request, status, request->content_type, document);
+	char *body = document ? json_dumps(document, JSON_COMPACT) : NULL;
+
+	json_decref(document);
+	return finish_body(request, status, request->content_type, body);
 }
 
 int request_reply_empty(struct request *request, int status)
@@ -98,8 +119,11 @@ int request_reply_fault(struct request *request, int status, const char *format,
 	va_start(arguments, format);
 	text_append_format_list(&message, format, arguments);
 	va_end(arguments);
-	return finish_document(request, status, FAULT_CONTENT_TYPE,
-			       text_failed(&message) ? NULL : fault_document(status, message.data));
+	json_t *document = text_failed(&message) ? NULL : fault_document(status, message.data);
+	char *body = document ? restore_surrogates(json_dumps(document, JSON_COMPACT)) : NULL;
+
+	json_decref(document);
+	return finish_body(request, status, FAULT_CONTENT_TYPE, body);
 }
 
 int request_reply_error(struct request *request, const struct error *error)

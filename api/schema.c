@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "api/json_body.h"
 #include "api/python_repr.h"
 #include "base/cleanup.h"
 
@@ -23,7 +24,8 @@ static bool is_listed(const char *const *words, size_t count, const json_t *valu
 
 bool schema_boolean(const json_t *value)
 {
-	return json_is_true(value) || (json_is_string(value) && is_listed(true_words, ARRAY_LENGTH(true_words), value));
+	return json_is_true(value)
+	       || (json_body_is_text(value) && is_listed(true_words, ARRAY_LENGTH(true_words), value));
 }
 
 static void begin(struct text *words, const char *name, const json_t *value)
@@ -55,7 +57,7 @@ static bool check_boolean(const struct schema_property *property, const json_t *
 
 	if (json_is_boolean(value))
 		return true;
-	if (!json_is_string(value)) {
+	if (!json_body_is_text(value)) {
 		begin_with_value(ret_words, property->name, value);
 		text_append(ret_words, " is not of type 'boolean', 'string'");
 		return false;
@@ -104,7 +106,7 @@ static bool check_words(const struct schema_property *property, const json_t *va
 	if (is_nullable && json_is_null(value))
 		return true;
 	const char *why = NULL;
-	if (!json_is_string(value))
+	if (!json_body_is_text(value))
 		why = is_nullable ? " is not of type 'string', 'null'" : " is not of type 'string'";
 	else if (length == 0)
 		why = " is too short";
@@ -121,7 +123,7 @@ static bool check_words(const struct schema_property *property, const json_t *va
 
 static bool check_service_status(const struct schema_property *property, const json_t *value, struct text *ret_words)
 {
-	const char *status = json_string_value(value);
+	const char *status = json_body_is_text(value) ? json_string_value(value) : NULL;
 
 	if (text_equal(status, "enabled") || text_equal(status, "disabled"))
 		return true;

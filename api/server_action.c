@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "api/handlers.h"
+#include "api/json_body.h"
 #include "api/verdicts.h"
 #include "base/cleanup.h"
 
@@ -155,7 +156,7 @@ int action_submit(struct request *request, const struct server_action *action, c
 
 static size_t count_elements(const json_t *body)
 {
-	const char *string = json_string_value(body);
+	const char *string = json_string_value(body); /* a long integer is refused before */
 	size_t count = 0;
 
 	if (!string)
@@ -171,7 +172,7 @@ static bool read_body(struct request *request)
 	if (!request_read_body(request))
 		return false;
 	bool has_length =
-		json_is_object(request->body) || json_is_array(request->body) || json_is_string(request->body);
+		json_is_object(request->body) || json_is_array(request->body) || json_body_is_text(request->body);
 
 	if (!request->body || (has_length && count_elements(request->body) != 1)) {
 		request_reply_fault(request, 400, "Malformed request body");

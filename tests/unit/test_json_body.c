@@ -43,8 +43,22 @@ static void the_same_words_in_a_text_stay_as_they_are(void **state)
 static void a_long_integer_is_a_number_and_no_fault_of_form(void **state)
 {
 	(void)state;
-	expect("12345678901234567890", "1.2345678901234567e+19");
+	expect("12345678901234567890", "12345678901234567890");
+	expect("[-12345678901234567890]", "[-12345678901234567890]");
+	expect("[12345678901234567890.5, 1e2]", "[1.2345678901234567e+19, 100.0]");
+	expect("[1.12345678901234567890, 12345678901234567890]", "[1.1234567890123457, 12345678901234567890]");
+	expect("012345678901234567890", NULL);
 	expect("123456789012345678", "123456789012345678");
+}
+
+static void half_a_surrogate_pair_is_read_and_printed_as_it_was_sent(void **state)
+{
+	(void)state;
+	expect("{\"a\": \"x\\ud800y\"}", "{'a': 'x\\ud800y'}");
+	expect("[\"\\udfff\\uDC00\"]", "['\\udfff\\udc00']");
+	expect("[\"\\ud83d\\ude00 \\ud83d\"]", "['\xf0\x9f\x98\x80 \\ud83d']");
+	expect("[\"\\\\ud800\\ud800\"]", "['\\\\ud800\\ud800']");
+	expect("[\"\\ud8", NULL);
 }
 
 static void what_is_no_json_stays_refused(void **state)
@@ -63,6 +77,7 @@ int main(void)
 		cmocka_unit_test(numbers_that_are_none_are_read),
 		cmocka_unit_test(the_same_words_in_a_text_stay_as_they_are),
 		cmocka_unit_test(a_long_integer_is_a_number_and_no_fault_of_form),
+		cmocka_unit_test(half_a_surrogate_pair_is_read_and_printed_as_it_was_sent),
 		cmocka_unit_test(what_is_no_json_stays_refused),
 	};
 
