@@ -101,9 +101,17 @@ static bool is_readable(const char *path)
 	return text_is_utf8(path, strlen(path));
 }
 
+/* The target without scheme and authority, which a proxy's client sends (RFC 9112, absolute form). */
+static const char *strip_authority(const char *target)
+{
+	size_t scheme = strncasecmp(target, "http://", 7) == 0 ? 7 : strncasecmp(target, "https://", 8) == 0 ? 8 : 0;
+
+	return scheme ? target + scheme + strcspn(target + scheme, "/?") : target;
+}
+
 static bool take_target(struct request *request)
 {
-	const char *target = request->incoming->target;
+	const char *target = strip_authority(request->incoming->target);
 	const char *question = strchr(target, '?');
 
 	request->path = question ? strndup(target, (size_t)(question - target)) : strdup(target);

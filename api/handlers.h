@@ -29,3 +29,7 @@ int handle_hypervisor_servers(struct request *request, struct error *error);
 int handle_hypervisor_statistics(struct request *request, struct error *error);
 int handle_hypervisor_uptime(struct request *request, struct error *error);
 int handle_hypervisor_show(struct request *request, struct error *error);
+int handle_server_write(struct request *request, struct error *error);
+int handle_server_delete(struct request *request, struct error *error);
+int handle_extension_index(struct request *request, struct error *error);
+int handle_extension_show(struct request *request, struct error *error);

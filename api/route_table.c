@@ -16,7 +16,10 @@ static const struct route routes[] = {
 	{ "POST", "/servers/{id}/action", ALL, handle_server_action, true },
 	{ "GET", "/servers", ALL, handle_server_index, false },
 	{ "GET", "/servers/detail", ALL, handle_server_detail, false },
+	{ "POST", "/servers", ALL, handle_server_write, true },
 	{ "GET", "/servers/{id}", ALL, handle_server_show, false },
+	{ "PUT", "/servers/{id}", ALL, handle_server_write, true },
+	{ "DELETE", "/servers/{id}", ALL, handle_server_delete, false },
 	{ "GET", "/servers/{id}/migrations", 23, MICROVERSION_MINOR_MAX, handle_server_migration_index, false },
 	{ "GET", "/servers/{id}/migrations/{id2}", 23, MICROVERSION_MINOR_MAX, handle_server_migration_show, false },
 	{ "DELETE", "/servers/{id}/migrations/{id2}", 24, MICROVERSION_MINOR_MAX, handle_migration_abort, false },
@@ -34,6 +37,8 @@ static const struct route routes[] = {
 	{ "GET", "/os-hypervisors/{id}/search", 1, 52, handle_hypervisor_search, false },
 	{ "GET", "/os-hypervisors/{id}/servers", 1, 52, handle_hypervisor_servers, false },
 	{ "GET", "/os-hypervisors/{id}", ALL, handle_hypervisor_show, false },
+	{ "GET", "/extensions", ALL, handle_extension_index, false },
+	{ "GET", "/extensions/{id}", ALL, handle_extension_show, false },
 };
 
 /* The part of the path up to the next slash; false when it is empty or too long. */

@@ -132,6 +132,15 @@ static bool check_service_status(const struct schema_property *property, const j
 	return false;
 }
 
+static bool check_type_object(const struct schema_property *property, const json_t *value, struct text *ret_words)
+{
+	if (json_is_object(value))
+		return true;
+	begin_with_value(ret_words, property->name, value);
+	text_append(ret_words, " is not of type 'object'");
+	return false;
+}
+
 static bool check_property(const struct schema_property *property, const json_t *value, struct text *ret_words)
 {
 	switch (property->kind) {
@@ -141,6 +150,8 @@ static bool check_property(const struct schema_property *property, const json_t 
 		return check_words(property, value, ret_words);
 	case SCHEMA_SERVICE_STATUS:
 		return check_service_status(property, value, ret_words);
+	case SCHEMA_OBJECT:
+		return check_type_object(property, value, ret_words);
 	case SCHEMA_BOOLEAN:
 	case SCHEMA_BOOLEAN_OR_AUTO:
 		break;
@@ -208,7 +219,7 @@ static bool check_object(const struct schema *schema, const char *name, const js
 		text_append_format(ret_words, "'%s' is a required property", property->name);
 		return false;
 	}
-	return check_additional(schema, name, value, ret_words);
+	return schema->allows_more || check_additional(schema, name, value, ret_words);
 }
 
 bool schema_check(const struct schema *schema, const char *name, const json_t *value, struct text *ret_words)

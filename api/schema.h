@@ -13,6 +13,7 @@ enum schema_kind {
 	SCHEMA_HOST_NAME, /* as a host, but not null */
 	SCHEMA_WORDS, /* 1-255 characters */
 	SCHEMA_SERVICE_STATUS, /* enabled or disabled */
+	SCHEMA_OBJECT, /* any object */
 };
 
 struct schema_property {
@@ -21,18 +22,20 @@ struct schema_property {
 	bool is_required;
 };
 
-/* The value of an action: an object with these properties and no others. */
+/* The value of an action: an object with these properties. */
 struct schema {
 	int first_minor; /* microversions 2.first to 2.last */
 	int last_minor;
 	bool is_anything; /* every value is taken */
 	bool is_null_allowed;
 	bool is_null_wanted; /* null and nothing else */
+	bool allows_more; /* properties than these */
 	const struct schema_property *properties; /* in the order in which errors are told */
 	size_t property_count;
 };
 
-/* True when `value`, which stands under `name` (NULL: it is the whole body), is good; otherwise false with the words of the 400 in `ret_words`. */
+/* True when `value`, which stands under `name` (NULL: it is the whole body), is good; otherwise false with the words of the
+ * 400 in `ret_words`. */
 bool schema_check(const struct schema *schema, const char *name, const json_t *value, struct text *ret_words);
 /* The row for a microversion; NULL when there is none. */
 const struct schema *schema_for(const struct schema *schemas, size_t count, int minor);

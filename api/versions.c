@@ -52,12 +52,13 @@ int handle_version_list(struct request *request, struct error *error)
 
 static json_t *choice(const struct request *request, const struct version_row *row)
 {
-	size_t length = strlen(request->path);
+	const char *path = request->path[0] ? request->path : "/";
+	size_t length = strlen(path);
 
-	if (length > 1 && request->path[length - 1] == '/')
+	if (length > 1 && path[length - 1] == '/')
 		length--;
 	return json_pack("{s:s,s:s,s:[{s:s,s:s+++%}],s:o}", "id", row->id, "status", row->status, "links", "rel",
-			 "self", "href", request->base_url, "/", row->path, request->path, length, "media-types",
+			 "self", "href", request->base_url, "/", row->path, path, length, "media-types",
 			 media_types(row));
 }
 

@@ -117,7 +117,9 @@ auth:
         if case["caller"]:
             headers["X-Auth-Token"] = self.token(case["caller"])
         try:
-            self.http.putrequest(request["method"], state.fill(request["path"]).replace(" ", "%20"), skip_host=True, skip_accept_encoding=True)
+            # No path at all can be sent in one way only: behind the authority.
+            target = state.fill(request["path"]).replace(" ", "%20") or f"http://{HOST}"
+            self.http.putrequest(request["method"], target, skip_host=True, skip_accept_encoding=True)
             for name, value in {"Host": HOST, **headers}.items():
                 self.http.putheader(name, value.encode("utf-8"))
             if (body or request["method"] in ("POST", "PUT")) and "Content-Length" not in headers:

@@ -281,6 +281,39 @@ static void version_documents_need_no_token(void **state)
 	assert_non_null(json_object_get(fixture->answer.document, "choices"));
 }
 
+static void a_target_with_scheme_and_authority_is_the_same_as_without(void **state)
+{
+	struct api_fixture *fixture = *state;
+
+	assert_int_equal(api_fixture_ask(fixture, NULL, NULL, "GET", "http://cloud.example:8774/v2.1/", NULL)->status,
+			 200);
+	assert_int_equal(
+		api_fixture_ask(fixture, NULL, NULL, "GET", "HTTPS://cloud.example/v2.1/servers", NULL)->status, 401);
+	assert_int_equal(api_fixture_ask(fixture, NULL, NULL, "GET", "http://cloud.example", NULL)->status, 300);
+	assert_int_equal(
+		api_fixture_ask(fixture, &api_member, NULL, "GET", "http://cloud.example/v2.1/servers?limit=1", NULL)
+			->status,
+		200);
+}
+
+static void making_changing_and_deleting_servers_is_refused_by_its_own_words(void **state)
+{
+	struct api_fixture *fixture = *state;
+	struct bench bench = make_bench(fixture);
+	const char *body = "{\"server\": {\"name\": \"other\"}}";
+	char path[128];
+
+	TEXT_COPY(path, bench.path);
+	*strstr(path, "/action") = '\0';
+	ASSERT_ANSWER(api_fixture_ask(fixture, &api_member, "compute 2.90", "POST", "/v2.1/servers", "{\"server\": 1}"),
+		      400, "Invalid input for field/attribute server. Value: 1. 1 is not of type 'object'");
+	assert_int_equal(api_fixture_ask(fixture, &api_member, "compute 2.90", "POST", "/v2.1/servers", body)->status,
+			 501);
+	assert_int_equal(api_fixture_ask(fixture, &api_member, "compute 2.90", "PUT", path, body)->status, 501);
+	assert_int_equal(api_fixture_ask(fixture, &api_admin, "compute 2.90", "DELETE", path, NULL)->status, 501);
+	assert_int_equal(api_fixture_ask(fixture, &api_member, "compute 2.90", "GET", path, NULL)->status, 200);
+}
+
 #define API_TEST(test) cmocka_unit_test_setup_teardown(test, api_fixture_setup, api_fixture_teardown)
 
 int main(void)
@@ -297,6 +330,8 @@ int main(void)
 		API_TEST(whoever_waits_too_long_for_a_verdict_is_told_that_the_job_is_accepted),
 		API_TEST(an_ending_daemon_leaves_nobody_waiting_for_a_verdict),
 		API_TEST(version_documents_need_no_token),
+		API_TEST(a_target_with_scheme_and_authority_is_the_same_as_without),
+		API_TEST(making_changing_and_deleting_servers_is_refused_by_its_own_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,56 @@
+/* What clients of Nova may ask for and this service does not do by its purpose: to make, change or delete servers, which is
+ * done where their hosts' libvirt is; and to list extensions, of which Nova itself has kept only the names. */
+#include "api/handlers.h"
+#include "api/microversion.h"
+#include "api/schema.h"
+#include "base/cleanup.h"
+#include "base/text.h"
+
+static const struct schema_property properties[] = {
+	{ "server", SCHEMA_OBJECT, true },
+};
+
+static const struct schema server_schema = {
+	.first_minor = MICROVERSION_MINOR_MIN,
+	.last_minor = MICROVERSION_MINOR_MAX,
+	.properties = properties,
+	.property_count = ARRAY_LENGTH(properties),
+	.allows_more = true,
+};
+
+/* POST /servers and PUT /servers/{id}. */
+int handle_server_write(struct request *request, struct error *error)
+{
+	CLEANUP_TEXT struct text words = TEXT_EMPTY;
+
+	if (!request_read_body(request))
+		return 0;
+	if (!json_is_object(request->body))
+		return request_reply_fault(request, 400, "Malformed request body");
+	if (!request_project_matches(request))
+		return 0;
+	if (!schema_check(&server_schema, NULL, request->body, &words))
+		return text_failed(&words) ? error_no_memory(error)
+					   : request_reply_fault(request, 400, "%s", words.data);
+	return handle_server_delete(request, error);
+}
+
+int handle_server_delete(struct request *request, struct error *error)
+{
+	(void)error;
+	return request_reply_fault(request, 501,
+				   "Servers are not made, changed or deleted here, but moved. Do that with libvirt on "
+				   "the server's host; it is seen here at once.");
+}
+
+int handle_extension_index(struct request *request, struct error *error)
+{
+	(void)error;
+	return request_reply_json(request, 200, json_pack("{s:[]}", "extensions"));
+}
+
+int handle_extension_show(struct request *request, struct error *error)
+{
+	(void)error;
+	return request_reply_fault(request, 404, "The resource could not be found.");
+}
