@@ -33,3 +33,9 @@ int handle_server_write(struct request *request, struct error *error);
 int handle_server_delete(struct request *request, struct error *error);
 int handle_extension_index(struct request *request, struct error *error);
 int handle_extension_show(struct request *request, struct error *error);
+int handle_aggregate_index(struct request *request, struct error *error);
+
+int handle_flavor_index(struct request *request, struct error *error);
+int handle_flavor_detail(struct request *request, struct error *error);
+int handle_flavor_show(struct request *request, struct error *error);
+int handle_flavor_extra_specs(struct request *request, struct error *error);

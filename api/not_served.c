@@ -1,5 +1,5 @@
-/* What clients of Nova may ask for and this service does not do by its purpose: to make, change or delete servers, which is
- * done where their hosts' libvirt is; and to list extensions, of which Nova itself has kept only the names. */
+/* What clients of Nova may ask for and this service does not have by its purpose: to make, change or delete servers, which is
+ * done where their hosts' libvirt is; aggregates of hosts; and extensions, of which Nova itself has kept only the names. */
 #include "api/handlers.h"
 #include "api/microversion.h"
 #include "api/schema.h"
@@ -53,4 +53,14 @@ int handle_extension_show(struct request *request, struct error *error)
 {
 	(void)error;
 	return request_reply_fault(request, 404, "The resource could not be found.");
+}
+
+int handle_aggregate_index(struct request *request, struct error *error)
+{
+	const struct policy_target target = policy_target_nothing();
+
+	(void)error;
+	if (!request_allows(request, "os_compute_api:os-aggregates:index", &target))
+		return 0;
+	return request_reply_json(request, 200, json_pack("{s:[]}", "aggregates"));
 }

@@ -37,6 +37,11 @@ static const struct route routes[] = {
 	{ "GET", "/os-hypervisors/{id}/search", 1, 52, handle_hypervisor_search, false },
 	{ "GET", "/os-hypervisors/{id}/servers", 1, 52, handle_hypervisor_servers, false },
 	{ "GET", "/os-hypervisors/{id}", ALL, handle_hypervisor_show, false },
+	{ "GET", "/flavors", ALL, handle_flavor_index, false },
+	{ "GET", "/flavors/detail", ALL, handle_flavor_detail, false },
+	{ "GET", "/flavors/{id}", ALL, handle_flavor_show, false },
+	{ "GET", "/flavors/{id}/os-extra_specs", ALL, handle_flavor_extra_specs, false },
+	{ "GET", "/os-aggregates", ALL, handle_aggregate_index, false },
 	{ "GET", "/extensions", ALL, handle_extension_index, false },
 	{ "GET", "/extensions/{id}", ALL, handle_extension_show, false },
 };

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "db/flavors.h"
 #include "db/hosts.h"
 #include "db/instance_actions.h"
 #include "db/migrations.h"
@@ -46,6 +47,15 @@ bool view_status_selects(const char *status, const char *vm_state, const char *t
 json_t *view_server(const struct db_server *server, const struct view_server_scope *scope);
 /* An entry of /servers. */
 json_t *view_server_brief(const struct db_server *server, const struct view_base *base);
+
+/* Links of a thing with an id in a collection: self and bookmark. */
+json_t *view_links(const struct view_base *base, const char *collection, const char *id);
+/* A copy of a JSON object that the database holds as text; an empty one where it is none. */
+json_t *view_stored_object(const char *json_text);
+
+/* An entry of /flavors, or with all fields, of /flavors/detail. */
+json_t *view_flavor(const struct db_flavor *flavor, int minor, const struct view_base *base, bool is_detail,
+		    bool has_extra_specs);
 
 /* An entry of /os-migrations. */
 json_t *view_migration(const struct db_migration *migration, int minor, const struct view_base *base, bool has_hosts);

@@ -16,7 +16,7 @@ static json_t *stored(const char *json_text, bool is_array)
 	return is_array ? json_array() : json_object();
 }
 
-static json_t *links(const struct view_base *base, const char *collection, const char *id)
+json_t *view_links(const struct view_base *base, const char *collection, const char *id)
 {
 	return json_pack("[{s:s, s:s++++++}, {s:s, s:s+++++}]", "rel", "self", "href", base->url, "/v2.1",
 			 base->project_path, "/", collection, "/", id, "rel", "bookmark", "href", base->url,
@@ -29,6 +29,11 @@ static json_t *bookmark(const struct view_base *base, const char *collection, co
 			 "/", id);
 }
 
+json_t *view_stored_object(const char *json_text)
+{
+	return stored(json_text, false);
+}
+
 static json_t *seconds(int64_t time_us)
 {
 	char time[TIME_TEXT_SIZE];
@@ -37,7 +42,7 @@ static json_t *seconds(int64_t time_us)
 	return json_string(time);
 }
 
-static json_t *view_flavor(const struct db_server *server, const struct view_server_scope *scope)
+static json_t *view_server_flavor(const struct db_server *server, const struct view_server_scope *scope)
 {
 	const struct db_flavor *flavor = &server->flavor;
 	json_t *document;
@@ -131,11 +136,11 @@ static void add_base(json_t *document, const struct db_server *server, const str
 	set(document, "accessIPv6", json_string(""));
 	set(document, "addresses", stored(server->addresses, false));
 	set(document, "created", seconds(server->created_us));
-	set(document, "flavor", view_flavor(server, scope));
+	set(document, "flavor", view_server_flavor(server, scope));
 	set(document, "hostId", json_string(host_id));
 	set(document, "id", json_string(server->uuid));
 	set(document, "image", view_image(server, scope, system_metadata));
-	set(document, "links", links(&scope->base, "servers", server->uuid));
+	set(document, "links", view_links(&scope->base, "servers", server->uuid));
 	set(document, "metadata", stored(server->metadata, false));
 	set(document, "name", json_string(server->name));
 	set(document, "status", json_string(status));
@@ -261,5 +266,5 @@ json_t *view_server(const struct db_server *server, const struct view_server_sco
 json_t *view_server_brief(const struct db_server *server, const struct view_base *base)
 {
 	return json_pack("{s:s, s:s, s:o}", "id", server->uuid, "name", server->name, "links",
-			 links(base, "servers", server->uuid));
+			 view_links(base, "servers", server->uuid));
 }

@@ -2,7 +2,7 @@
 #include "db/flavors.h"
 
 #include "base/error.h"
-#include "db/row.h"
+#include "db/query.h"
 
 static const struct row_column columns[] = {
 	COLUMN(struct db_flavor, id, ROW_KEY),     COLUMN(struct db_flavor, flavor_id, 0),
@@ -80,4 +80,37 @@ int flavor_keep(struct db_session *session, struct db_flavor *flavor, struct err
 	}
 	flavor->id = id;
 	return 0;
+}
+
+void db_flavor_list_clear(struct db_flavor_list *list)
+{
+	row_list_clear(&flavor_row, list->items, list->count);
+	*list = (struct db_flavor_list){ 0 };
+}
+
+int db_flavor_find(struct db_session *session, const struct db_flavor_filter *filter,
+		   struct db_flavor_list *ret_flavors, struct error *error)
+{
+	const struct query_condition conditions[] = {
+		CONDITION_FACT("id IN (SELECT MAX(id) FROM flavors GROUP BY flavor_id)", true),
+		CONDITION_TEXT("flavor_id = ?#", filter->flavor_id),
+		CONDITION_TEXT("flavor_id > ?#", filter->marker),
+		CONDITION_NUMBER("memory_mb >= ?#", filter->least_memory_mb),
+		CONDITION_NUMBER("disk_gb >= ?#", filter->least_disk_gb),
+	};
+	const struct query query = {
+		.select = "SELECT $columns FROM flavors",
+		.order = "ORDER BY flavor_id",
+		.conditions = conditions,
+		.condition_count = sizeof(conditions) / sizeof(conditions[0]),
+		.limit = filter->limit,
+	};
+	struct row_list rows;
+	int result = query_check_marker(session, "SELECT id FROM flavors WHERE flavor_id = ?1", filter->marker, error);
+
+	if (result == 0)
+		result = query_read_all(session, &flavor_row, &query, &rows, error);
+	if (result == 0)
+		ROW_LIST_GIVE(rows, ret_flavors);
+	return result;
 }

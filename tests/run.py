@@ -150,6 +150,11 @@ def lab(tally):
         half.join()
 
 
+def clients(tally):
+    """OpenStack's own clients, each as a person calls it."""
+    tally.relay("clients", ["python3", TOP / "tests/lab/suite.py", "clients"])
+
+
 def network(tally):
     tally.relay("network", ["python3", TOP / "tests/lab/suite.py", "network"])
 
@@ -159,7 +164,7 @@ def readme(tally):
 
 
 SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "hosts": hosts, "readme": readme, "lab": lab,
-          "network": network, "replay": replay}
+          "clients": clients, "network": network, "replay": replay}
 # What a run without names takes: all.
 STANDING = tuple(SUITES)
 

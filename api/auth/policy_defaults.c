@@ -147,6 +147,10 @@ static const struct policy_default defaults[] = {
 	{ "os_compute_api:os-hypervisors:search", ADMIN, PROJECT, "os_compute_api:os-hypervisors", "rule:admin_api" },
 	{ "os_compute_api:os-hypervisors:servers", ADMIN, PROJECT, "os_compute_api:os-hypervisors", "rule:admin_api" },
 
+	/* What clients ask for on the way */
+	{ "os_compute_api:os-aggregates:index", ADMIN, PROJECT, "os_compute_api:os-aggregates", "rule:admin_api" },
+	{ "os_compute_api:os-flavor-extra-specs:index", READER_OR_ADMIN, PROJECT, NULL, NULL },
+
 	/* Instance actions */
 	{ "os_compute_api:os-instance-actions:events:details", ADMIN, PROJECT, NULL, NULL },
 	{ "os_compute_api:os-instance-actions:events", ADMIN, PROJECT, NULL, NULL },

@@ -1,6 +1,6 @@
-"""Runs the scenarios on real libvirt hosts, and reports them in TAP: suite.py lab|network [--share=N/OF] [WORD...]
+"""Runs the scenarios on real libvirt hosts, and reports them in TAP: suite.py lab|network|clients [--share=N/OF] [WORD...]
 
-A scenario is a function in a test_*.py file, marked with @scenario and a sentence that says what holds. It gets a bench: a
+A scenario is a function in a test_*.py file, here or for OpenStack's own clients in tests/clients, marked with @scenario and a sentence that says what holds. It gets a bench: a
 lab that is up and a migrationd that runs on it. Further words choose the scenarios whose sentence or file has one of them;
 a share is every OFth of them, so that several runs side by side do them all.
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 from bench import SCENARIOS, Bench
 
 HERE = Path(__file__).resolve().parent
+FOLDERS = {"clients": HERE.parent / "clients"}  # of scenarios that do not lie here
 LOGS = HERE.parents[1] / "build" / "test-logs"
 
 
@@ -31,7 +32,10 @@ def networks_refused():
 
 
 def chosen(suite, words):
-    for path in sorted(HERE.glob("test_*.py")):
+    folder = FOLDERS.get(suite, HERE)
+    if folder != HERE:
+        sys.path.append(str(folder))
+    for path in sorted(folder.glob("test_*.py")):
         importlib.import_module(path.stem)
     for test in SCENARIOS:
         if test.suite == suite and (not words or any(word in f"{test.file} {test.sentence}" for word in words)):

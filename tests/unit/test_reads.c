@@ -136,6 +136,41 @@ static void a_sorted_list_goes_on_behind_its_marker(void **state)
 	assert_string_equal(answer->message, "marker [none] not found");
 }
 
+static const json_t *only_flavor(struct api_fixture *fixture, const char *version, const char *path)
+{
+	const json_t *list = rows(get(fixture, &api_admin, version, path), "flavors");
+
+	assert_int_equal(json_array_size(list), 1);
+	return json_array_get(list, 0);
+}
+
+static void flavors_of_the_servers_are_told_as_each_microversion_has_them(void **state)
+{
+	struct api_fixture *fixture = *state;
+	char path[256];
+
+	db_fixture_server(fixture->db, "one", db_fixture_host(fixture->db, "host1"), NULL);
+	const json_t *brief = only_flavor(fixture, NULL, "/v2.1/flavors");
+	assert_int_equal(json_object_size(brief), 3);
+	snprintf(path, sizeof(path), "/v2.1/flavors/%s", json_string_value(json_object_get(brief, "id")));
+	const json_t *old = only_flavor(fixture, NULL, "/v2.1/flavors/detail?is_public=None");
+	assert_string_equal(json_string_value(json_object_get(old, "swap")), "");
+	assert_null(json_object_get(old, "extra_specs"));
+	const json_t *new = only_flavor(fixture, "compute 2.104", "/v2.1/flavors/detail?minRam=1024");
+	assert_int_equal(json_integer_value(json_object_get(new, "swap")), 0);
+	assert_true(json_is_object(json_object_get(new, "extra_specs")));
+	assert_int_equal(json_integer_value(json_object_get(new, "ram")), 1024);
+	assert_int_equal(json_array_size(rows(get(fixture, &api_admin, NULL, "/v2.1/flavors?minRam=1025"), "flavors")),
+			 0);
+	assert_int_equal(get(fixture, &api_admin, NULL, "/v2.1/flavors?minDisk=x")->status, 400);
+	assert_int_equal(get(fixture, &api_admin, NULL, "/v2.1/flavors?marker=nothing")->status, 400);
+	assert_int_equal(get(fixture, &api_admin, "compute 2.75", "/v2.1/flavors?nothing=1")->status, 400);
+	assert_int_equal(get(fixture, &api_admin, NULL, "/v2.1/flavors/nothing")->status, 404);
+	const struct api_answer *answer = get(fixture, &api_admin, "compute 2.55", path);
+	assert_int_equal(answer->status, 200);
+	assert_true(json_is_null(json_object_get(json_object_get(answer->document, "flavor"), "description")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +183,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_full_page_leads_to_the_next, api_fixture_setup, api_fixture_teardown),
 		cmocka_unit_test_setup_teardown(migrations_are_for_those_who_may_see_all_projects, api_fixture_setup,
 						api_fixture_teardown),
+		cmocka_unit_test_setup_teardown(flavors_of_the_servers_are_told_as_each_microversion_has_them,
+						api_fixture_setup, api_fixture_teardown),
 		cmocka_unit_test_setup_teardown(hypervisors_and_services_are_for_admins, api_fixture_setup,
 						api_fixture_teardown),
 	};
