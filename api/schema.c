@@ -132,6 +132,19 @@ static bool check_service_status(const struct schema_property *property, const j
 	return false;
 }
 
+static bool check_reboot_type(const struct schema_property *property, const json_t *value, struct text *ret_words)
+{
+	static const char *const types[] = { "HARD", "Hard", "hard", "SOFT", "Soft", "soft" };
+	bool is_text = json_body_is_text(value);
+
+	if (is_text && is_listed(types, ARRAY_LENGTH(types), value))
+		return true;
+	begin_with_value(ret_words, property->name, value);
+	text_append(ret_words, is_text ? " is not one of ['HARD', 'Hard', 'hard', 'SOFT', 'Soft', 'soft']"
+				       : " is not of type 'string'");
+	return false;
+}
+
 static bool check_type_object(const struct schema_property *property, const json_t *value, struct text *ret_words)
 {
 	if (json_is_object(value))
@@ -150,6 +163,8 @@ static bool check_property(const struct schema_property *property, const json_t 
 		return check_words(property, value, ret_words);
 	case SCHEMA_SERVICE_STATUS:
 		return check_service_status(property, value, ret_words);
+	case SCHEMA_REBOOT_TYPE:
+		return check_reboot_type(property, value, ret_words);
 	case SCHEMA_OBJECT:
 		return check_type_object(property, value, ret_words);
 	case SCHEMA_BOOLEAN:

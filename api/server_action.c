@@ -11,10 +11,9 @@
 #include "base/cleanup.h"
 
 static const struct server_action *const actions[] = {
-	&migrate_action,
-	&migrate_live_action,
-	&confirm_resize_action,
-	&revert_resize_action,
+	&migrate_action, &migrate_live_action, &confirm_resize_action, &revert_resize_action, &lock_action,
+	&unlock_action,  &start_action,        &stop_action,           &pause_action,         &unpause_action,
+	&suspend_action, &resume_action,       &reboot_action,
 };
 
 static const struct server_action *find_action(const struct server_action *const *list, size_t count, const char *name)
@@ -78,12 +77,21 @@ static bool is_wanted_vm_state(const struct server_action *action, const char *v
 	return !action->vm_states[0];
 }
 
+static bool is_wanted_task_state(const struct server_action *action, const char *task_state)
+{
+	if (text_equal(task_state, action->task_state ? action->task_state : ""))
+		return true;
+	for (const char *const *other = action->other_task_states; other && *other; other++)
+		if (text_equal(*other, task_state))
+			return true;
+	return false;
+}
+
 static void check_lock_and_state(struct action_call *call)
 {
 	const struct db_server *server = &call->server;
-	const char *name = call->action->name;
+	const char *name = call->action->refusal_name ? call->action->refusal_name : call->action->name;
 
-	const char *task_state = call->action->task_state ? call->action->task_state : "";
 	bool is_locked = server->locked_by[0] && !call->request->is_admin;
 
 	/* Nova's order; that two ends have the same words is no mistake. NOLINTBEGIN(bugprone-branch-clone) */
@@ -94,7 +102,7 @@ static void check_lock_and_state(struct action_call *call)
 			      server->vm_state);
 	else if (is_locked || (call->action->task_state && !server->task_state[0]))
 		action_refuse(call, 409, "Instance %s is in an invalid state for '%s'", server->uuid, name);
-	else if (!text_equal(server->task_state, task_state))
+	else if (!is_wanted_task_state(call->action, server->task_state))
 		action_refuse(call, 409, "Cannot '%s' instance %s while it is in task_state %s", name, server->uuid,
 			      server->task_state);
 	else if (call->action->must_be_launched && !server->launched_us)
@@ -114,7 +122,7 @@ static int carry_out(struct db_session *session, void *context, struct error *er
 		check_policy(call);
 	if (!call->refusal && call->action->check_value)
 		call->action->check_value(call);
-	if (!call->refusal)
+	if (!call->refusal && !call->action->has_any_state)
 		check_lock_and_state(call);
 	return call->refusal ? 0 : call->action->book(session, call, error);
 }

@@ -19,8 +19,11 @@ struct server_action {
 	const char *policy;
 	const char *policy_with_host; /* NULL: takes no host */
 	int first_host_minor; /* a host in the value counts from this microversion */
-	const char *vm_states[3]; /* in one of which the server must be; none: in any */
+	const char *refusal_name; /* in the words of a wrong state; NULL: the name */
+	const char *vm_states[6]; /* in one of which the server must be; none: in any */
 	const char *task_state; /* in which it must be; NULL: in none */
+	const char *const *other_task_states; /* in which it may be besides; ends with NULL */
+	bool has_any_state; /* neither lock nor states are looked at */
 	bool tells_no_lock; /* a lock is refused as a wrong state is, without its own words */
 	int status; /* of success */
 	bool must_be_launched;
@@ -28,12 +31,23 @@ struct server_action {
 	void (*check_value)(struct action_call *call);
 	/* After lock and state: checks what is its own and books the rows. */
 	int (*book)(struct db_session *session, struct action_call *call, struct error *error);
+	/* Of those that action_book_power books: the job's kind, the instance action, the task state meanwhile. */
+	const char *job_kind, *instance_action, *next_task_state;
 };
 
 extern const struct server_action migrate_action;
 extern const struct server_action migrate_live_action;
 extern const struct server_action confirm_resize_action;
 extern const struct server_action revert_resize_action;
+extern const struct server_action lock_action;
+extern const struct server_action unlock_action;
+extern const struct server_action start_action;
+extern const struct server_action stop_action;
+extern const struct server_action pause_action;
+extern const struct server_action unpause_action;
+extern const struct server_action suspend_action;
+extern const struct server_action resume_action;
+extern const struct server_action reboot_action;
 
 /* What stands between the path and the action: body, project, schema; then the submit. */
 int action_handle(struct request *request, const struct server_action *const *list, size_t count, struct error *error);
@@ -68,3 +82,5 @@ int action_book_action(struct db_session *session, struct action_call *call, con
  * task state (NULL: it stays). */
 int action_book_job(struct db_session *session, struct action_call *call, const char *action_name,
 		    const char *task_state, struct error *error);
+/* Books a job on the host where the server is, as the action's row says. */
+int action_book_power(struct db_session *session, struct action_call *call, struct error *error);

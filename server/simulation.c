@@ -113,6 +113,8 @@ static enum guest_state state_of(const struct db_server *server)
 {
 	if (server->power_state == 3)
 		return GUEST_PAUSED;
+	if (text_equal(server->vm_state, "suspended"))
+		return GUEST_SAVED;
 	if (text_equal(server->vm_state, "stopped") || server->power_state == 4)
 		return GUEST_SHUT_OFF;
 	return GUEST_RUNNING;

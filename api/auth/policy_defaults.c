@@ -159,6 +159,12 @@ static const struct policy_default defaults[] = {
 	{ "os_compute_api:os-instance-actions:show", READER_OR_ADMIN, PROJECT, "os_compute_api:os-instance-actions",
 	  "rule:admin_or_owner" },
 
+	/* Pause and suspend */
+	{ "os_compute_api:os-pause-server:pause", MEMBER_OR_ADMIN, PROJECT, NULL, NULL },
+	{ "os_compute_api:os-pause-server:unpause", MEMBER_OR_ADMIN, PROJECT, NULL, NULL },
+	{ "os_compute_api:os-suspend-server:suspend", MEMBER_OR_ADMIN, PROJECT, NULL, NULL },
+	{ "os_compute_api:os-suspend-server:resume", MEMBER_OR_ADMIN, PROJECT, NULL, NULL },
+
 	/* Lock */
 	{ "os_compute_api:os-lock-server:lock", MEMBER_OR_ADMIN, PROJECT, NULL, NULL },
 	{ "os_compute_api:os-lock-server:unlock", MEMBER_OR_ADMIN, PROJECT, NULL, NULL },

@@ -82,7 +82,7 @@ static int write_resized(struct db_session *session, void *context, struct error
 		result = db_host_set_failed_migrations(session, run->job.target_host_id, 0, error);
 	if (result == 0)
 		result = db_migration_set_status(session, run->job.migration_id, "finished", error);
-	return result < 0 ? result : job_write_end(session, run, false, error);
+	return result < 0 ? result : job_write_end(session, run, NULL, error);
 }
 
 /* The source was not touched. `for_admins` NULL: the same. */

@@ -10,15 +10,6 @@
 #include "base/text.h"
 #include "db/jobs.h"
 
-/* What a state means in Nova's words; NULL: it says nothing about the server for good. */
-static const struct {
-	const char *vm_state;
-	int power_state;
-} meanings[GUEST_STATE_MAX] = {
-	[GUEST_SHUT_OFF] = { "stopped", 4 }, [GUEST_CRASHED] = { "stopped", 6 },     [GUEST_RUNNING] = { "active", 1 },
-	[GUEST_PAUSED] = { "paused", 3 },    [GUEST_SUSPENDED] = { "suspended", 7 },
-};
-
 /* States of which only Nova's own requests know; a host's word does not change them. */
 static const char *const kept_vm_states[] = { "resized",           "error",      "rescued", "shelved",
 					      "shelved_offloaded", "soft-delete" };
@@ -91,8 +82,8 @@ static int insert(struct db_session *session, const struct guest_facts *guest, i
 	TEXT_COPY(server.instance_name, guest->domain_name);
 	TEXT_COPY(server.project_id, project ? project : "");
 	TEXT_COPY(server.user_id, user ? user : "");
-	TEXT_COPY(server.vm_state, meanings[guest->view.state].vm_state);
-	server.power_state = meanings[guest->view.state].power_state;
+	TEXT_COPY(server.vm_state, guest_state_vm_state(guest->view.state));
+	server.power_state = guest_state_power_state(guest->view.state);
 	TEXT_COPY(server.image_id, guest->image_id ? guest->image_id : "");
 	TEXT_COPY(server.availability_zone, "nova");
 	if (guest->root_device) {
@@ -165,7 +156,7 @@ static int update(struct db_session *session, struct db_server *server, const st
 {
 	enum guest_state state = guest->view.state;
 	const char *vm_state =
-		is_kept(server->vm_state) && !server->is_deleted ? server->vm_state : meanings[state].vm_state;
+		is_kept(server->vm_state) && !server->is_deleted ? server->vm_state : guest_state_vm_state(state);
 	bool is_elsewhere = server->is_deleted || server->host_id != host_id;
 	const char *facts = guest->facts ? guest->facts : "{}";
 
@@ -174,11 +165,11 @@ static int update(struct db_session *session, struct db_server *server, const st
 	if (is_elsewhere && !was_missed && !may_take_over(server, state))
 		return 1;
 	if (!is_elsewhere && strcmp(server->vm_state, vm_state) == 0
-	    && server->power_state == meanings[state].power_state && text_equal(server->facts, facts))
+	    && server->power_state == guest_state_power_state(state) && text_equal(server->facts, facts))
 		return 0;
 	if (vm_state != server->vm_state)
 		TEXT_COPY(server->vm_state, vm_state);
-	server->power_state = meanings[state].power_state;
+	server->power_state = guest_state_power_state(state);
 	server->host_id = host_id;
 	server->is_deleted = false;
 	server->terminated_us = 0;
@@ -194,7 +185,7 @@ int discover_guest(struct db_session *session, const struct guest_facts *guest, 
 
 	if (result != 0)
 		return result < 0 ? result : 0;
-	if (!meanings[guest->view.state].vm_state || guest->view.is_moving_in || guest->view.is_moving_out)
+	if (!guest_state_vm_state(guest->view.state) || guest->view.is_moving_in || guest->view.is_moving_out)
 		return 0;
 	result = find(session, guest->uuid, &servers, error);
 	if (result < 0)

@@ -95,10 +95,10 @@ static int load(struct job_run *run, struct error *error)
 static int run_kind(struct job_run *run, struct error *error)
 {
 	static int (*const runs[JOB_KIND_MAX])(struct job_run * run, struct error * error) = {
-		[JOB_LIVE] = live_run,
-		[JOB_COLD] = cold_run,
-		[JOB_CONFIRM] = confirm_run,
-		[JOB_REVERT] = revert_run,
+		[JOB_LIVE] = live_run,     [JOB_COLD] = cold_run,         [JOB_CONFIRM] = confirm_run,
+		[JOB_REVERT] = revert_run, [JOB_START] = power_run,       [JOB_STOP] = power_run,
+		[JOB_PAUSE] = power_run,   [JOB_UNPAUSE] = power_run,     [JOB_SUSPEND] = power_run,
+		[JOB_RESUME] = power_run,  [JOB_REBOOT_SOFT] = power_run, [JOB_REBOOT_HARD] = power_run,
 	};
 	enum job_kind kind;
 
@@ -275,6 +275,19 @@ static void forget_finished(struct worker *worker, const struct db_job_list *job
 	}
 }
 
+/* A hard reboot may be asked for while something else hangs: it comes when that has ended. */
+static bool is_behind_another(const struct db_job_list *jobs, size_t place)
+{
+	const struct db_job *job = &jobs->items[place];
+
+	if (!text_equal(job->kind, "reboot_hard"))
+		return false;
+	for (size_t i = 0; i < place; i++)
+		if (text_equal(jobs->items[i].server_uuid, job->server_uuid))
+			return true;
+	return false;
+}
+
 static void dispatch(struct worker *worker)
 {
 	CLEANUP_DB_READ struct db_session *session = NULL;
@@ -291,7 +304,8 @@ static void dispatch(struct worker *worker)
 	LOCK_SCOPE(&worker->mutex);
 	forget_finished(worker, &jobs);
 	for (size_t i = 0; i < jobs.count && !worker->is_stopping; i++)
-		offer(worker, &jobs.items[i]);
+		if (!is_behind_another(&jobs, i))
+			offer(worker, &jobs.items[i]);
 }
 
 static void *dispatcher_thread(void *context)

@@ -32,6 +32,24 @@ void host_facts_clear(struct host_facts *facts)
 	*facts = (struct host_facts){ 0 };
 }
 
+static const struct {
+	const char *vm_state;
+	int power_state;
+} meanings[GUEST_STATE_MAX] = {
+	[GUEST_SHUT_OFF] = { "stopped", 4 }, [GUEST_CRASHED] = { "stopped", 6 }, [GUEST_RUNNING] = { "active", 1 },
+	[GUEST_PAUSED] = { "paused", 3 },    [GUEST_SAVED] = { "suspended", 4 }, [GUEST_SUSPENDED] = { "suspended", 7 },
+};
+
+const char *guest_state_vm_state(enum guest_state state)
+{
+	return meanings[state].vm_state;
+}
+
+int guest_state_power_state(enum guest_state state)
+{
+	return meanings[state].power_state;
+}
+
 const char *guest_state_name(enum guest_state state)
 {
 	static const char *const names[GUEST_STATE_MAX] = {
@@ -41,6 +59,7 @@ const char *guest_state_name(enum guest_state state)
 		[GUEST_RUNNING] = "running",
 		[GUEST_PAUSED] = "paused",
 		[GUEST_SUSPENDED] = "suspended",
+		[GUEST_SAVED] = "saved",
 		[GUEST_ARRIVING] = "arriving",
 		[GUEST_HANDED_OVER] = "handed over",
 		[GUEST_POSTCOPY_SOURCE] = "in post-copy (source)",

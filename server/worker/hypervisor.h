@@ -52,7 +52,8 @@ enum guest_state {
 	GUEST_CRASHED,
 	GUEST_RUNNING,
 	GUEST_PAUSED, /* by a user */
-	GUEST_SUSPENDED, /* power management or saved */
+	GUEST_SUSPENDED, /* by its own power management */
+	GUEST_SAVED, /* off, its memory kept in a file: it goes on from there when it is started */
 	GUEST_ARRIVING, /* the target's half before the switch: paused, reason migration or starting up */
 	GUEST_HANDED_OVER, /* the source's half after the switch: never resumed while the target may run */
 	GUEST_POSTCOPY_SOURCE, /* paused, reason post-copy */
@@ -234,6 +235,12 @@ struct hypervisor_operations {
 	int (*stop_guest)(struct hypervisor_host *host, const char *uuid, int64_t graceful_ms, struct error *error);
 	/* Runs afterwards, whether it was off or paused; `is_paused`: one that was off is started without running. */
 	int (*start_guest)(struct hypervisor_host *host, const char *uuid, bool is_paused, struct error *error);
+	/* Stands still afterwards; 0 when it does already. */
+	int (*pause_guest)(struct hypervisor_host *host, const char *uuid, struct error *error);
+	/* Blocks: off afterwards, its memory in a file of the host's; start_guest goes on from there. 0 when it is so already. */
+	int (*save_guest)(struct hypervisor_host *host, const char *uuid, struct error *error);
+	/* Its memory in a file goes, so that start_guest boots it. 0 when there is none. */
+	int (*forget_saved)(struct hypervisor_host *host, const char *uuid, struct error *error);
 	/* As check_live, for a cold migration. */
 	int (*check_cold)(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
 			  struct check_result *ret_check, struct error *error);
@@ -274,5 +281,8 @@ void host_facts_clear(struct host_facts *facts);
 #define CLEANUP_GUESTS     __attribute__((cleanup(guest_list_clear)))
 #define CLEANUP_HOST_FACTS __attribute__((cleanup(host_facts_clear)))
 
+/* What the state is in Nova's words and numbers; NULL and 0: it says nothing about the server for good. */
+const char *guest_state_vm_state(enum guest_state state);
+int guest_state_power_state(enum guest_state state);
 /* The state's name for logs and texts. */
 const char *guest_state_name(enum guest_state state);

@@ -151,8 +151,8 @@ struct job_end {
 };
 int job_finish(struct job_run *run, const struct job_end *end, struct error *error);
 
-/* Within a transaction: the job is done, its action and open events end. */
-int job_write_end(struct db_session *session, struct job_run *run, bool is_failed, struct error *error);
+/* Within a transaction: the job is done, its action and open events end; `failure` NULL: well. */
+int job_write_end(struct db_session *session, struct job_run *run, const char *failure, struct error *error);
 
 /* volumes: each is recorded before it is made on the target. */
 struct volume_journal job_journal(struct job_run *run);
@@ -167,6 +167,7 @@ int job_settle_volumes(struct job_run *run, enum volume_end end, struct error *e
 int confirm_run(struct job_run *run, struct error *error);
 int revert_run(struct job_run *run, struct error *error);
 int cold_run(struct job_run *run, struct error *error);
+int power_run(struct job_run *run, struct error *error);
 
 /* live.c: 0 when the job is finished, -EAGAIN to be called again later, another error for the log and the same. */
 int live_run(struct job_run *run, struct error *error);

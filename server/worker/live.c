@@ -167,17 +167,6 @@ static char *describe_downtime(struct job_run *run)
 			   (long long)progress.downtime_ms);
 }
 
-/* Nova's numbers. */
-static int power_state_of(enum guest_state state)
-{
-	static const int states[GUEST_STATE_MAX] = {
-		[GUEST_SHUT_OFF] = 4, [GUEST_CRASHED] = 6,   [GUEST_RUNNING] = POWER_RUNNING,
-		[GUEST_PAUSED] = 3,   [GUEST_SUSPENDED] = 7,
-	};
-
-	return states[state];
-}
-
 struct place_request {
 	struct job_run *run;
 	int power_state;
@@ -197,7 +186,7 @@ static int finish_on_target(struct job_run *run, const struct guest_view *target
 {
 	struct job_end end = { .migration_status = "completed",
 			       .is_moved = true,
-			       .power_state = power_state_of(target->state) };
+			       .power_state = guest_state_power_state(target->state) };
 	struct place_request place = { run, end.power_state };
 	struct error trouble = { 0 };
 	bool is_first = !text_equal(run->job.phase, "cleaning");

@@ -33,6 +33,27 @@ static const struct phase revert_phases[] = {
 	{ "starting", UNDO_IMPOSSIBLE }, { "done", UNDO_NOTHING },
 };
 
+/* One step, which may be done again. */
+static const struct phase power_phases[] = {
+	{ "acting", UNDO_IMPOSSIBLE },
+	{ "done", UNDO_NOTHING },
+};
+
+static const struct phase reboot_phases[] = {
+	{ "stopping", UNDO_IMPOSSIBLE },
+	{ "starting", UNDO_IMPOSSIBLE },
+	{ "done", UNDO_NOTHING },
+};
+
+#define POWER(name)                                                                                                    \
+	{                                                                                                              \
+		(name), power_phases, ARRAY_LENGTH(power_phases)                                                       \
+	}
+#define REBOOT(name)                                                                                                   \
+	{                                                                                                              \
+		(name), reboot_phases, ARRAY_LENGTH(reboot_phases)                                                     \
+	}
+
 static const struct {
 	const char *name;
 	const struct phase *phases;
@@ -42,6 +63,14 @@ static const struct {
 	[JOB_COLD] = { "cold", cold_phases, ARRAY_LENGTH(cold_phases) },
 	[JOB_CONFIRM] = { "confirm", confirm_phases, ARRAY_LENGTH(confirm_phases) },
 	[JOB_REVERT] = { "revert", revert_phases, ARRAY_LENGTH(revert_phases) },
+	[JOB_START] = POWER("start"),
+	[JOB_STOP] = POWER("stop"),
+	[JOB_PAUSE] = POWER("pause"),
+	[JOB_UNPAUSE] = POWER("unpause"),
+	[JOB_SUSPEND] = POWER("suspend"),
+	[JOB_RESUME] = POWER("resume"),
+	[JOB_REBOOT_SOFT] = REBOOT("reboot_soft"),
+	[JOB_REBOOT_HARD] = REBOOT("reboot_hard"),
 };
 
 bool job_kind_by_name(const char *kind, enum job_kind *ret_kind)

@@ -9,7 +9,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-enum job_kind { JOB_LIVE, JOB_COLD, JOB_CONFIRM, JOB_REVERT, JOB_KIND_MAX };
+enum job_kind {
+	JOB_LIVE,
+	JOB_COLD,
+	JOB_CONFIRM,
+	JOB_REVERT,
+	/* These change a guest where it stands. */
+	JOB_START,
+	JOB_STOP,
+	JOB_PAUSE,
+	JOB_UNPAUSE,
+	JOB_SUSPEND,
+	JOB_RESUME,
+	JOB_REBOOT_SOFT,
+	JOB_REBOOT_HARD,
+	JOB_KIND_MAX
+};
 
 /* What has to be taken back when the job ends in this phase without success. */
 enum phase_undo {
@@ -25,7 +40,8 @@ struct phase {
 	enum phase_undo undo;
 };
 
-/* NULL when there is no such kind or phase. `kind` is the job row's word: live, cold, confirm, revert. */
+/* NULL when there is no such kind or phase. `kind` is the job row's word: live, cold, confirm, revert,
+ * start, stop, … */
 bool job_kind_by_name(const char *kind, enum job_kind *ret_kind);
 const struct phase *phase_by_name(enum job_kind kind, const char *name);
 /* Of the kind, in order; the last is "done". */

@@ -277,9 +277,10 @@ static int write_finish(struct db_session *session, void *context, struct error 
 	return db_job_update(session, &run->job, error);
 }
 
-int job_write_end(struct db_session *session, struct job_run *run, bool is_failed, struct error *error)
+int job_write_end(struct db_session *session, struct job_run *run, const char *failure, struct error *error)
 {
-	struct job_end end = { .is_failed = is_failed };
+	bool is_failed = failure != NULL;
+	struct job_end end = { .is_failed = is_failed, .reason = failure };
 	int result = 0;
 
 	if (run->job.action_id)

@@ -87,6 +87,7 @@ enum side_view side_view_of(int look_result, const struct guest_view *view)
 		[GUEST_RUNNING] = SIDE_ALIVE,
 		[GUEST_PAUSED] = SIDE_ALIVE,
 		[GUEST_SUSPENDED] = SIDE_ALIVE,
+		[GUEST_SAVED] = SIDE_OFF,
 		[GUEST_ARRIVING] = SIDE_MOVING,
 		[GUEST_HANDED_OVER] = SIDE_HANDED_OVER,
 		[GUEST_POSTCOPY_SOURCE] = SIDE_POSTCOPY,

@@ -55,7 +55,7 @@ static int write_end(struct db_session *session, void *context, struct error *er
 		result = forget_copied(session, end->run->job.migration_id, error);
 	if (result == 0)
 		result = db_migration_set_status(session, end->run->job.migration_id, end->status, error);
-	return result < 0 ? result : job_write_end(session, end->run, false, error);
+	return result < 0 ? result : job_write_end(session, end->run, NULL, error);
 }
 
 /* -ENOENT: none is kept. */

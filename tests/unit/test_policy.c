@@ -281,7 +281,7 @@ static void the_shipped_defaults_give_no_cause_for_a_report(void **state)
 	assert_null(reports.data);
 	while (policy_name(policy, count))
 		count++;
-	assert_int_equal(count, 106);
+	assert_int_equal(count, 110);
 	policy_destroy(policy);
 }
 

@@ -83,6 +83,8 @@ int libvirt_look(struct hypervisor_host *base, const char *uuid, struct guest_vi
 	view.has_autostart = autostart == 1;
 	read_job(domain, &view);
 	view.state = state_of(state, reason, &view);
+	if (view.state == GUEST_SHUT_OFF && virDomainHasManagedSaveImage(domain, 0) == 1)
+		view.state = GUEST_SAVED;
 	*ret_view = view;
 	return 0;
 failed:

@@ -67,6 +67,9 @@ void libvirt_connection_close(struct libvirt_host *host);
 int libvirt_look(struct hypervisor_host *base, const char *uuid, struct guest_view *ret_view, struct error *error);
 int libvirt_stop_guest(struct hypervisor_host *base, const char *uuid, int64_t graceful_ms, struct error *error);
 int libvirt_start_guest(struct hypervisor_host *base, const char *uuid, bool is_paused, struct error *error);
+int libvirt_pause_guest(struct hypervisor_host *base, const char *uuid, struct error *error);
+int libvirt_save_guest(struct hypervisor_host *base, const char *uuid, struct error *error);
+int libvirt_forget_saved(struct hypervisor_host *base, const char *uuid, struct error *error);
 int libvirt_read_definition(struct hypervisor_host *base, const char *uuid, char **ret_definition, bool *ret_autostart,
 			    struct error *error);
 int libvirt_undefine(struct hypervisor_host *base, const char *uuid, struct error *error);

@@ -76,6 +76,47 @@ int libvirt_start_guest(struct hypervisor_host *base, const char *uuid, bool is_
 	return is_paused ? 0 : resume(host, domain, error);
 }
 
+int libvirt_pause_guest(struct hypervisor_host *base, const char *uuid, struct error *error)
+{
+	struct libvirt_host *host = libvirt_host_of(base);
+	CLEANUP_DOMAIN virDomainPtr domain = NULL;
+	int state = 0;
+	int result = libvirt_domain_get(host, uuid, &domain, error);
+
+	if (result < 0)
+		return result;
+	if (virDomainGetState(domain, &state, NULL, 0) == 0 && state == VIR_DOMAIN_PAUSED)
+		return 0;
+	return virDomainSuspend(domain) < 0 ? libvirt_error(host, error, "pause the guest") : 0;
+}
+
+int libvirt_save_guest(struct hypervisor_host *base, const char *uuid, struct error *error)
+{
+	struct libvirt_host *host = libvirt_host_of(base);
+	CLEANUP_DOMAIN virDomainPtr domain = NULL;
+	int result = libvirt_domain_get(host, uuid, &domain, error);
+
+	if (result < 0)
+		return result;
+	if (virDomainIsActive(domain) == 0 && virDomainHasManagedSaveImage(domain, 0) == 1)
+		return 0;
+	return virDomainManagedSave(domain, 0) < 0 ? libvirt_error(host, error, "save the guest's memory") : 0;
+}
+
+int libvirt_forget_saved(struct hypervisor_host *base, const char *uuid, struct error *error)
+{
+	struct libvirt_host *host = libvirt_host_of(base);
+	CLEANUP_DOMAIN virDomainPtr domain = NULL;
+	int result = libvirt_domain_get(host, uuid, &domain, error);
+
+	if (result < 0)
+		return result;
+	if (virDomainHasManagedSaveImage(domain, 0) == 0)
+		return 0;
+	return virDomainManagedSaveRemove(domain, 0) < 0 ? libvirt_error(host, error, "forget the guest's saved memory")
+							 : 0;
+}
+
 int libvirt_read_definition(struct hypervisor_host *base, const char *uuid, char **ret_definition, bool *ret_autostart,
 			    struct error *error)
 {

@@ -310,7 +310,7 @@ static int stop_guest(struct hypervisor_host *base, const char *uuid, int64_t gr
 	struct simulated_guest *guest = guest_on(base, uuid, &result, error);
 
 	(void)graceful_ms;
-	if (guest)
+	if (guest && guest->view.state != GUEST_SAVED)
 		guest->view.state = GUEST_SHUT_OFF;
 	return result;
 }
@@ -330,6 +330,45 @@ static int start_guest(struct hypervisor_host *base, const char *uuid, bool is_p
 				      uuid);
 	guest->view.state = is_paused ? GUEST_PAUSED : GUEST_RUNNING;
 	return 0;
+}
+
+/* Into a state, from one in which it runs. */
+static int put_into(struct hypervisor_host *base, const char *uuid, enum guest_state state, struct error *error)
+{
+	int result = 0;
+	struct simulated_guest *guest = guest_on(base, uuid, &result, error);
+
+	if (!guest)
+		return result;
+	if (guest->view.state != state && guest->view.state != GUEST_RUNNING && guest->view.state != GUEST_PAUSED)
+		return error_set(error, EINVAL, "server %.36s is %s", uuid, guest_state_name(guest->view.state));
+	guest->view.state = state;
+	return 0;
+}
+
+static int pause_guest(struct hypervisor_host *base, const char *uuid, struct error *error)
+{
+	LOCK_SCOPE(&simulated_fleet_of(base)->mutex);
+
+	return put_into(base, uuid, GUEST_PAUSED, error);
+}
+
+static int save_guest(struct hypervisor_host *base, const char *uuid, struct error *error)
+{
+	LOCK_SCOPE(&simulated_fleet_of(base)->mutex);
+
+	return put_into(base, uuid, GUEST_SAVED, error);
+}
+
+static int forget_saved(struct hypervisor_host *base, const char *uuid, struct error *error)
+{
+	LOCK_SCOPE(&simulated_fleet_of(base)->mutex);
+	int result = 0;
+	struct simulated_guest *guest = guest_on(base, uuid, &result, error);
+
+	if (guest && guest->view.state == GUEST_SAVED)
+		guest->view.state = GUEST_SHUT_OFF;
+	return result;
 }
 
 static int read_definition(struct hypervisor_host *base, const char *uuid, char **ret_definition, bool *ret_autostart,
@@ -459,6 +498,9 @@ const struct hypervisor_operations simulated_operations = {
 	.adjust = adjust,
 	.stop_guest = stop_guest,
 	.start_guest = start_guest,
+	.pause_guest = pause_guest,
+	.save_guest = save_guest,
+	.forget_saved = forget_saved,
 	.check_cold = check_cold,
 	.read_definition = read_definition,
 	.undefine = undefine,
