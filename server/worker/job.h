@@ -63,6 +63,8 @@ struct job_run {
 	struct hypervisor_host *target; /* NULL: not chosen */
 	struct schedule_left_out tried[JOB_HOSTS_TRIED_MAX];
 	size_t tried_count;
+	char ended_why[256]; /* why we ended the move before its time; "": we did not */
+	bool is_over_time; /* because of its time limit */
 	char *choice; /* why this target, for admins; owned, NULL: not chosen in this run */
 };
 

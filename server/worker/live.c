@@ -124,6 +124,12 @@ static int end_failed(struct job_run *run, const char *reason, struct error *err
 		.migration_status = "failed", .is_failed = true, .is_target_to_blame = true, .reason = reason
 	};
 
+	if (run->ended_why[0]) { /* by us: libvirt's words would name a client */
+		end.reason = run->ended_why;
+		end.is_target_to_blame = !run->is_over_time;
+	}
+	if (run->is_over_time)
+		end.migration_status = "cancelled";
 	if (run->job.is_abort_requested)
 		end = (struct job_end){ .migration_status = "cancelled" };
 	return job_finish(run, &end, error);
@@ -364,6 +370,8 @@ static int move_and_settle(struct job_run *run, const struct live_options *optio
 	int step = move(run, options, copies_disks, &trouble);
 	if (step == -EAGAIN)
 		return error_set(error, EAGAIN, "%s", trouble.text);
+	if (step < 0 && run->ended_why[0])
+		error_set(&trouble, ECANCELED, "%s", run->ended_why);
 	result = job_end_event(run, event, step < 0 ? &trouble : NULL, NULL, error);
 	return result < 0 ? result : settle(run, step < 0 ? trouble.text : NULL, error);
 }

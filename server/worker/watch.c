@@ -1,6 +1,7 @@
 /* The watch over a guest that moves. Its rules are Nova's (downtime in steps, completion timeout and its action, the switch
  * to post-copy) and one of ours: a stream of which not one byte moved for a while is ended, since nobody else notices. */
 #include <math.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/error.h"
@@ -40,10 +41,13 @@ static bool adjust(struct job_run *run, enum move_adjustment adjustment, int64_t
 	return is_done;
 }
 
-static void abort_move(struct job_run *run, struct move_watch *watch, const char *why)
+/* True: it was sent now. */
+static bool abort_move(struct job_run *run, struct move_watch *watch, const char *why)
 {
-	if (!watch->is_abort_sent)
-		watch->is_abort_sent = adjust(run, MOVE_ABORT, 0, why);
+	if (watch->is_abort_sent)
+		return false;
+	watch->is_abort_sent = adjust(run, MOVE_ABORT, 0, why);
+	return watch->is_abort_sent;
 }
 
 /* Post-copy where it is permitted and the first iteration is over, else the guest stands still until the copy ends. */
@@ -119,15 +123,24 @@ static void hold_to_time(struct job_run *run, struct move_watch *watch, const st
 		watch->moved_bytes = progress->data_processed;
 		watch->moved_at_ms = now_ms;
 	}
-	if (settings->stall_timeout_s > 0 && now_ms - watch->moved_at_ms >= settings->stall_timeout_s * 1000)
-		abort_move(run, watch, "stream stands still, move is ended");
+	if (settings->stall_timeout_s > 0 && now_ms - watch->moved_at_ms >= settings->stall_timeout_s * 1000) {
+		if (abort_move(run, watch, "stream stands still, move is ended"))
+			snprintf(run->ended_why, sizeof(run->ended_why),
+				 "no byte went over for %lld s (stall_timeout), so that the move was ended",
+				 (long long)settings->stall_timeout_s);
+	}
 	raise_downtime(run, watch, now_ms - watch->began_ms, gib);
 	if (limit_ms <= 0 || now_ms - watch->began_ms < limit_ms)
 		return;
 	if (settings->live_migration_timeout_action == TIMEOUT_ACTION_FORCE_COMPLETE)
 		force_completion(run, watch, progress, "move takes too long, it is forced");
-	else
-		abort_move(run, watch, "move takes too long, it is ended");
+	else if (abort_move(run, watch, "move takes too long, it is ended")) {
+		run->is_over_time = true;
+		snprintf(run->ended_why, sizeof(run->ended_why),
+			 "the move took longer than its limit of %lld s (live_migration_completion_timeout for each of "
+			 "%lld GiB), so that it was ended",
+			 (long long)limit_ms / 1000, (long long)gib);
+	}
 }
 
 static void record_progress(struct job_run *run, struct move_watch *watch, const struct move_progress *progress)

@@ -392,10 +392,67 @@ def log_lines(folder):
     assert own[0]["target"] == f"/v2.1/servers/{state.server_uuid(2)}", own
 
 
+def commits(base):
+    """How often the write-ahead log was committed to, as (its salt, commits)."""
+    data = Path(f"{base}-wal").read_bytes()
+    size, salt = int.from_bytes(data[8:12], "big"), data[16:24]
+    frames = [data[at:at + 24] for at in range(32, len(data) - 23, 24 + size)]
+    return salt, sum(frame[4:8] != bytes(4) for frame in frames if frame[8:16] == salt)
+
+
+def commits_within(base, seconds):
+    """Over that time; a log that begins anew in between counts from its beginning."""
+    (salt, before), total, until = commits(base), 0, time.monotonic() + seconds
+    while time.monotonic() < until:
+        time.sleep(0.05)
+        now, count = commits(base)
+        total += count - before if now == salt else count
+        salt, before = now, count
+    return total
+
+
+def many_moves(folder):
+    """fifty long moves write their progress within the interval that is set, and slow no other request"""
+    service = Service(folder, worker={"threads": 64, "progress_interval": 2, "poll_interval": 100, "lease": 3600},
+                      max_concurrent_live_migrations=0)
+    service.start()
+    rows = state.rows_of(FREE)
+    for host in rows["hosts"]:
+        host |= {"vcpus": 100, "memory_mb": 65536}
+    rows["servers"] = [{**state.server(1, f"vm-{number}", "host1"), "id": number, "uuid": state.uuid(500 + number)}
+                       for number in range(1, 51)]
+    rows["migrations"] = rows["instance_actions"] = rows["instance_action_events"] = rows["claims"] = []
+    service.control(load=rows)
+    service.control(thaw=["jobs"])
+    service.control(close_gate="live")
+    member = service.api("member", "reader")
+    wish = {"host": None, "block_migration": "auto"}
+    for number in range(1, 51):
+        assert member.act(state.uuid(500 + number), "os-migrateLive", wish).status == 202
+    admin = service.api("admin", "manager", "member", "reader")
+    service.wait(lambda: len(admin.get("/v2.1/os-migrations?status=running").body["migrations"]) == 50)
+    counted = []
+    counter = threading.Thread(target=lambda: counted.append(commits_within(service.sections["database"], 6)))
+    counter.start()
+    took = []
+    while counter.is_alive():
+        began = time.monotonic()
+        assert member.get("/v2.1/servers/detail?limit=10").status == 200
+        took.append(time.monotonic() - began)
+        time.sleep(0.01)
+    counter.join()
+    assert 1 <= counted[0] <= 50 * 6 / 2 + 50, f"{counted[0]} commits in 6 s"
+    took.sort()
+    assert took[len(took) * 99 // 100] < 0.1, f"of {len(took)} reads one in a hundred took {took[len(took) * 99 // 100]:.3f} s"
+    service.control(open_gate="live")
+    service.wait(lambda: len(admin.get("/v2.1/os-migrations?status=completed").body["migrations"]) == 50)
+    service.kill()
+
+
 CHECKS = (a_missing_configuration, a_wrong_setting, a_missing_key, a_wrong_policy, a_foreign_database, a_newer_database,
           a_used_port, a_second_daemon, an_end_by_signal, a_kill, a_full_disk, one_of_many, many_connections, hostile_bytes,
           a_silent_client, long_heads, log_lines, implied_roles,
-          an_end_at_a_gate)
+          an_end_at_a_gate, many_moves)
 
 
 def run_one(check):

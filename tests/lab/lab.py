@@ -124,7 +124,7 @@ class Host:
             f'host_uuid = "6d6c6162-{self.lab.number:04x}-4000-8000-{self.number:012x}"\n')
         (self.folder / "c/libvirt/qemu.conf").write_text(
             'security_driver = "none"\nstdio_handler = "file"\ncgroup_controllers = [ ]\nnamespaces = [ ]\n'
-            f'migration_address = "{self.migration_address}"\nmigration_host = "{self.migration_address}"\n')
+            f'migration_address = "{self.lab.listen_address(self.number)}"\nmigration_host = "{self.migration_address}"\n')
         if PROBED.is_dir():
             shutil.copytree(PROBED, self.probed())
         self.lab.give(self.folder)
@@ -315,6 +315,10 @@ class Lab:
             self.number, self.folder, self.lock = number, folder, lock
             return
         raise LabError(f"{MAX_LABS} labs are up already: see {RUN}/mlab.*")
+
+    def listen_address(self, number):
+        """Where a host's half of a move listens."""
+        return self.addresses(number)[1]
 
     def give(self, path):
         """Makes the lab's user the owner of all that is at the path."""

@@ -26,6 +26,14 @@ class NetLab(Lab):
     def addresses(self, number):
         return f"10.91.0.{number}", f"10.92.0.{number}"
 
+    def listen_address(self, number):
+        return "::"  # IPv4 too
+
+    @staticmethod
+    def ipv6_address(number):
+        """Another address of the host's migration NIC."""
+        return f"fd00:92::{number}"
+
     def make_networks(self):
         ip("link", "set", "lo", "up")
         for nic, prefix in NICS.items():
@@ -45,6 +53,7 @@ class NetLab(Lab):
                 ip("link", "set", port, "master", nic, "up")
                 ip("addr", "add", f"{prefix}.{number}/24", "dev", nic, inside=inside)
                 ip("link", "set", nic, "up", inside=inside)
+            ip("addr", "add", f"{self.ipv6_address(number)}/64", "dev", "migrate", "nodad", inside=inside)
 
     def inside(self, host):
         return ["nsenter", "--target", str(self.holders[host.number].pid), "--net"]

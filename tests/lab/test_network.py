@@ -107,3 +107,25 @@ def _(bench):
         bench.lab.join(bench.hosts[2], "manage")
     bench.lab.wait(lambda: bench.service_state(3) == "up", 30, "the service is up again")
     bench.stands(guest, 3)
+
+
+@scenario("guests move to an IPv6 address, live with shared and with private disks (namespaces)", suite="network")
+def _(bench):
+    shared, private = bench.guest("ipv6-shared"), bench.guest("ipv6-private", disk="private")
+    ipv4 = [host.migration_address for host in bench.hosts]
+    bench.daemon.stop()
+    try:
+        for host in bench.hosts:
+            host.migration_address = bench.lab.ipv6_address(host.number)
+        bench.daemon.start()
+        bench.daemon.wait_for_fleet()
+        for guest in (shared, private):
+            bench.live(guest, host="compute-2")
+            bench.wait_for_migration(guest, "completed")
+            bench.stands(guest, 2)
+    finally:
+        bench.daemon.stop()
+        for host, address in zip(bench.hosts, ipv4):
+            host.migration_address = address
+        bench.daemon.start()
+        bench.daemon.wait_for_fleet()

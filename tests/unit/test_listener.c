@@ -49,21 +49,21 @@ static void answer(api_reply_fn reply, void *context, const char *body)
 	free(answer.body);
 }
 
-void api_handle(struct api *api, const struct api_request *request, api_reply_fn reply, void *context)
+void api_handle(struct api *api, const struct api_request *incoming, api_reply_fn reply, void *context)
 {
-	const char *header = request->header(request->header_context, "x-of-mine");
+	const char *header = incoming->header(incoming->header_context, "x-of-mine");
 
 	pthread_mutex_lock(&api->mutex);
-	TEXT_COPY(api->last_target, request->target);
+	TEXT_COPY(api->last_target, incoming->target);
 	TEXT_COPY(api->last_header, header ? header : "");
 	free(api->last_body);
-	api->last_body = strndup(request->body ? request->body : "", request->body_size);
-	api->was_too_large = request->is_body_too_large;
-	bool is_waiting = text_starts_with(request->target, "/wait");
+	api->last_body = strndup(incoming->body ? incoming->body : "", incoming->body_size);
+	api->was_too_large = incoming->is_body_too_large;
+	bool is_waiting = text_starts_with(incoming->target, "/wait");
 	if (is_waiting) {
 		assert_true(api->waiting_count < WAITING_MAX);
-		api->waiting[api->waiting_count].request = request;
-		TEXT_COPY(api->waiting[api->waiting_count].target, request->target);
+		api->waiting[api->waiting_count].request = incoming;
+		TEXT_COPY(api->waiting[api->waiting_count].target, incoming->target);
 		api->waiting[api->waiting_count].reply = reply;
 		api->waiting[api->waiting_count++].context = context;
 		pthread_cond_broadcast(&api->has_waiting);
