@@ -15,6 +15,8 @@ static const struct parameter_rule flavor_rules[] = {
 	{ "sort_dir", PARAMETER_TEXT, 0, true },
 };
 
+const struct parameter_table flavor_parameters = { flavor_rules, ARRAY_LENGTH(flavor_rules), STRICT_SINCE_MINOR };
+
 /* False: 400 was answered. */
 static bool read_least(struct request *request, const struct parameters *parameters, const char *name,
 		       const char *words, int64_t *ret_least)
@@ -59,8 +61,7 @@ static int answer_list(struct request *request, bool is_detail, struct error *er
 	CLEANUP_PARAMETERS struct parameters parameters = { 0 };
 	struct db_flavor_filter filter = { 0 };
 
-	if (!parameters_read(request, flavor_rules, ARRAY_LENGTH(flavor_rules), request->minor >= STRICT_SINCE_MINOR,
-			     &parameters)
+	if (!parameters_read(request, &flavor_parameters, &parameters)
 	    || !read_least(request, &parameters, "minRam", "minRam", &filter.least_memory_mb)
 	    || !read_least(request, &parameters, "minDisk", "minDisk", &filter.least_disk_gb))
 		return 0;

@@ -19,6 +19,9 @@ static const struct parameter_rule hypervisor_rules[] = {
 	{ "with_servers", PARAMETER_TEXT, UUIDS_SINCE_MINOR, false },
 };
 
+const struct parameter_table hypervisor_parameters = { hypervisor_rules, ARRAY_LENGTH(hypervisor_rules),
+						       UUIDS_SINCE_MINOR };
+
 void hypervisor_query_clear(struct hypervisor_query *query)
 {
 	parameters_clear(&query->parameters);
@@ -177,8 +180,7 @@ int hypervisor_query_begin(struct hypervisor_query *query, const char *policy, s
 	struct request *request = query->request;
 	int result;
 
-	if (!parameters_read(request, hypervisor_rules, ARRAY_LENGTH(hypervisor_rules),
-			     request->minor >= UUIDS_SINCE_MINOR, &query->parameters)
+	if (!parameters_read(request, &hypervisor_parameters, &query->parameters)
 	    || !read_with_servers(request, parameter(&query->parameters, "with_servers"), &query->has_servers)
 	    || !request_allows(request, policy, &target))
 		return 0;

@@ -18,6 +18,8 @@ static const struct parameter_rule action_rules[] = {
 	{ "changes-before", PARAMETER_TIME, 66, false },
 };
 
+const struct parameter_table action_parameters = { action_rules, ARRAY_LENGTH(action_rules), PAGES_SINCE_MINOR };
+
 static json_t *list_document(const struct request *request, const struct parameters *parameters,
 			     const struct db_action_list *list, int64_t limit)
 {
@@ -45,8 +47,7 @@ int handle_instance_action_index(struct request *request, struct error *error)
 	int64_t limit;
 	int result;
 
-	if (!parameters_read(request, action_rules, ARRAY_LENGTH(action_rules), request->minor >= PAGES_SINCE_MINOR,
-			     &parameters))
+	if (!parameters_read(request, &action_parameters, &parameters))
 		return 0;
 	result = db_read_begin(request->settings->database, &session, error);
 	if (result < 0)
@@ -97,7 +98,7 @@ int handle_instance_action_show(struct request *request, struct error *error)
 	json_t *document;
 	int result;
 
-	if (!parameters_read(request, NULL, 0, request->minor >= 102, &parameters))
+	if (!parameters_read(request, &no_parameters, &parameters))
 		return 0;
 	result = db_read_begin(request->settings->database, &session, error);
 	if (result < 0)

@@ -26,6 +26,9 @@ static const struct parameter_rule migration_rules[] = {
 	{ "project_id", PARAMETER_TEXT, OWNERS_SINCE_MINOR, true },
 };
 
+const struct parameter_table migration_parameters = { migration_rules, ARRAY_LENGTH(migration_rules),
+						      PAGES_SINCE_MINOR };
+
 /* False: answered. A caller's own project needs no right to see all of them. */
 static bool may_list(struct request *request, const struct parameters *parameters)
 {
@@ -85,8 +88,7 @@ int handle_migration_index(struct request *request, struct error *error)
 	bool is_empty;
 	int result = 0;
 
-	if (!parameters_read(request, migration_rules, ARRAY_LENGTH(migration_rules),
-			     request->minor >= PAGES_SINCE_MINOR, &parameters))
+	if (!parameters_read(request, &migration_parameters, &parameters))
 		return 0;
 	if (!may_list(request, &parameters))
 		return 0;

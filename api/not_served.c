@@ -10,13 +10,15 @@ static const struct schema_property properties[] = {
 	{ "server", SCHEMA_OBJECT, true },
 };
 
-static const struct schema server_schema = {
+static const struct schema server_schemas[] = { {
 	.first_minor = MICROVERSION_MINOR_MIN,
 	.last_minor = MICROVERSION_MINOR_MAX,
 	.properties = properties,
 	.property_count = ARRAY_LENGTH(properties),
 	.allows_more = true,
-};
+} };
+
+const struct schema_table server_bodies = { server_schemas, ARRAY_LENGTH(server_schemas) };
 
 /* POST /servers and PUT /servers/{id}. */
 int handle_server_write(struct request *request, struct error *error)
@@ -29,7 +31,7 @@ int handle_server_write(struct request *request, struct error *error)
 		return request_reply_fault(request, 400, "Malformed request body");
 	if (!request_project_matches(request))
 		return 0;
-	if (!schema_check(&server_schema, NULL, request->body, &words))
+	if (!schema_check(&server_schemas[0], NULL, request->body, &words))
 		return text_failed(&words) ? error_no_memory(error)
 					   : request_reply_fault(request, 400, "%s", words.data);
 	return handle_server_delete(request, error);

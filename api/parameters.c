@@ -177,9 +177,11 @@ static bool check_names(struct request *request, const struct parameter_rule *ru
 	return true;
 }
 
-bool parameters_read(struct request *request, const struct parameter_rule *rules, size_t rule_count, bool is_strict,
-		     struct parameters *ret_parameters)
+const struct parameter_table no_parameters = { .strict_since_minor = 102 };
+
+bool parameters_read(struct request *request, const struct parameter_table *table, struct parameters *ret_parameters)
 {
+	bool is_strict = request->minor >= table->strict_since_minor;
 	json_t *values = json_object();
 	int result = values ? read_pairs(request->query, values) : -ENOMEM;
 	bool is_good = false;
@@ -190,13 +192,13 @@ bool parameters_read(struct request *request, const struct parameter_rule *rules
 		request_reply_fault(request, 503, "out of memory");
 	else
 		is_good = true;
-	for (size_t i = 0; is_good && i < rule_count; i++) {
-		const json_t *list = json_object_get(values, rules[i].name);
+	for (size_t i = 0; is_good && i < table->count; i++) {
+		const json_t *list = json_object_get(values, table->rules[i].name);
 
-		if (list && rules[i].since_minor <= request->minor)
-			is_good = check_rule(request, &rules[i], list, is_strict);
+		if (list && table->rules[i].since_minor <= request->minor)
+			is_good = check_rule(request, &table->rules[i], list, is_strict);
 	}
-	is_good = is_good && check_names(request, rules, rule_count, is_strict, values);
+	is_good = is_good && check_names(request, table->rules, table->count, is_strict, values);
 	if (is_good)
 		ret_parameters->values = values;
 	else

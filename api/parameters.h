@@ -14,14 +14,29 @@ struct parameter_rule {
 	bool may_repeat; /* checked where unknown ones are refused too */
 };
 
+/* What one resource takes. */
+struct parameter_table {
+	const struct parameter_rule *rules; /* NULL: none */
+	size_t count;
+	int strict_since_minor; /* from which on unknown ones are refused; before, they are ignored */
+};
+
+/* One of each resource; the route table says which. */
+extern const struct parameter_table server_parameters;
+extern const struct parameter_table migration_parameters;
+extern const struct parameter_table hypervisor_parameters;
+extern const struct parameter_table service_parameters;
+extern const struct parameter_table action_parameters;
+extern const struct parameter_table flavor_parameters;
+extern const struct parameter_table no_parameters; /* of resources that take none, strict since 2.102 */
+
 struct parameters {
 	json_t *values; /* name -> array of texts, in the query's order; owned */
 };
 
-/* False: 400 was answered. Checks by the rules in their order, then refuses what no rule names where `is_strict`; below its
- * microversion a parameter counts as unknown. */
-bool parameters_read(struct request *request, const struct parameter_rule *rules, size_t rule_count, bool is_strict,
-		     struct parameters *ret_parameters);
+/* False: 400 was answered. Checks by the rules in their order, then refuses what no rule names where the table is strict; below
+ * its microversion a parameter counts as unknown. */
+bool parameters_read(struct request *request, const struct parameter_table *table, struct parameters *ret_parameters);
 void parameters_clear(struct parameters *parameters);
 #define CLEANUP_PARAMETERS __attribute__((cleanup(parameters_clear)))
 

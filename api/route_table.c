@@ -9,42 +9,71 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
-#define ALL 1, MICROVERSION_MINOR_MAX
+#define ROUTE(a_method, a_pattern, first, last, a_handler)                                                             \
+	.method = (a_method), .pattern = (a_pattern), .first_minor = (first), .last_minor = (last),                    \
+	.handler = (a_handler)
 
 static const struct route routes[] = {
-	{ "GET", "/", ALL, handle_version_show, false }, /* behind a project id alone */
-	{ "POST", "/servers/{id}/action", ALL, handle_server_action, true },
-	{ "GET", "/servers", ALL, handle_server_index, false },
-	{ "GET", "/servers/detail", ALL, handle_server_detail, false },
-	{ "POST", "/servers", ALL, handle_server_write, true },
-	{ "GET", "/servers/{id}", ALL, handle_server_show, false },
-	{ "PUT", "/servers/{id}", ALL, handle_server_write, true },
-	{ "DELETE", "/servers/{id}", ALL, handle_server_delete, false },
-	{ "GET", "/servers/{id}/migrations", 23, MICROVERSION_MINOR_MAX, handle_server_migration_index, false },
-	{ "GET", "/servers/{id}/migrations/{id2}", 23, MICROVERSION_MINOR_MAX, handle_server_migration_show, false },
-	{ "DELETE", "/servers/{id}/migrations/{id2}", 24, MICROVERSION_MINOR_MAX, handle_migration_abort, false },
-	{ "POST", "/servers/{id}/migrations/{id2}/action", ALL, handle_migration_action, true },
-	{ "GET", "/servers/{id}/os-instance-actions", ALL, handle_instance_action_index, false },
-	{ "GET", "/servers/{id}/os-instance-actions/{id2}", ALL, handle_instance_action_show, false },
-	{ "GET", "/os-migrations", ALL, handle_migration_index, false },
-	{ "GET", "/os-services", ALL, handle_service_index, false },
-	{ "DELETE", "/os-services/{id}", ALL, handle_service_delete, false },
-	{ "PUT", "/os-services/{id}", ALL, handle_service_update, false },
-	{ "GET", "/os-hypervisors", ALL, handle_hypervisor_index, false },
-	{ "GET", "/os-hypervisors/detail", ALL, handle_hypervisor_detail, false },
-	{ "GET", "/os-hypervisors/statistics", 1, 87, handle_hypervisor_statistics, false },
-	{ "GET", "/os-hypervisors/{id}/uptime", 1, 87, handle_hypervisor_uptime, false },
-	{ "GET", "/os-hypervisors/{id}/search", 1, 52, handle_hypervisor_search, false },
-	{ "GET", "/os-hypervisors/{id}/servers", 1, 52, handle_hypervisor_servers, false },
-	{ "GET", "/os-hypervisors/{id}", ALL, handle_hypervisor_show, false },
-	{ "GET", "/flavors", ALL, handle_flavor_index, false },
-	{ "GET", "/flavors/detail", ALL, handle_flavor_detail, false },
-	{ "GET", "/flavors/{id}", ALL, handle_flavor_show, false },
-	{ "GET", "/flavors/{id}/os-extra_specs", ALL, handle_flavor_extra_specs, false },
-	{ "GET", "/os-aggregates", ALL, handle_aggregate_index, false },
-	{ "GET", "/extensions", ALL, handle_extension_index, false },
-	{ "GET", "/extensions/{id}", ALL, handle_extension_show, false },
+	{ ROUTE("GET", "/", 1, MICROVERSION_MINOR_MAX, handle_version_show) }, /* behind a project id alone */
+	{ ROUTE("POST", "/servers/{id}/action", 1, MICROVERSION_MINOR_MAX, handle_server_action),
+	  .checks_project_later = true, .actions = server_actions },
+	{ ROUTE("GET", "/servers", 1, MICROVERSION_MINOR_MAX, handle_server_index), .parameters = &server_parameters },
+	{ ROUTE("GET", "/servers/detail", 1, MICROVERSION_MINOR_MAX, handle_server_detail),
+	  .parameters = &server_parameters },
+	{ ROUTE("POST", "/servers", 1, MICROVERSION_MINOR_MAX, handle_server_write), .checks_project_later = true,
+	  .bodies = &server_bodies },
+	{ ROUTE("GET", "/servers/{id}", 1, MICROVERSION_MINOR_MAX, handle_server_show) },
+	{ ROUTE("PUT", "/servers/{id}", 1, MICROVERSION_MINOR_MAX, handle_server_write), .checks_project_later = true,
+	  .bodies = &server_bodies },
+	{ ROUTE("DELETE", "/servers/{id}", 1, MICROVERSION_MINOR_MAX, handle_server_delete) },
+	{ ROUTE("GET", "/servers/{id}/migrations", 23, MICROVERSION_MINOR_MAX, handle_server_migration_index),
+	  .parameters = &no_parameters },
+	{ ROUTE("GET", "/servers/{id}/migrations/{id2}", 23, MICROVERSION_MINOR_MAX, handle_server_migration_show),
+	  .parameters = &no_parameters },
+	{ ROUTE("DELETE", "/servers/{id}/migrations/{id2}", 24, MICROVERSION_MINOR_MAX, handle_migration_abort) },
+	{ ROUTE("POST", "/servers/{id}/migrations/{id2}/action", 1, MICROVERSION_MINOR_MAX, handle_migration_action),
+	  .checks_project_later = true, .actions = migration_actions },
+	{ ROUTE("GET", "/servers/{id}/os-instance-actions", 1, MICROVERSION_MINOR_MAX, handle_instance_action_index),
+	  .parameters = &action_parameters },
+	{ ROUTE("GET", "/servers/{id}/os-instance-actions/{id2}", 1, MICROVERSION_MINOR_MAX,
+		handle_instance_action_show),
+	  .parameters = &no_parameters },
+	{ ROUTE("GET", "/os-migrations", 1, MICROVERSION_MINOR_MAX, handle_migration_index),
+	  .parameters = &migration_parameters },
+	{ ROUTE("GET", "/os-services", 1, MICROVERSION_MINOR_MAX, handle_service_index),
+	  .parameters = &service_parameters },
+	{ ROUTE("DELETE", "/os-services/{id}", 1, MICROVERSION_MINOR_MAX, handle_service_delete) },
+	{ ROUTE("PUT", "/os-services/{id}", 1, MICROVERSION_MINOR_MAX, handle_service_update),
+	  .bodies = &service_bodies },
+	{ ROUTE("GET", "/os-hypervisors", 1, MICROVERSION_MINOR_MAX, handle_hypervisor_index),
+	  .parameters = &hypervisor_parameters },
+	{ ROUTE("GET", "/os-hypervisors/detail", 1, MICROVERSION_MINOR_MAX, handle_hypervisor_detail),
+	  .parameters = &hypervisor_parameters },
+	{ ROUTE("GET", "/os-hypervisors/statistics", 1, 87, handle_hypervisor_statistics),
+	  .parameters = &hypervisor_parameters },
+	{ ROUTE("GET", "/os-hypervisors/{id}/uptime", 1, 87, handle_hypervisor_uptime),
+	  .parameters = &hypervisor_parameters },
+	{ ROUTE("GET", "/os-hypervisors/{id}/search", 1, 52, handle_hypervisor_search),
+	  .parameters = &hypervisor_parameters },
+	{ ROUTE("GET", "/os-hypervisors/{id}/servers", 1, 52, handle_hypervisor_servers),
+	  .parameters = &hypervisor_parameters },
+	{ ROUTE("GET", "/os-hypervisors/{id}", 1, MICROVERSION_MINOR_MAX, handle_hypervisor_show),
+	  .parameters = &hypervisor_parameters },
+	{ ROUTE("GET", "/flavors", 1, MICROVERSION_MINOR_MAX, handle_flavor_index), .parameters = &flavor_parameters },
+	{ ROUTE("GET", "/flavors/detail", 1, MICROVERSION_MINOR_MAX, handle_flavor_detail),
+	  .parameters = &flavor_parameters },
+	{ ROUTE("GET", "/flavors/{id}", 1, MICROVERSION_MINOR_MAX, handle_flavor_show) },
+	{ ROUTE("GET", "/flavors/{id}/os-extra_specs", 1, MICROVERSION_MINOR_MAX, handle_flavor_extra_specs) },
+	{ ROUTE("GET", "/os-aggregates", 1, MICROVERSION_MINOR_MAX, handle_aggregate_index) },
+	{ ROUTE("GET", "/extensions", 1, MICROVERSION_MINOR_MAX, handle_extension_index) },
+	{ ROUTE("GET", "/extensions/{id}", 1, MICROVERSION_MINOR_MAX, handle_extension_show) },
 };
+
+const struct route *route_table(size_t *ret_count)
+{
+	*ret_count = ARRAY_LENGTH(routes);
+	return routes;
+}
 
 /* The part of the path up to the next slash; false when it is empty or too long. */
 static bool take_part(const char **path, char ret_part[REQUEST_PART_SIZE])

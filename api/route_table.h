@@ -1,7 +1,9 @@
 /* Routes: which handler answers a method and a path below /v2.1, and since which microversion. */
 #pragma once
 
-#include "api/request.h"
+#include "api/parameters.h"
+#include "api/schema.h"
+#include "api/server_action.h"
 
 struct route {
 	const char *method;
@@ -10,7 +12,14 @@ struct route {
 	int last_minor;
 	request_handler handler;
 	bool checks_project_later; /* the handler checks the project_id of the URL at its own place */
+	/* What the handler reads, for those who describe it; NULL: nothing of the kind. */
+	const struct parameter_table *parameters;
+	const struct schema_table *bodies;
+	const struct server_action *const *actions; /* ends with NULL */
 };
+
+/* All of them, for those who describe the service. */
+const struct route *route_table(size_t *ret_count);
 
 /* The route of a decoded path below /v2.1 (with its leading slash); fills id, id2 and project_id of the request. NULL when
  * there is none. */

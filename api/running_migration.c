@@ -120,6 +120,8 @@ static const struct server_action force_complete_action = {
 	.book = book_force_complete,
 };
 
+const struct server_action *const migration_actions[] = { &force_complete_action, NULL };
+
 int handle_migration_abort(struct request *request, struct error *error)
 {
 	return action_submit(request, &abort_action, NULL, error);
@@ -127,7 +129,5 @@ int handle_migration_abort(struct request *request, struct error *error)
 
 int handle_migration_action(struct request *request, struct error *error)
 {
-	static const struct server_action *const actions[] = { &force_complete_action };
-
-	return action_handle(request, actions, ARRAY_LENGTH(actions), error);
+	return action_handle(request, migration_actions, error);
 }

@@ -35,6 +35,12 @@ struct schema {
 	size_t property_count;
 };
 
+/* The schemas of one resource's bodies, by microversion. */
+struct schema_table {
+	const struct schema *schemas;
+	size_t count;
+};
+
 /* True when `value`, which stands under `name` (NULL: it is the whole body), is good; otherwise false with the words of the
  * 400 in `ret_words`. */
 bool schema_check(const struct schema *schema, const char *name, const json_t *value, struct text *ret_words);
@@ -42,3 +48,6 @@ bool schema_check(const struct schema *schema, const char *name, const json_t *v
 const struct schema *schema_for(const struct schema *schemas, size_t count, int minor);
 /* What a checked boolean says; false for NULL. */
 bool schema_boolean(const json_t *value);
+
+extern const struct schema_table service_bodies; /* of PUT /os-services/{id} */
+extern const struct schema_table server_bodies; /* of POST /servers and PUT /servers/{id} */

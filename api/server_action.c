@@ -10,18 +10,21 @@
 #include "api/verdicts.h"
 #include "base/cleanup.h"
 
-static const struct server_action *const actions[] = {
-	&migrate_action, &migrate_live_action, &confirm_resize_action, &revert_resize_action, &lock_action,
-	&unlock_action,  &start_action,        &stop_action,           &pause_action,         &unpause_action,
-	&suspend_action, &resume_action,       &reboot_action,
+const struct server_action *const server_actions[] = {
+	&migrate_action,        &migrate_live_action,
+	&confirm_resize_action, &revert_resize_action,
+	&lock_action,           &unlock_action,
+	&start_action,          &stop_action,
+	&pause_action,          &unpause_action,
+	&suspend_action,        &resume_action,
+	&reboot_action,         NULL,
 };
 
-static const struct server_action *find_action(const struct server_action *const *list, size_t count, const char *name)
+static const struct server_action *find_action(const struct server_action *const *list, const char *name)
 {
-	for (size_t i = 0; i < count; i++)
-		if (text_equal(list[i]->name, name))
-			return list[i];
-	return NULL;
+	while (*list && !text_equal((*list)->name, name))
+		list++;
+	return *list;
 }
 
 void action_refuse(struct action_call *call, int status, const char *format, ...)
@@ -193,7 +196,7 @@ static bool read_body(struct request *request)
 	return true;
 }
 
-int action_handle(struct request *request, const struct server_action *const *list, size_t count, struct error *error)
+int action_handle(struct request *request, const struct server_action *const *list, struct error *error)
 {
 	CLEANUP_TEXT struct text words = TEXT_EMPTY;
 
@@ -201,7 +204,7 @@ int action_handle(struct request *request, const struct server_action *const *li
 		return 0;
 	const char *name = json_object_iter_key(json_object_iter(request->body));
 	const json_t *value = json_object_get(request->body, name);
-	const struct server_action *action = find_action(list, count, name);
+	const struct server_action *action = find_action(list, name);
 	if (!action)
 		return request_reply_fault(request, 400, "There is no such action: %s", name);
 	if (request->minor < action->first_minor)
@@ -217,5 +220,5 @@ int action_handle(struct request *request, const struct server_action *const *li
 
 int handle_server_action(struct request *request, struct error *error)
 {
-	return action_handle(request, actions, ARRAY_LENGTH(actions), error);
+	return action_handle(request, server_actions, error);
 }

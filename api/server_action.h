@@ -11,6 +11,10 @@
 
 struct action_call;
 
+/* The actions that one path takes; ends with NULL. */
+extern const struct server_action *const server_actions[];
+extern const struct server_action *const migration_actions[];
+
 struct server_action {
 	const char *name; /* the body's key, and what refusals call it */
 	int first_minor; /* before which it is no resource */
@@ -50,7 +54,7 @@ extern const struct server_action resume_action;
 extern const struct server_action reboot_action;
 
 /* What stands between the path and the action: body, project, schema; then the submit. */
-int action_handle(struct request *request, const struct server_action *const *list, size_t count, struct error *error);
+int action_handle(struct request *request, const struct server_action *const *list, struct error *error);
 /* The checks from the server on, and the booking, as one write; then the answer. `value` may be NULL. */
 int action_submit(struct request *request, const struct server_action *action, const json_t *value,
 		  struct error *error);

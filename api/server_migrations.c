@@ -7,8 +7,6 @@
 #include "base/text.h"
 #include "db/migrations.h"
 
-#define STRICT_SINCE_MINOR 102
-
 int handle_server_migration_index(struct request *request, struct error *error)
 {
 	CLEANUP_DB_READ struct db_session *session = NULL;
@@ -21,7 +19,7 @@ int handle_server_migration_index(struct request *request, struct error *error)
 	bool has_hosts;
 	int result;
 
-	if (!parameters_read(request, NULL, 0, request->minor >= STRICT_SINCE_MINOR, &parameters))
+	if (!parameters_read(request, &no_parameters, &parameters))
 		return 0;
 	result = db_read_begin(request->settings->database, &session, error);
 	if (result < 0)
@@ -57,7 +55,7 @@ int handle_server_migration_show(struct request *request, struct error *error)
 	int64_t id = 0;
 	int result;
 
-	if (!parameters_read(request, NULL, 0, request->minor >= STRICT_SINCE_MINOR, &parameters))
+	if (!parameters_read(request, &no_parameters, &parameters))
 		return 0;
 	result = db_read_begin(request->settings->database, &session, error);
 	if (result < 0)

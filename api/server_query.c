@@ -47,6 +47,8 @@ static const struct parameter_rule server_rules[] = {
 	{ "changes-before", PARAMETER_TIME, CHANGES_BEFORE_SINCE_MINOR, true },
 };
 
+const struct parameter_table server_parameters = { server_rules, ARRAY_LENGTH(server_rules), STRICT_SINCE_MINOR };
+
 void server_query_clear(struct server_query *query)
 {
 	parameters_clear(&query->parameters);
@@ -289,9 +291,7 @@ bool server_query_read(struct server_query *query, const char *policy, const cha
 	const struct policy_target target = policy_target_caller(request->caller);
 	struct parameters *parameters = &query->parameters;
 
-	if (!parameters_read(request, server_rules, ARRAY_LENGTH(server_rules), request->minor >= STRICT_SINCE_MINOR,
-			     parameters)
-	    || !request_allows(request, policy, &target))
+	if (!parameters_read(request, &server_parameters, parameters) || !request_allows(request, policy, &target))
 		return false;
 	query->has_all_filters = request_may(request, "os_compute_api:servers:allow_all_filters", &target);
 	if (!server_sort_check(request, parameters) || !read_lock(query) || !read_name(query) || !read_statuses(query)

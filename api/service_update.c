@@ -40,6 +40,8 @@ static const struct schema schemas[] = {
 	  .property_count = ARRAY_LENGTH(properties) },
 };
 
+const struct schema_table service_bodies = { schemas, ARRAY_LENGTH(schemas) };
+
 struct update {
 	struct request *request;
 	const char *uuid; /* or host and binary */

@@ -11,6 +11,8 @@ static const struct parameter_rule service_rules[] = {
 	{ "binary", PARAMETER_TEXT, 0, true },
 };
 
+const struct parameter_table service_parameters = { service_rules, ARRAY_LENGTH(service_rules), 75 };
+
 /* An empty filter asks for nothing. */
 static bool is_wanted(const char *value, const char *wanted)
 {
@@ -26,7 +28,7 @@ int handle_service_index(struct request *request, struct error *error)
 	json_t *rows;
 	int result;
 
-	if (!parameters_read(request, service_rules, ARRAY_LENGTH(service_rules), request->minor >= 75, &parameters)
+	if (!parameters_read(request, &service_parameters, &parameters)
 	    || !request_allows(request, "os_compute_api:os-services:list", &target))
 		return 0;
 	result = db_read_begin(request->settings->database, &session, error);
