@@ -155,6 +155,11 @@ def clients(tally):
     tally.relay("clients", ["python3", TOP / "tests/lab/suite.py", "clients"])
 
 
+def openapi(tally):
+    """The document against the service and the recordings, by Debian's interpreter, which has what it reads them with."""
+    tally.relay("openapi", ["/usr/bin/python3", TOP / "tests/openapi/suite.py"])
+
+
 def network(tally):
     tally.relay("network", ["python3", TOP / "tests/lab/suite.py", "network"])
 
@@ -164,7 +169,7 @@ def readme(tally):
 
 
 SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "hosts": hosts, "readme": readme, "lab": lab,
-          "clients": clients, "network": network, "replay": replay}
+          "clients": clients, "network": network, "replay": replay, "openapi": openapi}
 # What a run without names takes: all.
 STANDING = tuple(SUITES)
 
