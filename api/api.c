@@ -1,10 +1,13 @@
 /* One request on its way to its handler: size, token, path, version, media type, in the order in which Nova refuses. */
 #include "api/api.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 #include "api/auth/token.h"
+#include "api/auth/token_authority.h"
 #include "api/handlers.h"
 #include "api/microversion.h"
 #include "api/route_table.h"
@@ -14,7 +17,9 @@
 #include "base/log.h"
 #include "base/text.h"
 
-#define VENDOR_MEDIA_TYPE "application/vnd.openstack.compute+json"
+#define VENDOR_MEDIA_TYPE    "application/vnd.openstack.compute+json"
+#define VERSION_HEADER       "OpenStack-API-Version"
+#define OLDER_VERSION_HEADER "X-OpenStack-Nova-API-Version"
 
 struct api {
 	struct api_settings settings;
@@ -139,6 +144,26 @@ static const char *find_token(const struct request *request)
 	return header(request, "X-Auth-Token");
 }
 
+static char *copy_or_null(const char *text, bool *is_short)
+{
+	char *copy = text ? strdup(text) : NULL;
+
+	*is_short = *is_short || (text && !copy);
+	return copy;
+}
+
+/* The listener tells headers only while it calls. */
+static bool keep_headers(struct request *request)
+{
+	bool is_short = false;
+
+	request->kept_headers.version = copy_or_null(header(request, VERSION_HEADER), &is_short);
+	request->kept_headers.older_version = copy_or_null(header(request, OLDER_VERSION_HEADER), &is_short);
+	request->kept_headers.media_type = copy_or_null(header(request, "Content-Type"), &is_short);
+	request->kept_headers.is_kept = !is_short;
+	return !is_short;
+}
+
 static int reply_unauthorized(struct request *request)
 {
 	return request_reply_json(request, 401,
@@ -146,31 +171,10 @@ static int reply_unauthorized(struct request *request)
 					    "message", "The request you have made requires authentication."));
 }
 
-/* False: answered. */
-static bool authenticate(struct request *request)
+static int refuse_token(struct request *request, const char *why)
 {
-	const char *token = find_token(request);
-	struct error error = { 0 };
-	int result = -EBADMSG;
-
-	if (token)
-		result = token_verify(request->settings->tokens, token, clock_now_us(request->settings->clock),
-				      &request->caller, &error);
-	if (result == -ENOMEM) {
-		request_reply_error(request, &error);
-		return false;
-	}
-	if (result < 0) {
-		log_event(request->settings->log, LOG_LEVEL_INFO, request->request_id, "token refused",
-			  LOG_TEXT("why", token ? error.text : "there is none"));
-		reply_unauthorized(request);
-		return false;
-	}
-	const char *project_id = request->caller->project_id;
-	if (project_id && project_id[0] && strstr(request->incoming->target, project_id))
-		snprintf(request->link_project, sizeof(request->link_project), "/%s", project_id);
-	request->is_admin = policy_is_admin(request->settings->policy, request->caller);
-	return true;
+	log_event(request->settings->log, LOG_LEVEL_INFO, request->request_id, "token refused", LOG_TEXT("why", why));
+	return reply_unauthorized(request);
 }
 
 /* False: answered. */
@@ -178,8 +182,11 @@ static bool read_version(struct request *request)
 {
 	struct microversion version = { 0 };
 	struct error error = { 0 };
-	int result = microversion_read(header(request, "OpenStack-API-Version"),
-				       header(request, "X-OpenStack-Nova-API-Version"), &version, &error);
+	bool is_kept = request->kept_headers.is_kept;
+	int result =
+		microversion_read(is_kept ? request->kept_headers.version : header(request, VERSION_HEADER),
+				  is_kept ? request->kept_headers.older_version : header(request, OLDER_VERSION_HEADER),
+				  &version, &error);
 
 	TEXT_COPY(request->version_text, version.text);
 	request->minor = version.minor;
@@ -193,7 +200,8 @@ static bool read_version(struct request *request)
 static bool is_media_type(const struct request *request)
 {
 	static const char *const types[] = { "", "application/json", VENDOR_MEDIA_TYPE, "text/plain" };
-	const char *type = header(request, "Content-Type");
+	const char *type =
+		request->kept_headers.is_kept ? request->kept_headers.media_type : header(request, "Content-Type");
 	size_t length = type ? strcspn(type, ";") : 0;
 
 	for (size_t i = 0; i < ARRAY_LENGTH(types); i++)
@@ -207,11 +215,16 @@ static int reply_not_found(struct request *request)
 	return request_reply_fault(request, 404, "The resource could not be found.");
 }
 
-static int handle_routed(struct request *request, const char *path, struct error *error)
+/* From the token on. */
+static int handle_authenticated(struct request *request, struct error *error)
 {
-	if (!authenticate(request))
-		return 0;
-	const struct route *route = route_find(request, path);
+	const char *project_id = request->caller->project_id;
+
+	if (project_id && project_id[0] && strstr(request->incoming->target, project_id))
+		snprintf(request->link_project, sizeof(request->link_project), "/%s", project_id);
+	request->is_admin = policy_is_admin(request->settings->policy, request->caller);
+
+	const struct route *route = route_find(request, request->route_path);
 	if (!route)
 		return reply_not_found(request);
 	if (!read_version(request))
@@ -223,6 +236,55 @@ static int handle_routed(struct request *request, const char *path, struct error
 	if (!route->checks_project_later && !request_project_matches(request))
 		return 0;
 	return route->handler(request, error);
+}
+
+/* On any thread. */
+static void on_vouched(void *context, int result, struct caller *caller, const struct error *trouble)
+{
+	struct request *request = context;
+	struct error error = { 0 };
+
+	if (result == -EHOSTUNREACH || result == -ENOMEM) {
+		log_event(request->settings->log, LOG_LEVEL_WARNING, request->request_id, "token cannot be judged now",
+			  LOG_TEXT("why", trouble->text));
+		request_reply_fault(request, 503, "The token cannot be judged now. Nothing was changed. Try again.");
+		return;
+	}
+	if (result < 0) {
+		refuse_token(request, trouble->text);
+		return;
+	}
+	request->caller = caller;
+	if (handle_authenticated(request, &error) < 0)
+		request_reply_error(request, &error);
+}
+
+/* A token that no key of ours has made; one of ours that is over, or for others, is refused by ourselves. */
+static bool is_for_authority(const struct request *request, int result)
+{
+	return request->settings->authority && (result == -EBADMSG || result == -EKEYREJECTED);
+}
+
+static int handle_routed(struct request *request, const char *path, struct error *error)
+{
+	const char *token = find_token(request);
+	struct error trouble = { 0 };
+
+	request->route_path = path;
+	if (!token)
+		return refuse_token(request, "there is none");
+	int result = token_verify(request->settings->tokens, token, clock_now_us(request->settings->clock),
+				  &request->caller, &trouble);
+	if (result == 0)
+		return handle_authenticated(request, error);
+	if (result == -ENOMEM)
+		return request_reply_error(request, &trouble);
+	if (!is_for_authority(request, result))
+		return refuse_token(request, trouble.text);
+	if (!keep_headers(request))
+		return error_no_memory(error);
+	request->settings->authority->ask(request->settings->authority->context, token, on_vouched, request);
+	return 0;
 }
 
 /* The part of the path behind `prefix`, when it ends there or a slash follows; NULL otherwise. */

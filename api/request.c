@@ -12,6 +12,7 @@
 #define VERSION_HEADER       "OpenStack-API-Version"
 #define OLDER_VERSION_HEADER "X-OpenStack-Nova-API-Version"
 #define FAULT_CONTENT_TYPE   "application/json; charset=UTF-8"
+#define RETRY_AFTER_S        5
 
 void request_destroy(struct request *request)
 {
@@ -20,6 +21,9 @@ void request_destroy(struct request *request)
 	caller_release(request->caller);
 	json_decref(request->body);
 	free(request->path);
+	free(request->kept_headers.version);
+	free(request->kept_headers.older_version);
+	free(request->kept_headers.media_type);
 	free(request->query);
 	free(request->base_url);
 	free(request);
@@ -55,6 +59,8 @@ static int finish(struct request *request, int status, const char *content_type,
 		add_header(&reply, "X-OpenStack-Request-Id", "%s", request->request_id);
 		add_header(&reply, "x-compute-request-id", "%s", request->request_id);
 	}
+	if (status == 503)
+		add_header(&reply, "Retry-After", "%d", RETRY_AFTER_S);
 	if (status == 401)
 		add_header(&reply, "WWW-Authenticate", "Keystone uri=\"%s\"",
 			   request->settings->keystone_url ? request->settings->keystone_url : request->base_url);

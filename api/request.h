@@ -38,6 +38,11 @@ struct request {
 	char id2[REQUEST_PART_SIZE]; /* {id2} */
 	char project_id[REQUEST_PART_SIZE]; /* of the URL; "" when it has none */
 	char *path; /* decoded, without the query; owned */
+	const char *route_path; /* the part of it that the route table knows */
+	struct {
+		char *version, *older_version, *media_type; /* owned; NULL: not there */
+		bool is_kept;
+	} kept_headers; /* of a request that goes on after the listener's call has returned */
 	char *query; /* as sent, without "?"; "" when there is none; owned */
 	json_t *body; /* parsed by actions; NULL before; owned */
 	char link_project[REQUEST_PART_SIZE + 1]; /* see request_link_base */

@@ -17,6 +17,7 @@
 #include "server/admin_socket.h"
 #include "server/config.h"
 #include "server/control_socket.h"
+#include "server/identity/identity.h"
 #include "server/idle_memory.h"
 #include "server/listener.h"
 #include "server/registry.h"
@@ -36,6 +37,7 @@ struct daemon {
 	struct worker *worker;
 	struct policy *policy;
 	struct token_verifier *tokens;
+	struct identity *identity; /* NULL: nobody else is asked */
 	struct api *api;
 	struct admin_socket *admin;
 	struct simulation *simulation;
@@ -112,6 +114,17 @@ static int start_workers(struct daemon *daemon, struct error *error)
 	return result < 0 ? result : worker_start(daemon->worker, error);
 }
 
+/* Those who are asked about tokens that no key of ours has made. */
+static int open_identity(struct daemon *daemon, struct error *error)
+{
+	const struct identity_settings *settings = &daemon->config.identity;
+	const struct identity_parts parts = { settings, daemon->tokens, daemon->clock, daemon->log };
+
+	if (!settings->keystone.url && !settings->key_set_count)
+		return 0;
+	return identity_create(&parts, &daemon->identity, error);
+}
+
 static int open_api(struct daemon *daemon, struct error *error)
 {
 	struct config *config = &daemon->config;
@@ -121,6 +134,8 @@ static int open_api(struct daemon *daemon, struct error *error)
 	int result = policy_create(&config->policy, &daemon->policy, error);
 	if (result == 0)
 		result = token_verifier_create(&config->token, &daemon->tokens, error);
+	if (result == 0)
+		result = open_identity(daemon, error);
 	if (result < 0)
 		return result;
 
@@ -131,6 +146,8 @@ static int open_api(struct daemon *daemon, struct error *error)
 		.clock = daemon->clock,
 		.log = daemon->log,
 		.public_endpoint = config->api.public_endpoint,
+		.keystone_url = config->identity.keystone.url,
+		.authority = daemon->identity ? identity_authority(daemon->identity) : NULL,
 		.node = config->node,
 		.max_limit = config->api.max_limit,
 		.reserved_memory_mb = config->scheduler.reserved_host_memory_mb,
@@ -160,6 +177,8 @@ static bool close_all(struct daemon *daemon)
 {
 	if (daemon->api)
 		api_stop_waiting(daemon->api);
+	if (daemon->identity)
+		identity_stop(daemon->identity);
 	listener_stop(daemon->listener);
 	if (daemon->hypervisor && is_simulated(daemon))
 		simulated_open_all_gates(daemon->hypervisor); /* or a job that stands at one would never end */
@@ -176,6 +195,7 @@ static bool close_all(struct daemon *daemon)
 		api_destroy(daemon->api);
 	if (daemon->hypervisor)
 		daemon->hypervisor->operations->destroy(daemon->hypervisor);
+	identity_destroy(daemon->identity);
 	token_verifier_destroy(daemon->tokens);
 	policy_destroy(daemon->policy);
 	simulation_destroy(daemon->simulation);

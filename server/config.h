@@ -28,6 +28,7 @@ struct config {
 	struct listener_settings listener;
 	struct endpoint_settings api;
 	struct token_settings token;
+	struct identity_settings identity;
 	struct policy_settings policy; /* rules of the policy file and of the configuration; report is not set */
 	struct scheduler_settings scheduler;
 	struct worker_settings worker;

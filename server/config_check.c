@@ -91,6 +91,22 @@ int config_check_token_key(const void *item, struct error *error)
 	return result;
 }
 
+const char *config_expected_url(const char *text)
+{
+	bool has_scheme = text_starts_with(text, "http://") || text_starts_with(text, "https://");
+
+	return has_scheme && !strpbrk(text, " \t\r\n\"<>") ? NULL : "a URL that begins with http:// or https://";
+}
+
+int config_check_key_set(const void *item, struct error *error)
+{
+	const struct key_set_settings *settings = item;
+
+	if (!settings->url == !settings->file)
+		return error_set(error, EINVAL, "give a url or a file, and only one of them");
+	return 0;
+}
+
 /* The line of "section.key", of the section, or 1. */
 static unsigned int line_of(const struct tree_node *document, const char *section, const char *key)
 {
@@ -162,15 +178,43 @@ static void check_policies(struct config_reader *reader)
 	policy_destroy(policy);
 }
 
+/* Somebody must be able to judge a token. */
+static void check_vouching(struct config_reader *reader, const struct tree_node *document)
+{
+	struct config *config = reader->config;
+	const struct keystone_settings *keystone = &config->identity.keystone;
+	const struct tree_entry *auth = tree_find(document, "auth");
+
+	config->token.key_set_count = config->identity.key_set_count;
+	config->token.has_authority = keystone->url || config->identity.key_set_count;
+	if (keystone->url && !keystone->password_file)
+		config_problem(reader, line_of(document, "identity", "keystone"), NULL,
+			       "identity.keystone.password_file: is missing: a file with the password of %s",
+			       keystone->username);
+	if (config->identity.key_set_count > TOKEN_KEY_SETS_MAX)
+		config_problem(reader, line_of(document, "identity", "jwks"), NULL,
+			       "identity.jwks: %zu sets are too many: at most %d", config->identity.key_set_count,
+			       TOKEN_KEY_SETS_MAX);
+	if (config->token.key_count > 0 || config->token.has_authority || !config->path)
+		return;
+	bool is_empty = auth && tree_find(auth->value, "keys") && reader->problem_count == 0;
+	bool is_missing = (!auth || !tree_find(auth->value, "keys"))
+			  && (document->kind == TREE_MAPPING || tree_is_null(document));
+	if (is_empty)
+		config_problem(reader, line_of(document, "auth", "keys"), NULL,
+			       "auth.keys: at least one key is needed");
+	else if (is_missing)
+		config_problem(reader, line_of(document, "auth", "keys"), NULL,
+			       "auth.keys: is missing: keys that tokens are verified with");
+}
+
 void config_check(struct config_reader *reader, const struct tree_node *document)
 {
 	const struct config *config = reader->config;
 
 	check_pair(reader, line_of(document, "listener", "certificate_file"), "listener.certificate_file",
 		   config->listener.certificate_file, "listener.key_file", config->listener.key_file);
-	if (config->token.key_count == 0 && tree_find(document, "auth") && reader->problem_count == 0)
-		config_problem(reader, line_of(document, "auth", "keys"), NULL,
-			       "auth.keys: at least one key is needed");
+	check_vouching(reader, document);
 	check_driver(reader, document);
 	check_hosts(reader);
 	check_keys(reader, document);

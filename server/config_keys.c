@@ -89,7 +89,7 @@ static const struct config_key claim_keys[] = {
 static const struct config_section claim_section = TABLE(claim_keys);
 
 static const struct config_key auth_keys[] = {
-	{ "keys", CONFIG_ITEMS, AT(token.keys), NULL, "keys that tokens are verified with", .is_required = true,
+	{ "keys", CONFIG_ITEMS, AT(token.keys), NULL, "keys that tokens are verified with",
 	  .section = &token_key_section, .count_offset = offsetof(struct config, token.key_count),
 	  .item_size = sizeof(struct token_key) },
 	{ "issuer", CONFIG_TEXT, AT(token.issuer), NULL, "the only `iss` that is accepted; any without it" },
@@ -100,6 +100,51 @@ static const struct config_key auth_keys[] = {
 	SECTION("claims", claim_section),
 };
 static const struct config_section auth_section = TABLE(auth_keys);
+
+static const struct config_key keystone_keys[] = {
+	{ "url", CONFIG_TEXT, AT(identity.keystone.url), NULL,
+	  "Keystone, which is asked about tokens that no key of ours has made", .expected = config_expected_endpoint },
+	{ "username", CONFIG_TEXT, AT(identity.keystone.username), "nova", "the service's own user there" },
+	{ "password_file", CONFIG_FILE, AT(identity.keystone.password_file), NULL, "a file with its password" },
+	{ "user_domain_name", CONFIG_TEXT, AT(identity.keystone.user_domain_name), "Default", "its domain" },
+	{ "project_name", CONFIG_TEXT, AT(identity.keystone.project_name), "service", "the project that it works in" },
+	{ "project_domain_name", CONFIG_TEXT, AT(identity.keystone.project_domain_name), "Default",
+	  "the project's domain" },
+	{ "cacert_file", CONFIG_FILE, AT(identity.keystone.cacert_file), NULL,
+	  "certificates that Keystone's is checked by, PEM; the system's without it" },
+	{ "timeout", CONFIG_INTEGER, AT(identity.keystone.timeout_s), "5", "seconds that one question may take",
+	  RANGE(1, 300) },
+	{ "cache_time", CONFIG_INTEGER, AT(identity.keystone.cache_time_s), "300",
+	  "seconds that an answer is believed: a revoked token is refused within them; while Keystone is away a token "
+	  "that was "
+	  "seen goes on until its own end",
+	  RANGE(1, 86400) },
+	{ "remembered_tokens", CONFIG_INTEGER, AT(identity.keystone.remembered_max), "4096",
+	  "answers that are remembered", RANGE(1, 1000000) },
+};
+static const struct config_section keystone_section = TABLE(keystone_keys);
+
+static const struct config_key key_set_keys[] = {
+	{ "url", CONFIG_TEXT, IN(key_set_settings, url), NULL, "where the set is published",
+	  .expected = config_expected_url },
+	{ "file", CONFIG_FILE, IN(key_set_settings, file), NULL, "or a file with it" },
+	{ "cacert_file", CONFIG_FILE, IN(key_set_settings, cacert_file), NULL,
+	  "certificates that the publisher's is checked by, PEM; the system's without it" },
+	{ "refresh_interval", CONFIG_INTEGER, IN(key_set_settings, refresh_interval_s), "300",
+	  "seconds after which it is read again; a token that names an unknown key has it read sooner",
+	  RANGE(1, 86400) },
+	{ "timeout", CONFIG_INTEGER, IN(key_set_settings, timeout_s), "5", "seconds that reading it may take",
+	  RANGE(1, 300) },
+};
+static const struct config_section key_set_section = TABLE(key_set_keys, .check_item = config_check_key_set);
+
+static const struct config_key identity_keys[] = {
+	SECTION("keystone", keystone_section),
+	{ "jwks", CONFIG_ITEMS, AT(identity.key_sets), NULL, "published sets of keys that tokens are verified with",
+	  .section = &key_set_section, .count_offset = offsetof(struct config, identity.key_set_count),
+	  .item_size = sizeof(struct key_set_settings) },
+};
+static const struct config_section identity_section = TABLE(identity_keys);
 
 static const struct config_key policy_keys[] = {
 	{ "file", CONFIG_RULES_FILE, .offset = 0, NULL,
@@ -282,6 +327,7 @@ static const struct config_key root_keys[] = {
 	SECTION("api", api_section),
 	SECTION("log", log_section),
 	SECTION("auth", auth_section),
+	SECTION("identity", identity_section),
 	SECTION("policy", policy_section),
 	{ "cpu_allocation_ratio", CONFIG_DECIMAL, AT(scheduler.cpu_allocation_ratio), "4.0",
 	  "vCPUs per CPU that a host takes", RANGE(0.01, 1e6) },

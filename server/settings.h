@@ -31,6 +31,35 @@ struct endpoint_settings {
 	int64_t max_limit; /* rows on a page */
 };
 
+/* identity: keystone: … */
+struct keystone_settings {
+	const char *url; /* NULL: no Keystone is asked */
+	const char *username; /* the service's own user */
+	const char *user_domain_name;
+	const char *project_name;
+	const char *project_domain_name;
+	const char *password_file;
+	const char *cacert_file; /* NULL: the system's */
+	int64_t timeout_s; /* timeout: of one question */
+	int64_t cache_time_s; /* cache_time: how long an answer is believed; a revoked token is seen within it */
+	int64_t remembered_max; /* remembered_tokens */
+};
+
+/* An item of identity: jwks */
+struct key_set_settings {
+	const char *url; /* one of both */
+	const char *file;
+	const char *cacert_file;
+	int64_t refresh_interval_s; /* refresh_interval */
+	int64_t timeout_s; /* timeout */
+};
+
+struct identity_settings {
+	struct keystone_settings keystone;
+	struct key_set_settings *key_sets;
+	size_t key_set_count;
+};
+
 enum timeout_action { TIMEOUT_ACTION_ABORT, TIMEOUT_ACTION_FORCE_COMPLETE };
 
 /* Nova's [libvirt] and [DEFAULT] names without units; `worker: …` for our own. */

@@ -136,6 +136,11 @@ def replay(tally):
                 ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
 
 
+def identity(tally):
+    """Tokens of a real Keystone's and of published keys, by Debian's interpreter, whose modules it uses."""
+    tally.relay("identity", ["/usr/bin/python3", TOP / "tests/identity/suite.py"])
+
+
 def hosts(tally):
     tally.relay("hosts", ["python3", TOP / "tests/lab/hosts.py"])
 
@@ -168,7 +173,7 @@ def readme(tally):
     tally.relay("readme", ["python3", TOP / "tests/lab/readme.py"])
 
 
-SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "hosts": hosts, "readme": readme, "lab": lab,
+SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "identity": identity, "hosts": hosts, "readme": readme, "lab": lab,
           "clients": clients, "network": network, "replay": replay, "openapi": openapi}
 # What a run without names takes: all.
 STANDING = tuple(SUITES)

@@ -4,11 +4,13 @@
 #include "api/auth/token.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "api/auth/key_set.h"
 #include "api/auth/token_claims.h"
 #include "api/auth/token_key.h"
 #include "api/auth/token_memory.h"
@@ -24,6 +26,9 @@
 struct token_verifier {
 	struct key *keys;
 	size_t key_count;
+	pthread_rwlock_t sets_lock; /* guards the sets */
+	struct key_set *sets[TOKEN_KEY_SETS_MAX]; /* NULL: not read yet */
+	size_t set_count;
 	struct token_claims claims;
 	struct digester *digester;
 	struct token_memory *memory;
@@ -53,10 +58,12 @@ static void cleanup_verifier(struct token_verifier **verifier)
 
 static int load_keys(struct token_verifier *verifier, const struct token_settings *settings, struct error *error)
 {
-	if (settings->key_count == 0 || settings->key_count > KEY_MAX)
+	bool needs_key = settings->key_set_count == 0 && !settings->has_authority;
+
+	if ((settings->key_count == 0 && needs_key) || settings->key_count > KEY_MAX)
 		return error_set(error, EINVAL, "tokens need 1 to %d keys, and %zu are configured", KEY_MAX,
 				 settings->key_count);
-	verifier->keys = calloc(settings->key_count, sizeof(*verifier->keys));
+	verifier->keys = calloc(settings->key_count + 1, sizeof(*verifier->keys));
 	if (!verifier->keys)
 		return error_no_memory(error);
 	for (size_t i = 0; i < settings->key_count; i++) {
@@ -88,6 +95,11 @@ int token_verifier_create(const struct token_settings *settings, struct token_ve
 	if (remembered_max > REMEMBERED_MAX)
 		return error_set(error, EINVAL, "%zu tokens to remember are too many: at most %d", remembered_max,
 				 REMEMBERED_MAX);
+	pthread_rwlock_init(&verifier->sets_lock, NULL);
+	if (settings->key_set_count > TOKEN_KEY_SETS_MAX)
+		return error_set(error, EINVAL, "%zu key sets are too many: at most %d", settings->key_set_count,
+				 TOKEN_KEY_SETS_MAX);
+	verifier->set_count = settings->key_set_count;
 	result = load_keys(verifier, settings, error);
 	if (result == 0)
 		result = token_claims_init(settings, &verifier->claims, error);
@@ -108,6 +120,9 @@ void token_verifier_destroy(struct token_verifier *verifier)
 	for (size_t i = 0; i < verifier->key_count; i++)
 		key_clear(&verifier->keys[i]);
 	free(verifier->keys);
+	for (size_t i = 0; i < verifier->set_count; i++)
+		key_set_destroy(verifier->sets[i]);
+	pthread_rwlock_destroy(&verifier->sets_lock);
 	token_claims_clear(&verifier->claims);
 	digester_destroy(verifier->digester);
 	token_memory_destroy(verifier->memory);
@@ -228,7 +243,44 @@ static bool is_signed_by(const char *text, const struct key *key)
 	       && jwt_get_alg(jwt) == key->algorithm->algorithm;
 }
 
-static int check_signature(const struct token_verifier *verifier, const char *text, const struct wish *wish,
+static bool has_kid(const struct key_set *set, const char *kid)
+{
+	for (size_t i = 0; set && i < key_set_count(set); i++)
+		if (key_set_kid(set, i) && text_equal(key_set_kid(set, i), kid))
+			return true;
+	return false;
+}
+
+/* By the same rules as our own keys. */
+static bool is_signed_by_set(const struct key_set *set, const char *text, const struct wish *wish)
+{
+	bool is_named = wish->kid && has_kid(set, wish->kid);
+
+	for (size_t i = 0; set && i < key_set_count(set); i++) {
+		const char *kid = key_set_kid(set, i);
+
+		if (key_set_algorithm(set, i) != wish->algorithm)
+			continue;
+		if (is_named ? !kid || !text_equal(kid, wish->kid) : wish->kid && kid)
+			continue;
+		if (key_set_verifies(set, i, text))
+			return true;
+	}
+	return false;
+}
+
+static bool is_signed_by_any_set(struct token_verifier *verifier, const char *text, const struct wish *wish)
+{
+	bool is_good = false;
+
+	pthread_rwlock_rdlock(&verifier->sets_lock);
+	for (size_t i = 0; i < verifier->set_count && !is_good; i++)
+		is_good = is_signed_by_set(verifier->sets[i], text, wish);
+	pthread_rwlock_unlock(&verifier->sets_lock);
+	return is_good;
+}
+
+static int check_signature(struct token_verifier *verifier, const char *text, const struct wish *wish,
 			   struct error *error)
 {
 	const struct key *named = wish->kid ? find_key(verifier, wish->kid) : NULL;
@@ -249,6 +301,8 @@ static int check_signature(const struct token_verifier *verifier, const char *te
 		if (is_signed_by(text, key))
 			return 0;
 	}
+	if (is_signed_by_any_set(verifier, text, wish))
+		return 0;
 	if (tried > 0)
 		return error_set(error, EKEYREJECTED, "its signature is wrong (%zu key%s of %s tried)", tried,
 				 tried > 1 ? "s" : "", wish->algorithm->name);
@@ -257,7 +311,7 @@ static int check_signature(const struct token_verifier *verifier, const char *te
 }
 
 /* All of the work, for a token that is not remembered. */
-static int verify(const struct token_verifier *verifier, const char *text, int64_t now_us, struct caller **ret_caller,
+static int verify(struct token_verifier *verifier, const char *text, int64_t now_us, struct caller **ret_caller,
 		  struct error *error)
 {
 	CLEANUP_JSON json_t *header = NULL;
@@ -317,6 +371,42 @@ int token_verify(struct token_verifier *verifier, const char *text, int64_t now_
 			      caller->expires_us + verifier->claims.leeway_s * SECOND_US, now_us);
 	*ret_caller = caller;
 	return 0;
+}
+
+int token_verifier_set_keys(struct token_verifier *verifier, size_t place, const char *text, size_t size,
+			    struct error *error)
+{
+	struct key_set *set = NULL;
+	int result = place < verifier->set_count ? key_set_read(text, size, &set, error)
+						 : error_set(error, EINVAL, "there is no key set %zu", place);
+
+	if (result < 0)
+		return result;
+	pthread_rwlock_wrlock(&verifier->sets_lock);
+	struct key_set *before = verifier->sets[place];
+	verifier->sets[place] = set;
+	pthread_rwlock_unlock(&verifier->sets_lock);
+	key_set_destroy(before);
+	return 0;
+}
+
+bool token_names_unknown_key(struct token_verifier *verifier, const char *text)
+{
+	struct parts parts;
+	struct wish wish = { 0 };
+	struct error ignored = { 0 };
+	bool is_known = false;
+
+	if (!verifier->set_count || strnlen(text, TOKEN_TEXT_MAX + 1) > TOKEN_TEXT_MAX || !split(text, &parts))
+		return false;
+	CLEANUP_JSON json_t *header = read_segment(parts.header, parts.header_length);
+	if (!header || read_wish(header, &wish, &ignored) < 0 || find_key(verifier, wish.kid ? wish.kid : ""))
+		return false;
+	pthread_rwlock_rdlock(&verifier->sets_lock);
+	for (size_t i = 0; i < verifier->set_count && !is_known; i++)
+		is_known = verifier->sets[i] && (!wish.kid || has_kid(verifier->sets[i], wish.kid));
+	pthread_rwlock_unlock(&verifier->sets_lock);
+	return !is_known;
 }
 
 void token_statistics(struct token_verifier *verifier, struct token_statistics *ret_statistics)

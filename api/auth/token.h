@@ -43,7 +43,9 @@ struct token_claim_names {
 /* Everything is copied; files are read once, by token_verifier_create. */
 struct token_settings {
 	const struct token_key *keys;
-	size_t key_count; /* at least 1 */
+	size_t key_count; /* at least 1, unless others vouch for tokens */
+	size_t key_set_count; /* published sets that token_verifier_set_keys will fill */
+	bool has_authority; /* somebody else may vouch for a token: no key is needed */
 	const char *issuer; /* NULL: `iss` is not looked at */
 	const char *audience; /* NULL: `aud` is not looked at; else `aud` is it or a list that has it */
 	int64_t leeway_s; /* for exp and nbf; 0 … 600 */
@@ -52,6 +54,7 @@ struct token_settings {
 };
 
 #define TOKEN_REMEMBERED_DEFAULT 4096
+#define TOKEN_KEY_SETS_MAX       8
 
 struct token_verifier;
 
@@ -70,6 +73,13 @@ void token_verifier_destroy(struct token_verifier *verifier);
  */
 int token_verify(struct token_verifier *verifier, const char *text, int64_t now_us, struct caller **ret_caller,
 		 struct error *error);
+
+/* Puts a published set (JWK Set, RFC 7517) in the place of the one before; `place` below key_set_count. -EBADMSG: it is no such
+ * set, and the one before stays. Tokens that were verified are remembered on. Thread-safe. */
+int token_verifier_set_keys(struct token_verifier *verifier, size_t place, const char *text, size_t size,
+			    struct error *error);
+/* Whether a published set might know a key that the token names, and does not: a set that is read anew may have it. */
+bool token_names_unknown_key(struct token_verifier *verifier, const char *text);
 
 /* How many tokens are remembered right now, and how many questions were answered from memory or by a signature. */
 struct token_statistics {

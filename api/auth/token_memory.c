@@ -182,6 +182,18 @@ void token_memory_remember(struct token_memory *memory, const unsigned char dige
 	shard->count++;
 }
 
+void token_memory_forget(struct token_memory *memory, const unsigned char digest[TOKEN_DIGEST_SIZE])
+{
+	struct shard *shard = shard_of(memory, digest);
+
+	LOCK_SCOPE(&shard->mutex);
+
+	uint32_t index = find(shard, digest);
+
+	if (index != NOWHERE)
+		forget(shard, index);
+}
+
 size_t token_memory_count(struct token_memory *memory)
 {
 	size_t count = 0;

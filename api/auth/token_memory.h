@@ -17,4 +17,6 @@ struct caller *token_memory_recall(struct token_memory *memory, const unsigned c
 /* Takes a reference of its own. A place is made by forgetting one that has expired or was not asked for of late. */
 void token_memory_remember(struct token_memory *memory, const unsigned char digest[TOKEN_DIGEST_SIZE],
 			   struct caller *caller, int64_t valid_until_us, int64_t now_us);
+/* The token counts no more. */
+void token_memory_forget(struct token_memory *memory, const unsigned char digest[TOKEN_DIGEST_SIZE]);
 size_t token_memory_count(struct token_memory *memory);

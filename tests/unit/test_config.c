@@ -248,7 +248,8 @@ static void a_misspelt_key_is_told_with_the_nearest_right_one(void **state)
 		     "log: {verbose: true}\n",
 		"c.yaml:2: the key \"lisener\" is not known; did you mean listener?\n"
 		"c.yaml:6: the key \"colour\" is not known; known here are node, database, admin_socket, "
-		"public_endpoint, listener, api, log, auth, policy, cpu_allocation_ratio, ram_allocation_ratio, "
+		"public_endpoint, listener, api, log, auth, identity, policy, cpu_allocation_ratio, "
+		"ram_allocation_ratio, "
 		"disk_allocation_ratio, reserved_host_memory_mb, reserved_host_disk_mb, "
 		"max_concurrent_live_migrations, max_concurrent_cold_migrations, "
 		"max_concurrent_incoming_migrations, shutdown_timeout, libvirt, filter_scheduler, scheduler, "
@@ -326,11 +327,23 @@ static void a_missing_key_is_told_with_what_it_is_for(void **state)
 			"hosts:\n"
 			"- name: compute-1\n"
 			"- uri: qemu+tcp://x/system\n",
-			"c.yaml:1: auth.keys: is missing: keys that tokens are verified with\n"
 			"c.yaml:2: hosts[0].uri: is missing: libvirt URI of the control connection\n"
-			"c.yaml:3: hosts[1].name: is missing: the host's name in the API\n");
+			"c.yaml:3: hosts[1].name: is missing: the host's name in the API\n"
+			"c.yaml:1: auth.keys: is missing: keys that tokens are verified with\n");
 	expect_problems(*state, "auth: {keys: []}\n", "c.yaml:1: auth.keys: at least one key is needed\n");
 	expect_problems(*state, "", "c.yaml:1: auth.keys: is missing: keys that tokens are verified with\n");
+	expect_problems(*state,
+			"identity:\n"
+			"  keystone: {url: \"http://keystone.example:5000\"}\n",
+			"c.yaml:2: identity.keystone.password_file: is missing: a file with the password of nova\n");
+	expect_problems(*state,
+			"identity:\n"
+			"  jwks:\n"
+			"  - {refresh_interval: 5}\n"
+			"  - {url: ftp://keys.example/set}\n",
+			"c.yaml:3: identity.jwks[0]: give a url or a file, and only one of them\n"
+			"c.yaml:4: identity.jwks[1].url: expected a URL that begins with http:// or https://, found "
+			"\"ftp://keys.example/set\"\n");
 }
 
 static void a_key_that_is_set_twice_is_told_with_both_lines(void **state)

@@ -1,0 +1,204 @@
+/* The reader of key sets. One that cannot be read leaves the one before in force, and says so in the log. */
+#include "server/identity/key_sets.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "api/auth/token.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "server/identity/http_fetch.h"
+
+#define SET_MAX       (256 * 1024) /* bytes */
+#define EARLY_READ_MS 10000
+
+struct key_sets {
+	const struct key_set_settings *settings;
+	size_t count;
+	struct token_verifier *tokens;
+	struct log *log;
+	pthread_t thread;
+	bool is_started;
+	pthread_mutex_t reading; /* one reading at a time; taken before `mutex` */
+	pthread_mutex_t mutex; /* guards all below */
+	pthread_cond_t wake;
+	bool is_stopping;
+	int64_t early_ms; /* monotonic: the last early reading; 0: none */
+};
+
+static int read_file(const char *path, char **ret_text, size_t *ret_size, struct error *error)
+{
+	CLEANUP_FCLOSE FILE *file = fopen(path, "re");
+	CLEANUP_FREE char *text = malloc(SET_MAX + 1);
+
+	if (!file)
+		return error_set_errno(error, errno, "cannot open the key set %s", path);
+	if (!text)
+		return error_no_memory(error);
+	*ret_size = fread(text, 1, SET_MAX + 1, file);
+	if (ferror(file))
+		return error_set_errno(error, EIO, "cannot read the key set %s", path);
+	if (*ret_size > SET_MAX)
+		return error_set(error, EFBIG, "the key set %s is longer than %d bytes", path, SET_MAX);
+	*ret_text = TAKE_POINTER(text);
+	return 0;
+}
+
+static int read_url(const struct key_set_settings *settings, char **ret_text, size_t *ret_size, struct error *error)
+{
+	CLEANUP_HTTP_RESPONSE struct http_response response = { 0 };
+	const struct http_request request = { .url = settings->url,
+					      .ca_file = settings->cacert_file,
+					      .timeout_s = settings->timeout_s,
+					      .body_max = SET_MAX };
+	int result = http_fetch(&request, &response, error);
+
+	if (result < 0)
+		return result;
+	if (response.status != 200)
+		return error_set(error, EHOSTUNREACH, "%s answers with status %ld", settings->url, response.status);
+	*ret_text = TAKE_POINTER(response.body);
+	*ret_size = response.size;
+	return 0;
+}
+
+static int read_set(struct key_sets *sets, size_t place, struct error *error)
+{
+	const struct key_set_settings *settings = &sets->settings[place];
+	CLEANUP_FREE char *text = NULL;
+	size_t size = 0;
+	int result = settings->file ? read_file(settings->file, &text, &size, error)
+				    : read_url(settings, &text, &size, error);
+
+	if (result == 0)
+		result = token_verifier_set_keys(sets->tokens, place, text, size, error);
+	if (result == -EBADMSG)
+		return error_wrap(error, "%s", settings->file ? settings->file : settings->url);
+	return result;
+}
+
+static void read_all(struct key_sets *sets)
+{
+	LOCK_SCOPE(&sets->reading);
+
+	for (size_t i = 0; i < sets->count; i++) {
+		struct error error = { 0 };
+
+		if (read_set(sets, i, &error) < 0)
+			log_error(sets->log, NULL, "key set cannot be read, the one before stays in force", &error);
+	}
+}
+
+static int64_t shortest_interval_ms(const struct key_sets *sets)
+{
+	int64_t shortest_s = sets->settings[0].refresh_interval_s;
+
+	for (size_t i = 1; i < sets->count; i++)
+		if (sets->settings[i].refresh_interval_s < shortest_s)
+			shortest_s = sets->settings[i].refresh_interval_s;
+	return shortest_s * 1000;
+}
+
+static void *read_thread(void *context)
+{
+	struct key_sets *sets = context;
+	int64_t interval_ms = shortest_interval_ms(sets);
+
+	pthread_mutex_lock(&sets->mutex);
+	while (!sets->is_stopping) {
+		int64_t deadline_ms = clock_monotonic_ms(clock_system()) + interval_ms;
+
+		while (!sets->is_stopping)
+			if (!clock_wait(clock_system(), &sets->wake, &sets->mutex, deadline_ms))
+				break;
+		if (sets->is_stopping)
+			break;
+		pthread_mutex_unlock(&sets->mutex);
+		read_all(sets);
+		pthread_mutex_lock(&sets->mutex);
+	}
+	pthread_mutex_unlock(&sets->mutex);
+	return NULL;
+}
+
+static void cleanup_sets(struct key_sets **sets)
+{
+	key_sets_destroy(*sets);
+}
+
+/* The first reading: a file must be there and good, a URL may answer later. */
+static int read_first(struct key_sets *sets, struct error *error)
+{
+	for (size_t i = 0; i < sets->count; i++) {
+		struct error trouble = { 0 };
+		int result = read_set(sets, i, &trouble);
+
+		if (result < 0 && sets->settings[i].file)
+			return error_set(error, EINVAL, "identity.jwks: %s", trouble.text);
+		if (result < 0)
+			log_error(sets->log, NULL, "key set cannot be read yet", &trouble);
+	}
+	return 0;
+}
+
+int key_sets_create(const struct key_set_settings *settings, size_t count, struct token_verifier *tokens,
+		    struct log *log, struct key_sets **ret_sets, struct error *error)
+{
+	__attribute__((cleanup(cleanup_sets))) struct key_sets *sets = calloc(1, sizeof(*sets));
+
+	if (!sets)
+		return error_no_memory(error);
+	*sets = (struct key_sets){ .settings = settings, .count = count, .tokens = tokens, .log = log };
+	pthread_mutex_init(&sets->reading, NULL);
+	pthread_mutex_init(&sets->mutex, NULL);
+	clock_condition_init(&sets->wake);
+	int result = read_first(sets, error);
+	if (result < 0)
+		return result;
+	result = pthread_create(&sets->thread, NULL, read_thread, sets);
+	if (result > 0)
+		return error_set_errno(error, result, "cannot start the reader of key sets");
+	sets->is_started = true;
+	*ret_sets = TAKE_POINTER(sets);
+	return 0;
+}
+
+void key_sets_destroy(struct key_sets *sets)
+{
+	if (!sets)
+		return;
+	pthread_mutex_lock(&sets->mutex);
+	sets->is_stopping = true;
+	pthread_cond_broadcast(&sets->wake);
+	pthread_mutex_unlock(&sets->mutex);
+	if (sets->is_started)
+		pthread_join(sets->thread, NULL);
+	pthread_cond_destroy(&sets->wake);
+	pthread_mutex_destroy(&sets->mutex);
+	pthread_mutex_destroy(&sets->reading);
+	free(sets);
+}
+
+bool key_sets_may_read(struct key_sets *sets)
+{
+	LOCK_SCOPE(&sets->mutex);
+
+	return !sets->early_ms || clock_monotonic_ms(clock_system()) - sets->early_ms >= EARLY_READ_MS;
+}
+
+void key_sets_read_now(struct key_sets *sets)
+{
+	pthread_mutex_lock(&sets->mutex);
+	int64_t now_ms = clock_monotonic_ms(clock_system());
+	bool may_read = !sets->early_ms || now_ms - sets->early_ms >= EARLY_READ_MS;
+
+	if (may_read)
+		sets->early_ms = now_ms;
+	pthread_mutex_unlock(&sets->mutex);
+	if (may_read)
+		read_all(sets);
+}

@@ -1,0 +1,105 @@
+"""The shipped binary with the simulated fleet, whose jobs stand still, in a folder of its own."""
+
+import json
+import os
+import secrets
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(TOP / "tests/lab"), str(TOP / "tests/replay")]
+
+from api import Api  # noqa: E402
+import state  # noqa: E402
+
+BINARY = Path(os.environ.get("MIGRATIOND", TOP / "build" / "migrationd"))
+FREE = {"server": {"host": "host1", "vm_state": "active", "task_state": None, "locked": None},
+        "hosts": dict.fromkeys(state.HOSTS, "up")}
+
+
+class Service:
+    """One daemon in a folder; started again, it finds what it left there."""
+
+    def __init__(self, folder, **sections):
+        self.folder = Path(folder)
+        self.config = self.folder / "migrationd.yaml"
+        self.log = self.folder / "log"
+        self.process = None
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.sections = {
+            "node": "controller", "database": f"{folder}/migrationd.db", "admin_socket": f"{folder}/admin.sock",
+            "listener": {"address": "127.0.0.1", "port": self.port},
+            "log": {"format": "json", "level": "info"},
+            "hypervisor": {"driver": "simulated", "control_socket": f"{folder}/control.sock"},
+            "auth": {"keys": [{"kid": "own", "algorithm": "HS256", "secret": secrets.token_hex(32)}]}, **sections}
+
+    def launch(self, **environment):
+        self.config.write_text(json.dumps(self.sections))  # JSON is YAML
+        self.config.chmod(0o600)
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([BINARY, "serve", "--config", self.config], stdin=subprocess.DEVNULL,
+                                            stdout=log, stderr=log, env={**os.environ, **environment})
+        return self
+
+    def start(self, **environment):
+        self.launch(**environment)
+        self.wait(lambda: self.api().get("/healthz").status == 200)
+        return self
+
+    def wait(self, holds, seconds=20):
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                if holds():
+                    return
+            except OSError:
+                pass
+            assert self.process.poll() is None, f"the daemon ended: {self.log.read_text()[-2000:]}"
+            assert time.monotonic() < deadline, self.log.read_text()[-2000:]
+            time.sleep(0.02)
+
+    def fails(self):
+        """Exit status and last words of a start that must not succeed."""
+        self.launch()
+        status = self.process.wait(20)
+        return status, self.log.read_text()
+
+    def control(self, **words):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(f"{self.folder}/control.sock")
+            lines = connection.makefile("rw", encoding="utf-8")
+            lines.write(json.dumps(words) + "\n")
+            lines.flush()
+            answer = json.loads(lines.readline())
+            assert "error" not in answer, answer
+
+    def load(self):
+        self.control(load=state.rows_of(FREE))
+        return self
+
+    def token(self, *roles):
+        named = [word for role in roles for word in ("--role", role)]
+        return subprocess.run([BINARY, "token", "--config", self.config, *named, "--project", state.PROJECT, "--user",
+                               "member-user"], capture_output=True, text=True, check=True).stdout.strip()
+
+    def api(self, *roles, version="2.60"):
+        return Api(f"http://127.0.0.1:{self.port}", self.token(*roles) if roles else "", version)
+
+    def migrate(self, client=None):
+        return (client or self.api("member", "reader")).act(state.server_uuid(1), "migrate")
+
+    def kill(self):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+        if self.process:
+            self.process.wait()
+
+    def jobs(self):
+        with sqlite3.connect(f"file:{self.folder}/migrationd.db?mode=ro", uri=True) as base:
+            return base.execute("SELECT server_uuid, kind FROM jobs WHERE finished_us = 0").fetchall()

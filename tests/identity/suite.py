@@ -1,0 +1,413 @@
+"""Tokens that no key of the daemon's own has made: validated by a real Keystone, or signed by keys of a published set. Speaks TAP.
+
+A check is a function whose docstring says what holds; it gets a fresh folder for its daemon.
+"""
+
+import http.server
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "daemon")]
+
+import jwt  # noqa: E402
+from cryptography.hazmat.primitives import serialization  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: E402
+from jwt.algorithms import ECAlgorithm, RSAAlgorithm  # noqa: E402
+
+from keystone_server import PASSWORD, Keystone  # noqa: E402
+from service import Api, Service, state  # noqa: E402
+
+
+class Cloud:
+    """The one Keystone of all checks, with a project, two users and the catalog's entry for the daemon."""
+
+    keystone = None
+
+    @classmethod
+    def up(cls):
+        if cls.keystone is None:
+            keystone = cls.keystone = Keystone()
+            cls.project = keystone.make("project", name="demo", domain_id="default")
+            for name, role in (("alice", "member"), ("rita", "reader")):
+                user = keystone.make("user", name=name, password=name * 3, domain_id="default", default_project_id=cls.project)
+                keystone.grant(user, cls.project, role)
+            cls.service = keystone.make("service", type="compute", name="nova")
+        return cls.keystone
+
+    @classmethod
+    def down(cls):
+        if cls.keystone:
+            cls.keystone.end()
+
+
+def daemon_of_keystone(folder, cache_time=300, timeout=2, password=PASSWORD, has_key=True):
+    keystone = Cloud.up()
+    path = Path(folder) / "password"
+    path.write_text(password + "\n")
+    service = Service(folder, identity={"keystone": {"url": keystone.url, "username": "admin", "project_name": "admin",
+                                                     "password_file": str(path), "cache_time": cache_time, "timeout": timeout}})
+    if not has_key:
+        del service.sections["auth"]
+    service.start()
+    rows = state.rows_of({"server": {"host": "host1", "vm_state": "active", "task_state": None, "locked": None},
+                          "hosts": dict.fromkeys(state.HOSTS, "up")})
+    rows["servers"][0]["project_id"] = Cloud.project
+    service.control(load=rows)
+    return service
+
+
+def client(service, token):
+    return Api(f"http://127.0.0.1:{service.port}", token, "2.90")
+
+
+def status(service, token, path="/v2.1/servers"):
+    return client(service, token).get(path).status
+
+
+def keystones_tokens(folder):
+    """a token of Keystone's has the project and the roles that Keystone says, with no key configured at all"""
+    service = daemon_of_keystone(folder, has_key=False)
+    keystone = Cloud.up()
+    alice = client(service, keystone.token("alice", "alice" * 3, "demo"))
+    assert [server["id"] for server in alice.get("/v2.1/servers").body["servers"]] == [state.server_uuid(1)]
+    assert alice.get("/v2.1/os-hypervisors").status == 403
+    assert alice.act(state.server_uuid(1), "migrate").status == 202
+    rita = client(service, keystone.token("rita", "rita" * 3, "demo"))
+    assert rita.act(state.server_uuid(1), "migrate").status == 403
+    assert status(service, keystone.token("admin", PASSWORD, "admin"), "/v2.1/os-hypervisors") == 200
+    unscoped = keystone.token("admin", PASSWORD)
+    assert status(service, unscoped, "/v2.1/os-hypervisors") == 403
+    service.kill()
+
+
+def openstack_command(folder):
+    """with a clouds.yaml of name and password the openstack command and the SDK find the daemon in the catalog"""
+    service = daemon_of_keystone(folder)
+    keystone = Cloud.up()
+    keystone.make("endpoint", service_id=Cloud.service, interface="public", region_id="RegionOne",
+                  url=f"http://127.0.0.1:{service.port}/v2.1")
+    (Path(folder) / "clouds.yaml").write_text(json.dumps({"clouds": {"here": {
+        "region_name": "RegionOne", "identity_api_version": 3,
+        "auth": {"auth_url": f"{keystone.url}/v3", "username": "alice", "password": "alice" * 3, "project_name": "demo",
+                 "user_domain_name": "Default", "project_domain_name": "Default"}}}}))
+    environment = {"PATH": os.environ["PATH"], "HOME": folder, "OS_CLOUD": "here",
+                   "OS_CLIENT_CONFIG_FILE": str(Path(folder) / "clouds.yaml")}
+
+    def openstack(*words):
+        done = subprocess.run(["/usr/bin/openstack", *words], env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    # Its lists of servers also ask for images, which this catalog lacks.
+    assert json.loads(openstack("server", "event", "list", "vm-one", "-f", "json")) == []
+    openstack("server", "migrate", "vm-one")
+    assert service.jobs() == [(state.server_uuid(1), "cold")]
+    lines = "import openstack; print([server.name for server in openstack.connect(cloud='here').compute.servers()])"
+    done = subprocess.run(["/usr/bin/python3", "-c", lines], env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "['vm-one']\n", done.stdout + done.stderr
+    service.kill()
+
+
+def revoked_tokens(folder):
+    """a token that was revoked is refused within cache_time, in the words and with the header that clients know"""
+    service = daemon_of_keystone(folder, cache_time=2)
+    keystone = Cloud.up()
+    token = keystone.token("alice", "alice" * 3, "demo")
+    assert status(service, token) == 200
+    keystone.revoke(token)
+    assert status(service, token) == 200, "it is believed for a while"
+    time.sleep(2.2)
+    answer = client(service, token).get("/v2.1/servers")
+    assert answer.status == 401, answer.text
+    assert answer.headers["WWW-Authenticate"] == f'Keystone uri="{keystone.url}"', answer.headers
+    assert status(service, token) == 401
+    service.kill()
+
+
+def bad_tokens(folder):
+    """a token that nobody knows is refused, whatever it looks like, and Keystone is not asked twice for it"""
+    service = daemon_of_keystone(folder)
+    for token in ("x", "a.b.c", "gAAAAAB" + "x" * 200, "eyJhbGciOiJub25lIn0.e30.", "é", "y" * 8000):
+        raw = token.encode("utf-8").decode("latin-1")
+        assert client(service, raw).get("/v2.1/servers").status == 401, token
+    Cloud.up().hang()
+    try:
+        assert status(service, "x") == 401, "it is remembered as refused"
+    finally:
+        Cloud.up().go_on()
+    service.kill()
+
+
+def a_hanging_keystone(folder):
+    """while Keystone hangs tokens that were seen go on, new ones get 503 with Retry-After in bounded time, and nobody else waits"""
+    service = daemon_of_keystone(folder, cache_time=1, timeout=2)
+    keystone = Cloud.up()
+    seen, new = keystone.token("alice", "alice" * 3, "demo"), keystone.token("rita", "rita" * 3, "demo")
+    own = service.token("reader")
+    assert status(service, seen) == 200
+    time.sleep(1.2)
+    keystone.hang()
+    try:
+        with ThreadPoolExecutor(40) as pool:
+            began = time.monotonic()
+            waiting = [pool.submit(client(service, new).get, "/v2.1/servers") for _ in range(20)]
+            going = [pool.submit(client(service, seen).get, "/v2.1/servers") for _ in range(10)]
+            time.sleep(0.2)
+            slowest = 0
+            for _ in range(50):
+                asked = time.monotonic()
+                assert status(service, own) == 200
+                slowest = max(slowest, time.monotonic() - asked)
+            assert slowest < 0.5, f"another request took {slowest:.2f} s"
+            answers = [one.result() for one in waiting]
+            assert {answer.status for answer in answers} == {503}, answers[0].text
+            assert all(answer.headers["Retry-After"] and "serviceUnavailable" in answer.body for answer in answers)
+            assert {one.result().status for one in going} == {200}
+            assert time.monotonic() - began < 8, "bounded by some timeouts"
+        began = time.monotonic()
+        assert status(service, new) == 503 and status(service, seen) == 200
+        assert time.monotonic() - began < 0.5, "a moment later nobody asks again"
+    finally:
+        keystone.go_on()
+    service.wait(lambda: status(service, new) == 200)
+    service.kill()
+
+
+def keystone_away(folder):
+    """a Keystone that is gone and comes back is noticed: new tokens get 503 and then work, seen ones work all the time"""
+    service = daemon_of_keystone(folder, cache_time=1)
+    keystone = Cloud.up()
+    seen, new = keystone.token("alice", "alice" * 3, "demo"), keystone.token("rita", "rita" * 3, "demo")
+    assert status(service, seen) == 200
+    keystone.stop()
+    try:
+        time.sleep(1.2)
+        assert status(service, seen) == 200
+        assert status(service, new) == 503
+    finally:
+        keystone.start()
+    service.wait(lambda: status(service, new) == 200)
+    assert status(service, seen) == 200
+    service.kill()
+
+
+def a_wrong_password(folder):
+    """a service that Keystone does not let in says so in its log and answers 503, not 401"""
+    service = daemon_of_keystone(folder, password="wrong")
+    assert status(service, Cloud.up().token("alice", "alice" * 3, "demo")) == 503
+    assert "does not let the service in as admin" in service.log.read_text(), service.log.read_text()
+    assert status(service, service.token("reader")) == 200, "our own keys need no Keystone"
+    service.kill()
+
+
+def an_end_while_asking(folder):
+    """SIGTERM ends the daemon at once while Keystone hangs, and who waits is answered"""
+    service = daemon_of_keystone(folder, timeout=5)
+    keystone = Cloud.up()
+    token = keystone.token("alice", "alice" * 3, "demo")
+    keystone.hang()
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(client(service, token).get, "/v2.1/servers")
+            time.sleep(0.5)
+            service.process.terminate()
+            assert waiting.result().status == 503
+            assert service.process.wait(10) == 0
+    finally:
+        keystone.go_on()
+
+
+class Publisher:
+    """An OIDC provider's key set, over HTTP; what it says can be changed."""
+
+    def __enter__(self):
+        publisher = self
+        self.keys, self.raw, self.asked = {}, None, 0
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                publisher.asked += 1
+                data = publisher.raw if publisher.raw is not None else publisher.document()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                try:
+                    self.wfile.write(data)
+                except OSError:
+                    pass
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}/keys"
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def add(self, kid, kind, **fields):
+        key = rsa.generate_private_key(65537, 2048) if kind == "RSA" else ec.generate_private_key(
+            {"ES256": ec.SECP256R1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}[kind]())
+        algorithm = RSAAlgorithm if kind == "RSA" else ECAlgorithm
+        public = json.loads(algorithm.to_jwk(key.public_key())) if hasattr(algorithm, "to_jwk") and kind == "RSA" else ec_jwk(key)
+        self.keys[kid] = (key, {**public, "kid": kid, **fields})
+
+    def document(self):
+        return json.dumps({"keys": [public for _, public in self.keys.values()]}).encode()
+
+    def token(self, kid, algorithm, key=None, header_kid=True, **claims):
+        payload = {"sub": "anna", "project_id": state.PROJECT, "realm_access": {"roles": ["reader"]}, "iss": "https://issuer.example",
+                   "exp": int(time.time()) + 300, **claims}
+        return jwt.encode(payload, key or self.keys[kid][0], algorithm, headers={"kid": kid} if header_kid else {})
+
+
+def ec_jwk(key):
+    numbers = key.public_key().public_numbers()
+    size = (key.curve.key_size + 7) // 8
+    encode = lambda number: jwt.utils.base64url_encode(number.to_bytes(size, "big")).decode()
+    return {"kty": "EC", "crv": {256: "P-256", 384: "P-384", 521: "P-521"}[key.curve.key_size], "x": encode(numbers.x),
+            "y": encode(numbers.y)}
+
+
+def daemon_of_publisher(folder, *sets, **auth):
+    service = Service(folder, identity={"jwks": list(sets)},
+                      auth={"issuer": "https://issuer.example", "claims": {"roles": "realm_access.roles"}, **auth})
+    return service.start().load()
+
+
+def published_keys(folder):
+    """tokens that are signed by the published RSA and EC keys are good, each by its own algorithm alone"""
+    with Publisher() as publisher:
+        publisher.add("r", "RSA")
+        publisher.add("r512", "RSA", alg="RS512")
+        for name in ("ES256", "ES384", "ES512"):
+            publisher.add(name, name, use="sig")
+        publisher.add("sealed", "RSA", use="enc")
+        service = daemon_of_publisher(folder, {"url": publisher.url})
+        for kid, algorithm in (("r", "RS256"), ("r512", "RS512"), ("ES256", "ES256"), ("ES384", "ES384"), ("ES512", "ES512")):
+            assert status(service, publisher.token(kid, algorithm)) == 200, kid
+        assert status(service, publisher.token("r", "RS256", header_kid=False)) == 200
+        public = publisher.keys["r"][0].public_key().public_bytes(serialization.Encoding.PEM,
+                                                                  serialization.PublicFormat.SubjectPublicKeyInfo)
+        stranger = rsa.generate_private_key(65537, 2048)
+        signing_input = publisher.token("r", "RS256").rsplit(".", 1)[0]
+        bad = {"another algorithm of the same key": publisher.token("r", "RS512"),
+               "a key for encryption": publisher.token("sealed", "RS256"),
+               "somebody else's key": publisher.token("r", "RS256", key=stranger),
+               "another issuer": publisher.token("r", "RS256", iss="https://other.example"),
+               "a token that is over": publisher.token("r", "RS256", exp=int(time.time()) - 300),
+               "no signature": signing_input + ".",
+               "the public key as a secret": hmac_token(publisher, public)}
+        for what, token in bad.items():
+            assert status(service, token) == 401, what
+        service.kill()
+
+
+def hmac_token(publisher, secret):
+    """What a library would not sign: HS256 with a PEM as its secret."""
+    import hashlib
+    import hmac
+    body = publisher.token("r", "RS256").split(".")[1]
+    head = jwt.utils.base64url_encode(json.dumps({"alg": "HS256", "typ": "JWT", "kid": "r"}).encode()).decode()
+    signature = hmac.new(secret, f"{head}.{body}".encode(), hashlib.sha256).digest()
+    return f"{head}.{body}.{jwt.utils.base64url_encode(signature).decode()}"
+
+
+def rotation(folder):
+    """a new key is found with the first token that names it, an old one is good no more, and wrong tokens do not make us ask again"""
+    with Publisher() as publisher:
+        publisher.add("old", "RSA")
+        service = daemon_of_publisher(folder, {"url": publisher.url, "refresh_interval": 3600})
+        old = publisher.token("old", "RS256")
+        publisher.add("new", "ES256")
+        del publisher.keys["old"]
+        asked = publisher.asked
+        assert status(service, publisher.token("new", "ES256")) == 200
+        assert status(service, old) == 401, "its key was taken back, and it was not seen before"
+        publisher.add("later", "RSA")
+        foreign = rsa.generate_private_key(65537, 2048)
+        for number in range(50):
+            assert status(service, publisher.token(f"unknown-{number}", "RS256", key=foreign)) == 401
+        assert publisher.asked == asked + 1, f"{publisher.asked - asked} readings"
+        service.kill()
+
+
+def a_publisher_away(folder):
+    """a publisher that is away at the start is asked again, and one that says nonsense later changes nothing"""
+    with Publisher() as publisher:
+        publisher.add("r", "RSA")
+        publisher.raw = b"<html>come back later</html>"
+        service = daemon_of_publisher(folder, {"url": publisher.url, "refresh_interval": 1})
+        assert status(service, publisher.token("r", "RS256")) == 401
+        publisher.raw = None
+        service.wait(lambda: status(service, publisher.token("r", "RS256")) == 200)
+        for nonsense in (b"", b"{", b"[]", b'{"keys": 1}', b'{"keys": []}', b'{"keys": [1, null, {}, {"kty": "RSA"}]}', b"{" * 100000,
+                         b'{"keys": "' + b"x" * 400000 + b'"}'):
+            publisher.raw, asked = nonsense, publisher.asked
+            service.wait(lambda: publisher.asked > asked + 1)
+            assert status(service, publisher.token("r", "RS256")) == 200, nonsense[:20]
+        assert "the one before stays in force" in service.log.read_text()
+        service.kill()
+
+
+def a_file_of_keys(folder):
+    """a key set in a file works, and one that is no key set stops the start with its name"""
+    with Publisher() as publisher:
+        publisher.add("r", "RSA")
+        path = Path(folder) / "keys.json"
+        path.write_bytes(publisher.document())
+        service = daemon_of_publisher(folder, {"file": str(path)})
+        assert status(service, publisher.token("r", "RS256")) == 200
+        service.kill()
+        path.write_text('{"keys": []}')
+        code, words = service.fails()
+        assert code == 78 and "keys.json" in words, words
+
+
+CHECKS = (published_keys, rotation, a_publisher_away, a_file_of_keys, keystones_tokens, openstack_command, revoked_tokens, bad_tokens,
+          a_hanging_keystone, keystone_away, a_wrong_password, an_end_while_asking)
+
+
+def run_one(check):
+    with tempfile.TemporaryDirectory(prefix="migrationd-identity.") as folder:
+        try:
+            check(folder)
+            return True
+        except Exception:
+            log = Path(folder) / "log"
+            lines = log.read_text(errors="replace").splitlines()[-20:] if log.exists() else []
+            print("\n".join(f"# {line}" for line in traceback.format_exc().splitlines() + lines))
+            return False
+        finally:
+            subprocess.run(["pkill", "-KILL", "-f", f"{folder}/migrationd.yaml"], check=False)
+
+
+def main():
+    words = sys.argv[1:]
+    checks = [check for check in CHECKS if not words or any(word in check.__name__ for word in words)]
+    failed = 0
+    print(f"1..{len(checks)}", flush=True)
+    try:
+        for number, check in enumerate(checks, 1):
+            is_good = run_one(check)
+            failed += not is_good
+            print(f"{'ok' if is_good else 'not ok'} {number} - {check.__doc__}", flush=True)
+    finally:
+        Cloud.down()
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
