@@ -1,4 +1,5 @@
-"""What the README says works, line by line: its blocks under "Try it" are run by a shell against a lab, as a reader would.
+"""What the README says works, line by line: its blocks under "Try it" and "With your OpenStack client" are run by a shell against a
+lab, as a reader would.
 
 A curl line ends with a comment that begins with the status that it must get; every other line must succeed. After an action
 the script waits, as its reader does, until the server has come to rest. Speaks TAP.
@@ -17,6 +18,7 @@ from lab import Lab
 from tour import write_run_env
 
 README = TOP / "README.md"
+MOVING = ("server migrate ", "migration confirm", "nova live-migration")  # after these the server is waited for
 STATUS = re.compile(r"# (\d{3})\b")
 # Told to the shell before all: curl leaves status and body where they can be looked at, and shows the body as ever.
 SHIM = """set -u
@@ -24,10 +26,14 @@ curl() { command curl -o "$OUT/body" -w '%{http_code}' "$@" >"$OUT/status" && ca
 """
 
 
+CHAPTERS = ("Try it", "With your OpenStack client")
+
+
 def blocks():
-    """The indented lines under "Try it", up to the next heading of its rank."""
-    text = README.read_text(encoding="utf-8").split("\n## Try it\n")[1].split("\n## ")[0]
-    return [line[4:] for line in text.splitlines() if line.startswith("    ")]
+    """The indented lines of these chapters."""
+    text = README.read_text(encoding="utf-8")
+    parts = [text.split(f"\n## {chapter}\n")[1].split("\n## ")[0] for chapter in CHAPTERS]
+    return [line[4:] for part in parts for line in part.splitlines() if line.startswith("    ")]
 
 
 def commands(lines):
@@ -91,8 +97,10 @@ def works(shell, command):
         return "this curl line does not say which status it gets"
     if promised and found != promised[1]:
         return f"status {found}, not {promised[1]}: {printed}"
-    if command.startswith("openstack") and "migrate" not in command and "web" not in printed and "completed" not in printed:
-        return f"neither the server nor a migration is listed: {printed}"
+    if " server list" in command and "web" not in printed:
+        return f"the server is not listed: {printed}"
+    if "migration list" in command and "completed" not in printed:
+        return f"no migration is listed: {printed}"
     words = command.split(promised[0])[1].split() if promised else []
     if "VERIFY_RESIZE" in words and "VERIFY_RESIZE" not in printed:
         return f"not VERIFY_RESIZE: {printed}"
@@ -131,7 +139,7 @@ def main():
                 if why:
                     print("\n".join(f"# {part}" for part in [*why.splitlines(), *words_of(daemon)]))
                 print(f"{'not ok' if why else 'ok'} {number} - {line.splitlines()[0][:150].replace('#', '·')}", flush=True)
-                if "/action" in line or "server migrate " in line:
+                if "/action" in line or any(word in line for word in MOVING):
                     lab.wait(lambda: rests(daemon, guest), 60, "the server comes to rest")
         finally:
             shell.end()
