@@ -92,3 +92,14 @@ int action_book_job(struct db_session *session, struct action_call *call, const 
 		return result;
 	return db_server_set_state(session, call->server.uuid, NULL, task_state, error);
 }
+
+int action_book_step(struct db_session *session, struct action_call *call, const char *event_name, const char *host,
+		     struct error *error)
+{
+	struct db_event event = { .action_id = call->job.action_id };
+
+	TEXT_COPY(event.event, event_name);
+	TEXT_COPY(event.host, host);
+	int result = db_event_insert(session, &event, error);
+	return result < 0 ? result : db_event_finish(session, event.id, "Success", NULL, NULL, error);
+}

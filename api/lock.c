@@ -28,17 +28,10 @@ static const char *side_of(const struct action_call *call)
 static int book_done(struct db_session *session, struct action_call *call, const char *action_name,
 		     const char *event_name, struct error *error)
 {
-	struct db_event event = { 0 };
 	int result = action_book_action(session, call, action_name, error);
 
-	if (result < 0)
-		return result;
-	event.action_id = call->job.action_id;
-	TEXT_COPY(event.event, event_name);
-	TEXT_COPY(event.host, call->request->settings->node);
-	result = db_event_insert(session, &event, error);
 	if (result == 0)
-		result = db_event_finish(session, event.id, "Success", NULL, NULL, error);
+		result = action_book_step(session, call, event_name, call->request->settings->node, error);
 	return result < 0 ? result : db_action_finish(session, call->job.action_id, NULL, error);
 }
 

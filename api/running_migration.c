@@ -42,17 +42,10 @@ static int book_wish(struct db_session *session, struct action_call *call, const
 {
 	bool is_abort = text_equal(action_name, "live_migration_cancel");
 	CLEANUP_DB_JOB struct db_job job = { 0 };
-	struct db_event event = { 0 };
 	int result = action_book_action(session, call, action_name, error);
 
-	if (result < 0)
-		return result;
-	event.action_id = call->job.action_id;
-	TEXT_COPY(event.event, event_name);
-	TEXT_COPY(event.host, migration->source_compute);
-	result = db_event_insert(session, &event, error);
 	if (result == 0)
-		result = db_event_finish(session, event.id, "Success", NULL, NULL, error);
+		result = action_book_step(session, call, event_name, migration->source_compute, error);
 	if (result == 0)
 		result = db_job_by_migration(session, migration->id, &job, error);
 	if (result == 0)

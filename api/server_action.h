@@ -86,5 +86,8 @@ int action_book_action(struct db_session *session, struct action_call *call, con
  * task state (NULL: it stays). */
 int action_book_job(struct db_session *session, struct action_call *call, const char *action_name,
 		    const char *task_state, struct error *error);
+/* A step of the booked action that has ended well where it begins, on that host. */
+int action_book_step(struct db_session *session, struct action_call *call, const char *event_name, const char *host,
+		     struct error *error);
 /* Books a job on the host where the server is, as the action's row says. */
 int action_book_power(struct db_session *session, struct action_call *call, struct error *error);

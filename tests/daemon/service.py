@@ -7,7 +7,9 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
+import traceback
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
@@ -103,3 +105,29 @@ class Service:
     def jobs(self):
         with sqlite3.connect(f"file:{self.folder}/migrationd.db?mode=ro", uri=True) as base:
             return base.execute("SELECT server_uuid, kind FROM jobs WHERE finished_us = 0").fetchall()
+
+
+def run_one(check):
+    with tempfile.TemporaryDirectory(prefix="migrationd-daemon.") as folder:
+        try:
+            check(folder)
+            return True
+        except Exception:
+            log = Path(folder) / "log"
+            lines = log.read_text(errors="replace").splitlines()[-20:] if log.exists() else []
+            print("\n".join(f"# {line}" for line in traceback.format_exc().splitlines() + lines))
+            return False
+        finally:
+            subprocess.run(["pkill", "-KILL", "-f", f"{folder}/migrationd.yaml"], check=False)
+
+
+def run_checks(checks, words):
+    """Those whose name has one of the words, as TAP; a check is a function whose docstring says what holds. The exit status."""
+    checks = [check for check in checks if not words or any(word in check.__name__ for word in words)]
+    failed = 0
+    print(f"1..{len(checks)}", flush=True)
+    for number, check in enumerate(checks, 1):
+        is_good = run_one(check)
+        failed += not is_good
+        print(f"{'ok' if is_good else 'not ok'} {number} - {check.__doc__}", flush=True)
+    return 1 if failed else 0

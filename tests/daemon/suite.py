@@ -14,17 +14,15 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests/lab"), str(TOP / "tests/replay")]
 
-from service import BINARY, FREE, Service  # noqa: E402
+from service import BINARY, FREE, Service, run_checks  # noqa: E402
 import state  # noqa: E402
 
 FULL_DISK = TOP / "build" / "tests" / "libfull_disk.so"
@@ -366,30 +364,9 @@ CHECKS = (a_missing_configuration, a_wrong_setting, a_missing_key, a_wrong_polic
           an_end_at_a_gate, many_moves)
 
 
-def run_one(check):
-    with tempfile.TemporaryDirectory(prefix="migrationd-daemon.") as folder:
-        try:
-            check(folder)
-            return True
-        except Exception:
-            for line in traceback.format_exc().splitlines() + (Path(folder) / "log").read_text(errors="replace").splitlines()[-20:]:
-                print(f"# {line}")
-            return False
-        finally:
-            subprocess.run(["pkill", "-KILL", "-f", f"{folder}/migrationd.yaml"], check=False)
-
-
 def main():
-    words = sys.argv[1:]
-    checks = [check for check in CHECKS if not words or any(word in check.__name__ for word in words)]
     resource.setrlimit(resource.RLIMIT_NOFILE, (4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-    failed = 0
-    print(f"1..{len(checks)}", flush=True)
-    for number, check in enumerate(checks, 1):
-        is_good = run_one(check)
-        failed += not is_good
-        print(f"{'ok' if is_good else 'not ok'} {number} - {check.__doc__}", flush=True)
-    return 1 if failed else 0
+    return run_checks(CHECKS, sys.argv[1:])
 
 
 if __name__ == "__main__":

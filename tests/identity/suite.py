@@ -8,10 +8,8 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -24,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: E402
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm  # noqa: E402
 
 from keystone_server import PASSWORD, Keystone  # noqa: E402
-from service import Api, Service, state  # noqa: E402
+from service import Api, Service, run_checks, state  # noqa: E402
 
 
 class Cloud:
@@ -380,33 +378,11 @@ CHECKS = (published_keys, rotation, a_publisher_away, a_file_of_keys, keystones_
           a_hanging_keystone, keystone_away, a_wrong_password, an_end_while_asking)
 
 
-def run_one(check):
-    with tempfile.TemporaryDirectory(prefix="migrationd-identity.") as folder:
-        try:
-            check(folder)
-            return True
-        except Exception:
-            log = Path(folder) / "log"
-            lines = log.read_text(errors="replace").splitlines()[-20:] if log.exists() else []
-            print("\n".join(f"# {line}" for line in traceback.format_exc().splitlines() + lines))
-            return False
-        finally:
-            subprocess.run(["pkill", "-KILL", "-f", f"{folder}/migrationd.yaml"], check=False)
-
-
 def main():
-    words = sys.argv[1:]
-    checks = [check for check in CHECKS if not words or any(word in check.__name__ for word in words)]
-    failed = 0
-    print(f"1..{len(checks)}", flush=True)
     try:
-        for number, check in enumerate(checks, 1):
-            is_good = run_one(check)
-            failed += not is_good
-            print(f"{'ok' if is_good else 'not ok'} {number} - {check.__doc__}", flush=True)
+        return run_checks(CHECKS, sys.argv[1:])
     finally:
         Cloud.down()
-    return 1 if failed else 0
 
 
 if __name__ == "__main__":
