@@ -20,7 +20,7 @@ struct db_migration {
 	char source_node[DB_NAME_SIZE]; /* "" is none */
 	char dest_compute[DB_NAME_SIZE]; /* "" until the scheduler has chosen */
 	char dest_node[DB_NAME_SIZE];
-	char dest_host[DB_NAME_SIZE]; /* the target's address, cold only; "" is none */
+	char dest_host[DB_NAME_SIZE]; /* the address at the target that migrations go to, cold only; "" is none */
 	int64_t old_flavor_id;
 	int64_t new_flavor_id;
 	char user_id[DB_NAME_SIZE];

@@ -55,6 +55,14 @@ static void explain(struct choice_request *request, const struct schedule_reques
 				 &request->for_admins);
 }
 
+/* Where what moves to the host goes; "" and NULL: it is not known. */
+static const char *address_of(const struct db_host *host)
+{
+	bool has_own = host->migration_address && host->migration_address[0];
+
+	return has_own ? host->migration_address : host->host_ip;
+}
+
 /* The address of a cold migration's target stands in its row, that of a live one does not (Nova). */
 static int take(struct db_session *session, struct choice_request *request, const struct host_state *host,
 		struct error *error)
@@ -68,7 +76,7 @@ static int take(struct db_session *session, struct choice_request *request, cons
 	request->target_id = host->id;
 	TEXT_COPY(run->target_name, host->name);
 	result = db_migration_set_target(session, run->job.migration_id, host->name, host->name,
-					 text_equal(run->job.kind, "cold") ? row.host_ip : NULL, error);
+					 text_equal(run->job.kind, "cold") ? address_of(&row) : NULL, error);
 	return result < 0 ? result
 			  : db_migration_set_source_node(session, run->job.migration_id, run->source_name, error);
 }

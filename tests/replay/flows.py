@@ -50,8 +50,8 @@ def rows_of(flow):
     states = {**dict.fromkeys(state.HOSTS, "up"), **start["hosts"]}
     hosts = [host for host in state.hosts() if host["name"] in HOSTS]
     for host in hosts:  # of equal hosts that one, by a hair
-        if flow["scenario"] != "services":
-            host["host_ip"] = "192.168.0.1"
+        # Two addresses, as the recorded hosts have: one of the driver's, one that migrations go to.
+        host["migration_address"] = "192.168.0.1"
         host["memory_mb"] += host["name"] == flow_plans.chosen_host(flow)
     acts, events = own_actions(start)
     servers = [one_server(31, SERVER, "vm-flow", start["host"], start["vm_state"])]
