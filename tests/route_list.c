@@ -8,14 +8,14 @@
 #include "api/route_table.h"
 #include "base/cleanup.h"
 
+#define NAME "\"minLength\": 1, \"maxLength\": 255, \"pattern\": \"^[a-zA-Z0-9-._]*$\""
+
 /* Each kind as JSON Schema. Booleans as words have a part of their own in the document. */
 static const char *const kinds[] = {
-	[SCHEMA_HOST] = "{\"type\": [\"string\", \"null\"], \"minLength\": 1, \"maxLength\": 255, "
-			"\"pattern\": \"^[a-zA-Z0-9-._]*$\"}",
+	[SCHEMA_HOST] = "{\"type\": [\"string\", \"null\"], " NAME "}",
 	[SCHEMA_BOOLEAN] = "{\"$ref\": \"#/components/schemas/Boolean\"}",
 	[SCHEMA_BOOLEAN_OR_AUTO] = "{\"$ref\": \"#/components/schemas/BooleanOrAuto\"}",
-	[SCHEMA_HOST_NAME] =
-		"{\"type\": \"string\", \"minLength\": 1, \"maxLength\": 255, \"pattern\": \"^[a-zA-Z0-9-._]*$\"}",
+	[SCHEMA_HOST_NAME] = "{\"type\": \"string\", " NAME "}",
 	[SCHEMA_WORDS] = "{\"type\": \"string\", \"minLength\": 1, \"maxLength\": 255}",
 	[SCHEMA_SERVICE_STATUS] = "{\"type\": \"string\", \"enum\": [\"enabled\", \"disabled\"]}",
 	[SCHEMA_OBJECT] = "{\"type\": \"object\"}",
