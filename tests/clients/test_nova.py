@@ -2,6 +2,7 @@
 
 from bench import check, equal, scenario
 from commands import BAD, MEMBER, STRANGER, is_refused, works
+from test_failure import slow_guest
 
 
 @scenario("nova: live-migration, to a chosen and to a named host, and the lists of migrations", suite="clients")
@@ -30,6 +31,22 @@ def _(bench):
     works(bench, ["nova", "resize-confirm", "web"], MEMBER)
     migration = bench.wait_for_migration(guest, "confirmed")
     bench.stands(guest, int(migration["dest_compute"][-1]), boots=2)
+
+
+@scenario("nova: a move under way is listed, shown with its bytes, and ended", suite="clients",
+          settings={"libvirt": {"live_migration_bandwidth": 1}})
+def _(bench):
+    guest = slow_guest(bench, "web")
+    works(bench, ["nova", "live-migration", guest.uuid])
+    bench.wait_for_migration(guest, "running")
+    number = str(bench.migration(guest)["id"])
+    printed = works(bench, ["nova", "server-migration-list", guest.uuid])
+    check("running" in printed.out and f"| {number} " in printed.out, f"the list: {printed}")
+    printed = works(bench, ["nova", "server-migration-show", guest.uuid, number])
+    check("memory_processed_bytes" in printed.out and "compute-1" in printed.out, f"the one: {printed}")
+    works(bench, ["nova", "live-migration-abort", guest.uuid, number])
+    bench.wait_for_migration(guest, "cancelled")
+    bench.stands(guest, 1)
 
 
 @scenario("nova: host-evacuate-live empties a host", suite="clients")
