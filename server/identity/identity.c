@@ -24,6 +24,7 @@
 #define REFUSED_US  (10 * 1000000LL) /* a refusal is believed for so long */
 #define AWAY_MS     2000 /* after a failure nobody is asked for so long */
 #define REFUSED_MAX 4096
+#define AWAY_WORDS  "Keystone did not answer a moment ago"
 
 struct waiter {
 	token_answer_fn answer;
@@ -180,7 +181,7 @@ static void ask(void *context, const char *token, token_answer_fn answer, void *
 	else
 		result = recall(identity, digest, &caller, &error);
 	if (result == 1 && !has_set && is_away(identity))
-		result = recall_seen(identity, digest, &caller, "Keystone did not answer a moment ago", &error);
+		result = recall_seen(identity, digest, &caller, AWAY_WORDS, &error);
 	if (result == 1) {
 		result = enqueue(identity, digest, token, answer, answer_context, &error);
 		if (result == 0)
@@ -214,6 +215,10 @@ static int ask_keystone(struct identity *identity, const struct question *questi
 			struct error *error)
 {
 	int64_t now_us = clock_now_us(identity->parts.clock);
+
+	/* Others may have waited for it in vain while this question stood in the queue. */
+	if (is_away(identity))
+		return recall_seen(identity, question->digest, ret_caller, AWAY_WORDS, error);
 	int result = keystone_validate(identity->keystone, question->token, ret_caller, error);
 
 	if (result == 0 && (*ret_caller)->expires_us <= now_us) {

@@ -155,9 +155,10 @@ def a_hanging_keystone(folder):
     time.sleep(1.2)
     keystone.hang()
     try:
-        with ThreadPoolExecutor(40) as pool:
+        with ThreadPoolExecutor(100) as pool:
             began = time.monotonic()
             waiting = [pool.submit(client(service, new).get, "/v2.1/servers") for _ in range(20)]
+            strange = [pool.submit(status, service, f"unknown-{number}") for number in range(60)]
             going = [pool.submit(client(service, seen).get, "/v2.1/servers") for _ in range(10)]
             time.sleep(0.2)
             slowest = 0
@@ -170,6 +171,7 @@ def a_hanging_keystone(folder):
             assert {answer.status for answer in answers} == {503}, answers[0].text
             assert all(answer.headers["Retry-After"] and "serviceUnavailable" in answer.body for answer in answers)
             assert {one.result().status for one in going} == {200}
+            assert {one.result() for one in strange} == {503}
             assert time.monotonic() - began < 8, "bounded by some timeouts"
         began = time.monotonic()
         assert status(service, new) == 503 and status(service, seen) == 200
