@@ -4,6 +4,7 @@
 #include "api/hypervisor_parts.h"
 #include "api/view.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 static int answer_matching(struct request *request, bool has_servers, const char *policy, struct error *error)
@@ -88,18 +89,34 @@ int handle_hypervisor_statistics(struct request *request, struct error *error)
 	return request_reply_json(request, 200, json_pack("{s:o}", "hypervisor_statistics", sums));
 }
 
-/* libvirt tells no uptime. */
 int handle_hypervisor_uptime(struct request *request, struct error *error)
 {
 	CLEANUP(hypervisor_query_clear) struct hypervisor_query query = { .request = request };
+	int64_t now_us = clock_now_us(request->settings->clock);
 	int result = hypervisor_query_begin(&query, "os_compute_api:os-hypervisors:uptime", error);
+	const struct db_host *found = NULL;
+	json_t *document = NULL;
 
 	if (result <= 0)
 		return result;
 	if (request->minor >= HYPERVISOR_UUIDS_SINCE_MINOR && !uuid_is_valid(request->id))
 		return request_reply_fault(request, 400, "Invalid uuid %s", request->id);
-	for (size_t i = 0; i < query.hosts.count; i++)
+	for (size_t i = 0; i < query.hosts.count && !found; i++)
 		if (hypervisor_is_id(request, &query.hosts.items[i], request->id))
-			return request_reply_fault(request, 501, "Virt driver does not implement uptime function.");
-	return request_reply_fault(request, 404, "Hypervisor with ID '%s' could not be found.", request->id);
+			found = &query.hosts.items[i];
+	if (!found)
+		return request_reply_fault(request, 404, "Hypervisor with ID '%s' could not be found.", request->id);
+	query.has_servers = false;
+	json_t *uptime = view_uptime(found, now_us);
+	if (!json_is_string(uptime)) {
+		json_decref(uptime);
+		return request_reply_fault(request, 501, "Virt driver does not implement uptime function.");
+	}
+	result = hypervisor_document(&query, found, &document, error);
+	if (result < 0) {
+		json_decref(uptime);
+		return result;
+	}
+	json_object_set_new(document, "uptime", uptime);
+	return request_reply_json(request, 200, json_pack("{s:o}", "hypervisor", document));
 }

@@ -3,6 +3,7 @@
 #include "api/hypervisor_parts.h"
 #include "api/view.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "db/hosts.h"
 #include "db/servers.h"
@@ -103,7 +104,8 @@ int hypervisor_document(struct hypervisor_query *query, const struct db_host *ho
 		usage.memory_mb += query->request->settings->reserved_memory_mb;
 	if (host->reserved_disk_gb < 0)
 		usage.disk_gb += query->request->settings->reserved_disk_gb;
-	document = view_hypervisor(host, &usage, query->request->minor, query->is_detail);
+	document = view_hypervisor(host, &usage, query->request->minor, query->is_detail,
+				   clock_now_us(query->request->settings->clock));
 	if (json_array_size(servers) || (servers && query->request->minor >= 75))
 		json_object_set(document, "servers", servers);
 	json_decref(servers);

@@ -73,7 +73,11 @@ struct view_event_scope {
 json_t *view_event(const struct db_event *event, const struct view_event_scope *scope);
 
 json_t *view_service(const struct db_service *service, int minor);
-json_t *view_hypervisor(const struct db_host *host, const struct db_host_usage *usage, int minor, bool is_detail);
+/* `now_us` for its uptime. */
+json_t *view_hypervisor(const struct db_host *host, const struct db_host_usage *usage, int minor, bool is_detail,
+			int64_t now_us);
+/* "up 3 days, 2 hours, 5 minutes"; null for a host that is down or does not tell. */
+json_t *view_uptime(const struct db_host *host, int64_t now_us);
 
 /* "" and NULL are JSON's null. */
 json_t *view_text_or_null(const char *string);

@@ -218,7 +218,23 @@ static void add_figures(json_t *document, const struct db_host *host, const stru
 	}
 }
 
-json_t *view_hypervisor(const struct db_host *host, const struct db_host_usage *usage, int minor, bool is_detail)
+json_t *view_uptime(const struct db_host *host, int64_t now_us)
+{
+	json_t *facts = host->facts ? json_loads(host->facts, 0, NULL) : NULL;
+	int64_t booted_us = json_integer_value(json_object_get(facts, "booted_us"));
+	int64_t minutes = (now_us - booted_us) / (60 * 1000000LL);
+	char text[96];
+
+	json_decref(facts);
+	if (booted_us <= 0 || minutes < 0 || !db_service_is_up(&host->service))
+		return json_null();
+	snprintf(text, sizeof(text), "up %" PRId64 " days, %" PRId64 " hours, %" PRId64 " minutes", minutes / 1440,
+		 minutes / 60 % 24, minutes % 60);
+	return json_string(text);
+}
+
+json_t *view_hypervisor(const struct db_host *host, const struct db_host_usage *usage, int minor, bool is_detail,
+			int64_t now_us)
 {
 	json_t *document =
 		json_pack("{s:o, s:s, s:s, s:s}", "id", minor >= 53 ? json_string(host->uuid) : json_integer(host->id),
@@ -236,6 +252,6 @@ json_t *view_hypervisor(const struct db_host *host, const struct db_host_usage *
 	if (minor < 88)
 		add_figures(document, host, usage, minor);
 	else
-		json_object_set_new(document, "uptime", json_null());
+		json_object_set_new(document, "uptime", view_uptime(host, now_us));
 	return document;
 }

@@ -111,7 +111,7 @@ struct host_facts {
 	char *hypervisor_type; /* QEMU */
 	char *host_ip; /* address of the control connection's far end */
 	char *cpu_info; /* JSON as Nova's os-hypervisors shows it */
-	/* JSON object: arch, pools [{name, path, free_bytes}], nics [], and
+	/* JSON object: arch, pools [{name, path, free_bytes}], nics [], booted_us (to the minute, where it is told), and
 	 * offers: lists of names, each list left out where it is not known (which refuses nobody):
 	 *     guest_types ["x86_64/kvm", "x86_64/qemu"]; machines ["x86_64/pc-q35-7.2", …] with all aliases;
 	 *     host_cpu ["Intel/Skylake-Server"] (asked for by host-passthrough); cpu_models, cpu_features [] that it can

@@ -116,6 +116,8 @@ def _(bench):
     guest = bench.guest("stopped-midway", dirty_mb=48)
     bench.live(guest)
     bench.wait_for_migration(guest, "running")
+    bench.lab.wait(lambda: "Data processed" in bench.hosts[0].virsh("domjobinfo", guest.uuid, check=False), 15,
+                   "bytes have gone over")
     equal(bench.daemon.stop(), 0, "exit status after SIGTERM")
     equal(len(bench.lab.qemus(guest)), 2, "QEMU processes: the move goes on")
     bench.daemon.start()

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "server/worker/libvirt/disks.h"
@@ -17,6 +18,7 @@
 #include "server/worker/libvirt/volume.h"
 
 #define GIB              (1024LL * 1024 * 1024)
+#define MINUTE_US        (60 * 1000000LL)
 #define FILE_SYSTEMS_MAX 64
 #define POOLS_WITH_FOLDER                                                                                              \
 	(VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE | VIR_CONNECT_LIST_STORAGE_POOLS_DIR                                    \
@@ -103,6 +105,29 @@ static void read_cpu_models(virConnectPtr connection, json_t *offers)
 		facts_add_cpu_models(offers, text);
 }
 
+/* When the host was started, to the minute, by how long its CPUs have worked and been idle since; 0: it does not tell. Time
+ * that a host above this one took from it is missing. */
+static int64_t read_boot_time(virConnectPtr connection, unsigned int cpus)
+{
+	static const char *const parts[] = { VIR_NODE_CPU_STATS_KERNEL, VIR_NODE_CPU_STATS_USER,
+					     VIR_NODE_CPU_STATS_IDLE, VIR_NODE_CPU_STATS_IOWAIT };
+	virNodeCPUStats figures[16];
+	int count = 0;
+	unsigned long long worked_ns = 0;
+
+	if (virNodeGetCPUStats(connection, VIR_NODE_CPU_STATS_ALL_CPUS, NULL, &count, 0) < 0 || count < 1
+	    || count > (int)ARRAY_LENGTH(figures)
+	    || virNodeGetCPUStats(connection, VIR_NODE_CPU_STATS_ALL_CPUS, figures, &count, 0) < 0 || cpus == 0)
+		return 0;
+	for (int i = 0; i < count; i++)
+		for (size_t j = 0; j < ARRAY_LENGTH(parts); j++)
+			if (text_equal(figures[i].field, parts[j]))
+				worked_ns += figures[i].value;
+	int64_t booted_us = clock_now_us(clock_system()) - (int64_t)(worked_ns / cpus / 1000);
+
+	return (booted_us + MINUTE_US / 2) / MINUTE_US * MINUTE_US;
+}
+
 /* Of the control connection's far end. */
 static char *read_address(const char *uri)
 {
@@ -132,7 +157,8 @@ static char *read_address(const char *uri)
 	return is_read ? strdup(address) : NULL;
 }
 
-static int fill(struct libvirt_host *host, virConnectPtr connection, struct host_facts *facts, struct error *error)
+static int fill(struct libvirt_host *host, virConnectPtr connection, int64_t booted_us, struct host_facts *facts,
+		struct error *error)
 {
 	CLEANUP_FREE char *capabilities = virConnectGetCapabilities(connection);
 
@@ -149,6 +175,8 @@ static int fill(struct libvirt_host *host, virConnectPtr connection, struct host
 		read_networks(connection, offers);
 		json_object_set(json, "arch", json_object_get(cpu, "arch"));
 		json_object_set(json, "offers", offers);
+		if (booted_us > 0)
+			json_object_set_new(json, "booted_us", json_integer(booted_us));
 		facts->facts = json_dumps(json, JSON_COMPACT);
 		facts->cpu_info = json_dumps(cpu, JSON_COMPACT);
 		facts->host_ip = read_address(host->uri);
@@ -186,7 +214,8 @@ int libvirt_describe(struct hypervisor_host *base, struct host_facts *ret_facts,
 	facts.memory_mb = (int64_t)(node.memory / 1024);
 	facts.hypervisor_version = (int64_t)version;
 	facts.hypervisor_type = strdup(type ? type : "QEMU");
-	result = facts.hypervisor_type ? fill(host, connection, &facts, error) : error_no_memory(error);
+	result = facts.hypervisor_type ? fill(host, connection, read_boot_time(connection, node.cpus), &facts, error)
+				       : error_no_memory(error);
 	if (result < 0)
 		return result;
 	*ret_facts = facts;
