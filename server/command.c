@@ -5,7 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/error.h"
 #include "base/text.h"
+#include "server/config.h"
+
+_Static_assert(CONFIG_FILES_MAX == sizeof(((struct command_files *)NULL)->paths) / sizeof(char *), "one number");
 
 void command_report(void *context, const char *text)
 {
@@ -19,6 +23,12 @@ static const struct command_option *find_option(const char *argument, const stru
 	for (int i = 0; i < option_count; i++) {
 		size_t length = strlen(options[i].name);
 
+		if (length == 0 && strncmp(argument, "-", 1) != 0) {
+			*ret_value = argument;
+			return &options[i];
+		}
+		if (length == 0)
+			continue;
 		if (strncmp(argument, "--", 2) != 0 || strncmp(argument + 2, options[i].name, length) != 0)
 			continue;
 		if (argument[2 + length] == '=')
@@ -65,4 +75,22 @@ int command_read_options(const char *verb, char **arguments, const struct comman
 			*option->ret_count = *count;
 	}
 	return 0;
+}
+
+int command_read_config(const struct command_files *files, bool keeps_origins, struct config *ret_config)
+{
+	static const char *const by_default[] = { "/etc/migrationd/migrationd.yaml" };
+	const struct config_source source = {
+		.paths = files->count > 0 ? files->paths : by_default,
+		.count = files->count > 0 ? (size_t)files->count : 1,
+		.keeps_origins = keeps_origins,
+	};
+	struct error error = { 0 };
+
+	/* What is wrong inside the files or with one of them was told already, line by line. */
+	if (config_read(&source, command_report, NULL, ret_config, &error) == 0)
+		return 0;
+	if (error.code == ENOMEM)
+		command_report(NULL, error.text);
+	return EXIT_CONFIGURATION;
 }

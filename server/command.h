@@ -1,6 +1,8 @@
 /* The verbs of `migrationd VERB …`: one file each, joined by the table in main.c. */
 #pragma once
 
+#include <stdbool.h>
+
 /* `arguments` are those behind the verb, ended by NULL. The result is the process's exit status. */
 int command_check(char **arguments);
 int command_host(char **arguments);
@@ -12,9 +14,11 @@ int command_version(char **arguments);
 #define EXIT_USAGE         64
 #define EXIT_CONFIGURATION 78
 
+struct config;
+
 /* One option of a verb: `--name VALUE` or `--name=VALUE`; may come as often as `values_max` says. */
 struct command_option {
-	const char *name; /* without the dashes */
+	const char *name; /* without the dashes; "": words that stand alone */
 	const char **values; /* taken in order; what was not given stays as it is */
 	int values_max; /* 0: a switch, which takes no value and is counted */
 	int *ret_count; /* NULL: not asked for */
@@ -22,6 +26,18 @@ struct command_option {
 
 /* Reads all options; anything else is told on stderr and answered with -EINVAL. */
 int command_read_options(const char *verb, char **arguments, const struct command_option *options, int option_count);
+
+/* `--config FILE`, which may come several times. */
+struct command_files {
+	const char *paths[16]; /* CONFIG_FILES_MAX */
+	int count; /* 0: the default, /etc/migrationd/migrationd.yaml */
+};
+#define COMMAND_CONFIG_OPTION(files)                                                                                   \
+	{                                                                                                              \
+		"config", (files)->paths, 16, &(files)->count                                                          \
+	}
+/* Reads them as the daemon would; 0, or what the process is to exit with: each problem was told then. */
+int command_read_config(const struct command_files *files, bool keeps_origins, struct config *ret_config);
 
 /* Told of each problem of a configuration: one line on stderr. */
 void command_report(void *context, const char *text);

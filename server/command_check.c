@@ -1,28 +1,26 @@
-/* `migrationd check --config FILE`: reads the configuration as the daemon would, and prints what would be in force. */
+/* `migrationd check FILE…`: reads the configuration as the daemon would, and prints what would be in force and where each
+ * value comes from. */
 #include "server/command.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/error.h"
 #include "base/text.h"
 #include "server/config.h"
 
 int command_check(char **arguments)
 {
-	const char *path = "/etc/migrationd/migrationd.yaml";
-	const struct command_option options[] = { { "config", &path, 1, NULL } };
+	struct command_files files = { 0 };
+	const struct command_option options[] = { COMMAND_CONFIG_OPTION(&files),
+						  { "", files.paths, 16, &files.count } };
 	CLEANUP_CONFIG struct config config = { 0 };
 	CLEANUP_TEXT struct text text = TEXT_EMPTY;
-	struct error error = { 0 };
 
-	if (command_read_options("check", arguments, options, 1) < 0)
+	if (command_read_options("check", arguments, options, 2) < 0)
 		return EXIT_USAGE;
-	if (config_read(path, command_report, NULL, &config, &error) < 0) {
-		if (error.code != EINVAL) /* problems inside the file were reported one by one */
-			command_report(NULL, error.text);
-		return EXIT_CONFIGURATION;
-	}
+	int status = command_read_config(&files, true, &config);
+	if (status != 0)
+		return status;
 	config_print(&config, &text);
 	if (text_failed(&text))
 		return EXIT_FAILURE;

@@ -28,28 +28,27 @@ static void print_hosts(const json_t *hosts)
 	}
 }
 
-static int ask(const char *config_path, const json_t *request)
+static int ask(const struct command_files *files, const json_t *request)
 {
 	CLEANUP_CONFIG struct config config = { 0 };
 	CLEANUP_FREE char *line = json_dumps(request, JSON_COMPACT);
 	CLEANUP_FREE char *answer_text = NULL;
 	struct error error = { 0 };
-	int status = EXIT_FAILURE;
+	int status = line ? command_read_config(files, false, &config) : EXIT_FAILURE;
 
-	if (!line)
-		return EXIT_FAILURE;
-	if (config_read(config_path, command_report, NULL, &config, &error) < 0
-	    || admin_socket_ask(config.admin_socket, line, &answer_text, &error) < 0) {
+	if (status != 0)
+		return status;
+	if (admin_socket_ask(config.admin_socket, line, &answer_text, &error) < 0) {
 		fprintf(stderr, "migrationd host: %s\n", error.text);
 		return EXIT_FAILURE;
 	}
 	json_t *answer = json_loads(answer_text, 0, NULL);
 	const char *refusal = json_string_value(json_object_get(answer, "error"));
 	const json_t *hosts = json_object_get(answer, "hosts");
-	if (refusal || !json_is_object(answer))
+	if (refusal || !json_is_object(answer)) {
+		status = EXIT_FAILURE;
 		fprintf(stderr, "migrationd host: %s\n", refusal ? refusal : "the daemon's answer cannot be read");
-	else
-		status = EXIT_SUCCESS;
+	}
 	if (hosts)
 		print_hosts(hosts);
 	json_decref(answer);
@@ -68,9 +67,10 @@ static const struct host_verb {
 
 static int run(const struct host_verb *verb, char **words)
 {
-	const char *path = "/etc/migrationd/migrationd.yaml", *address = NULL, *user_name = NULL, *password_file = NULL;
+	const char *address = NULL, *user_name = NULL, *password_file = NULL;
+	struct command_files files = { 0 };
 	const struct command_option options[] = {
-		{ "config", &path, 1, NULL },
+		COMMAND_CONFIG_OPTION(&files),
 		{ "migration-address", &address, 1, NULL },
 		{ "username", &user_name, 1, NULL },
 		{ "password-file", &password_file, 1, NULL },
@@ -89,7 +89,7 @@ static int run(const struct host_verb *verb, char **words)
 		json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:s*}", "verb", verb->admin_verb, "name",
 			  verb->words > 0 ? words[0] : NULL, "uri", verb->words > 1 ? words[1] : NULL,
 			  "migration_address", address, "username", user_name, "password_file", password_file);
-	int status = ask(path, request);
+	int status = ask(&files, request);
 	json_decref(request);
 	return status;
 }
@@ -100,7 +100,7 @@ int command_host(char **arguments)
 		if (strcmp(arguments[0], verbs[i].name) == 0)
 			return run(&verbs[i], arguments + 1);
 	fputs("usage: migrationd host list | add NAME URI [--migration-address A] [--username U --password-file F] | "
-	      "remove NAME   [--config FILE]\n",
+	      "remove NAME   [--config FILE…]\n",
 	      stderr);
 	return EXIT_USAGE;
 }

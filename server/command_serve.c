@@ -253,19 +253,17 @@ static int run(struct daemon *daemon, const sigset_t *signals, struct error *err
 
 int command_serve(char **arguments)
 {
-	const char *path = "/etc/migrationd/migrationd.yaml";
-	const struct command_option options[] = { { "config", &path, 1, NULL } };
+	struct command_files files = { 0 };
+	const struct command_option options[] = { COMMAND_CONFIG_OPTION(&files) };
 	struct daemon daemon = { 0 };
 	struct error error = { 0 };
 	sigset_t signals;
 
 	if (command_read_options("serve", arguments, options, 1) < 0)
 		return EXIT_USAGE;
-	if (config_read(path, command_report, NULL, &daemon.config, &error) < 0) {
-		if (error.code != EINVAL)
-			command_report(NULL, error.text);
-		return EXIT_CONFIGURATION;
-	}
+	int status = command_read_config(&files, false, &daemon.config);
+	if (status != 0)
+		return status;
 	block_signals(&signals);
 	idle_memory_prepare();
 	daemon.clock = make_clock(&daemon);

@@ -18,16 +18,12 @@ static void destroy_verifier(struct token_verifier **verifier)
 	token_verifier_destroy(*verifier);
 }
 
-static int make(const char *path, const struct caller *bearer, const char *kid, int64_t lifetime_s, char **ret_token,
-		struct error *error)
+static int make(const struct config *config, const struct caller *bearer, const char *kid, int64_t lifetime_s,
+		char **ret_token, struct error *error)
 {
-	CLEANUP_CONFIG struct config config = { 0 };
 	CLEANUP(destroy_verifier) struct token_verifier *verifier = NULL;
-	int result = config_read(path, command_report, NULL, &config, error);
+	int result = token_verifier_create(&config->token, &verifier, error);
 
-	if (result < 0)
-		return result;
-	result = token_verifier_create(&config.token, &verifier, error);
 	if (result < 0)
 		return result;
 	return token_make(verifier, bearer, kid, clock_now_us(clock_system()), lifetime_s, ret_token, error);
@@ -59,13 +55,15 @@ static void imply_roles(const char **roles, int *role_count)
 
 int command_token(char **arguments)
 {
-	const char *path = "/etc/migrationd/migrationd.yaml", *project = NULL, *user = "cli", *kid = NULL;
+	const char *project = NULL, *user = "cli", *kid = NULL;
 	const char *lifetime = "86400";
 	const char *roles[CALLER_ROLE_MAX];
 	int role_count = 0, is_exact = 0;
 	int64_t lifetime_s;
+	struct command_files files = { 0 };
+	CLEANUP_CONFIG struct config config = { 0 };
 	const struct command_option options[] = {
-		{ "config", &path, 1, NULL },          { "role", roles, CALLER_ROLE_MAX, &role_count },
+		COMMAND_CONFIG_OPTION(&files),         { "role", roles, CALLER_ROLE_MAX, &role_count },
 		{ "project", &project, 1, NULL },      { "user", &user, 1, NULL },
 		{ "lifetime", &lifetime, 1, NULL },    { "kid", &kid, 1, NULL },
 		{ "exact-roles", NULL, 0, &is_exact },
@@ -91,7 +89,10 @@ int command_token(char **arguments)
 				 .roles = roles,
 				 .role_count = (size_t)role_count,
 				 .is_admin_project = true };
-	if (make(path, &bearer, kid, lifetime_s, &token, &error) < 0) {
+	int status = command_read_config(&files, false, &config);
+	if (status != 0)
+		return status;
+	if (make(&config, &bearer, kid, lifetime_s, &token, &error) < 0) {
 		fprintf(stderr, "migrationd token: %s\n", error.text);
 		return EXIT_CONFIGURATION;
 	}

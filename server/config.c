@@ -1,5 +1,5 @@
-/* Reading the configuration by its tables. The difficulty is that one run should tell every problem: reading goes on after
- * each, and the result is handed out only when there was none. */
+/* Reading a document by its table. The difficulty is that one run should tell every problem: reading goes on after each, and
+ * the result is handed out only when there was none. */
 #include "server/config_table.h"
 
 #include <stdarg.h>
@@ -10,8 +10,6 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
-
-#define NODE_NAME_SIZE 256
 
 static void append_place(const struct config_place *place, struct text *text)
 {
@@ -30,8 +28,7 @@ void config_out_of_memory(struct config_reader *reader)
 	error_no_memory(reader->error);
 }
 
-/* With line 0 the words stand alone. */
-void config_problem(struct config_reader *reader, unsigned int line, const struct config_place *place,
+void config_problem(struct config_reader *reader, struct tree_mark mark, const struct config_place *place,
 		    const char *format, ...)
 {
 	CLEANUP_TEXT struct text words = TEXT_EMPTY;
@@ -39,8 +36,8 @@ void config_problem(struct config_reader *reader, unsigned int line, const struc
 	va_list arguments;
 
 	append_place(place, &name);
-	if (line > 0)
-		text_append_format(&words, "%s:%u: ", reader->tree->path, line);
+	if (mark.file)
+		text_append_format(&words, "%s:%u: ", mark.file, mark.line);
 	if (name.length > 0)
 		text_append_format(&words, "%s: ", name.data);
 	va_start(arguments, format);
@@ -94,6 +91,7 @@ static const struct config_key *find_key(const struct config_section *section, c
 	return NULL;
 }
 
+/* Of a section that leaves others' keys alone only what looks like a slip is told. */
 static void tell_unknown(struct config_reader *reader, const struct config_section *section,
 			 const struct tree_entry *entry, const struct config_place *place)
 {
@@ -111,22 +109,55 @@ static void tell_unknown(struct config_reader *reader, const struct config_secti
 		text_append_format(&names, "%s%s", i > 0 ? ", " : "", section->keys[i].name);
 	}
 	if (nearest)
-		config_problem(reader, entry->line, place, "the key \"%.100s\" is not known; did you mean %s?",
+		config_problem(reader, entry->mark, place, "the key \"%.100s\" is not known; did you mean %s?",
 			       entry->key, nearest);
-	else
-		config_problem(reader, entry->line, place, "the key \"%.100s\" is not known; known here are %s",
+	else if (!section->leaves_others)
+		config_problem(reader, entry->mark, place, "the key \"%.100s\" is not known; known here are %s",
 			       entry->key, names.data ? names.data : "none");
+}
+
+void config_note_origin(struct config_reader *reader, const struct config_place *place, struct tree_mark mark)
+{
+	CLEANUP_TEXT struct text name = TEXT_EMPTY;
+	json_t *origin;
+
+	if (!reader->memory->origins || !mark.file)
+		return;
+	append_place(place, &name);
+	origin = json_sprintf("%s:%u", mark.file, mark.line);
+	if (text_failed(&name) || json_object_set_new(reader->memory->origins, name.data, origin) < 0)
+		config_out_of_memory(reader);
+}
+
+/* One member: of a list by its index, of a mapping by its name. */
+static void read_item(struct config_reader *reader, const struct config_section *section,
+		      const struct tree_entry *entry, const struct config_place *place, void *item)
+{
+	size_t problems_before = reader->problem_count;
+	const struct tree_mark *mark = &entry->mark;
+	struct error error = { 0 };
+
+	if (section->mark_offset > 0)
+		memcpy((char *)item + section->mark_offset, &mark, sizeof(mark));
+	if (entry->key)
+		memcpy((char *)item + section->name_offset, &entry->key, sizeof(entry->key));
+	config_read_section(reader, section, entry->value, place, item);
+	if (reader->problem_count == problems_before && section->check_item && section->check_item(item, &error) < 0)
+		config_problem(reader, entry->mark, place, "%s", error.text);
 }
 
 static void read_items(struct config_reader *reader, const struct config_key *key, const struct tree_node *node,
 		       const struct config_place *place, void *base)
 {
+	bool is_named = key->type == CONFIG_NAMED_ITEMS;
 	char *items;
 
-	if (node->kind != TREE_LIST) {
-		config_problem(reader, node->line, place, "expected a list, found %s",
+	if (node->kind != (is_named ? TREE_MAPPING : TREE_LIST)) {
+		config_problem(reader, node->mark, place, "expected %s, found %s",
+			       is_named ? "a mapping of names" : "a list",
 			       tree_is_null(node)        ? "nothing"
 			       : node->kind == TREE_TEXT ? "a single value"
+			       : node->kind == TREE_LIST ? "a list"
 							 : "a mapping");
 		return;
 	}
@@ -136,18 +167,10 @@ static void read_items(struct config_reader *reader, const struct config_key *ke
 		return;
 	}
 	for (size_t i = 0; i < node->count; i++) {
-		const struct config_place here = { .parent = place, .index = i };
 		const struct tree_entry *entry = &node->entries[i];
-		void *item = items + i * key->item_size;
-		size_t problems_before = reader->problem_count;
-		struct error error = { 0 };
+		const struct config_place here = { .parent = place, .name = entry->key, .index = i };
 
-		if (key->section->line_offset > 0)
-			memcpy((char *)item + key->section->line_offset, &entry->line, sizeof(entry->line));
-		config_read_section(reader, key->section, entry->value, &here, item);
-		if (reader->problem_count == problems_before && key->section->check_item
-		    && key->section->check_item(item, &error) < 0)
-			config_problem(reader, entry->line, &here, "%s", error.text);
+		read_item(reader, key->section, entry, &here, items + i * key->item_size);
 	}
 	memcpy((char *)base + key->offset, &items, sizeof(items));
 	memcpy((char *)base + key->count_offset, &node->count, sizeof(node->count));
@@ -164,16 +187,17 @@ static void read_key(struct config_reader *reader, const struct config_key *key,
 	if (key->type == CONFIG_SECTION) {
 		struct tree_node empty = nothing;
 
-		empty.line = section->line;
+		empty.mark = section->mark;
 		config_read_section(reader, key->section, is_there ? entry->value : &empty, &place, base);
 	} else if (!is_there) {
 		if (key->is_required && reader->config->path)
-			config_problem(reader, section->line, &place, "is missing: %s", key->meaning);
-		config_set_default(reader, key, section->line, &place, base);
-	} else if (key->type == CONFIG_ITEMS) {
+			config_problem(reader, section->mark, &place, "is missing: %s", key->meaning);
+		config_set_default(reader, key, section->mark, &place, base);
+	} else if (key->type == CONFIG_ITEMS || key->type == CONFIG_NAMED_ITEMS) {
 		read_items(reader, key, entry->value, &place, base);
 	} else {
 		config_read_value(reader, key, entry->value, &place, base);
+		config_note_origin(reader, &place, entry->mark);
 	}
 }
 
@@ -181,7 +205,7 @@ void config_read_section(struct config_reader *reader, const struct config_secti
 			 const struct tree_node *node, const struct config_place *place, void *base)
 {
 	if (node->kind != TREE_MAPPING) {
-		config_problem(reader, node->line, place, "expected a mapping of keys to values, found %s",
+		config_problem(reader, node->mark, place, "expected a mapping of keys to values, found %s",
 			       node->kind == TREE_LIST ? "a list" : "a single value");
 		return;
 	}
@@ -190,123 +214,4 @@ void config_read_section(struct config_reader *reader, const struct config_secti
 			tell_unknown(reader, section, &node->entries[i], place);
 	for (size_t i = 0; i < section->count; i++)
 		read_key(reader, &section->keys[i], node, place, base);
-}
-
-static void destroy_memory(struct config_memory *memory)
-{
-	if (!memory)
-		return;
-	for (size_t i = 0; i < memory->tree_count; i++)
-		yaml_tree_destroy(memory->trees[i]);
-	free(memory->trees);
-	free(memory->overrides);
-	json_decref(memory->rule_values);
-	free(memory);
-}
-
-void config_clear(struct config *config)
-{
-	destroy_memory(config->memory);
-	*config = (struct config){ 0 };
-}
-
-/* The machine's name where none is configured. */
-static void name_node(struct config_reader *reader)
-{
-	char name[NODE_NAME_SIZE] = "";
-
-	if (reader->config->node)
-		return;
-	if (gethostname(name, sizeof(name) - 1) < 0 || name[0] == '\0')
-		TEXT_COPY(name, "migrationd");
-	reader->config->node = yaml_tree_copy(reader->tree, name);
-	if (!reader->config->node)
-		config_out_of_memory(reader);
-}
-
-/* The one document of the file that is ours; others say what they are in `kind`. */
-static const struct tree_node *find_document(struct config_reader *reader)
-{
-	static const struct tree_node empty = { .kind = TREE_MAPPING, .line = 1 };
-	const struct tree_node *found = NULL;
-
-	for (size_t i = 0; i < reader->tree->document_count; i++) {
-		const struct tree_node *document = reader->tree->documents[i];
-		const struct tree_entry *kind = tree_find(document, "kind");
-
-		if (kind)
-			config_problem(reader, kind->line, NULL, "documents of the kind \"%.100s\" are not known",
-				       kind->value->kind == TREE_TEXT ? kind->value->text : "");
-		else if (found)
-			config_problem(reader, document->line, NULL,
-				       "a second configuration in one file; the first begins in line %u", found->line);
-		else
-			found = document;
-	}
-	return found ? found : &empty;
-}
-
-/* Reads what reader->tree holds. */
-static void read_tree(struct config_reader *reader)
-{
-	const struct tree_node *document = find_document(reader);
-
-	config_read_section(reader, &config_root, document, NULL, reader->config);
-	name_node(reader);
-	if (reader->config->path)
-		config_check(reader, document);
-}
-
-/* Takes the tree. */
-static int read_config(struct yaml_tree *tree, const char *path, config_report *report, void *report_context,
-		       struct config *ret_config, struct error *error)
-{
-	CLEANUP_CONFIG struct config config = { .path = path ? tree->path : NULL };
-	struct error unwanted;
-	struct config_reader reader = {
-		.config = &config,
-		.tree = tree,
-		.report = report,
-		.report_context = report_context,
-		.error = error ? error : &unwanted,
-	};
-
-	config.memory = calloc(1, sizeof(*config.memory));
-	if (config.memory)
-		config.memory->trees = calloc(1, sizeof(struct yaml_tree *));
-	if (!config.memory || !config.memory->trees) {
-		yaml_tree_destroy(tree);
-		return error_no_memory(error);
-	}
-	config.memory->trees[config.memory->tree_count++] = tree;
-	reader.memory = config.memory;
-	read_tree(&reader);
-	if (reader.is_out_of_memory)
-		return error_no_memory(error);
-	if (reader.problem_count > 0)
-		return -EINVAL;
-	*ret_config = config;
-	config = (struct config){ 0 };
-	return 0;
-}
-
-int config_read(const char *path, config_report *report, void *report_context, struct config *ret_config,
-		struct error *error)
-{
-	struct error first = { 0 };
-	struct yaml_tree *tree;
-	int result = yaml_tree_read(path, &tree, &first);
-
-	if (result == 0)
-		return read_config(tree, path, report, report_context, ret_config, error);
-	if (report)
-		report(report_context, first.text);
-	return error_set(error, first.code, "%s", first.text);
-}
-
-int config_defaults(struct config *ret_config, struct error *error)
-{
-	struct yaml_tree *tree = calloc(1, sizeof(*tree));
-
-	return tree ? read_config(tree, NULL, NULL, NULL, ret_config, error) : error_no_memory(error);
 }

@@ -1,11 +1,15 @@
-/* The configuration: one YAML file, read at start into the settings of each room. Keys, their types, ranges and defaults
- * are tables (config_keys.c); a file is checked whole, and each problem is told as "FILE:LINE: KEY: …".
+/* The configuration: YAML files, read at start into the settings of each room. Keys, their types, ranges and defaults are
+ * tables (config_keys.c); every file is checked whole, and each problem is told as "FILE:LINE: KEY: …".
  *
+ *     const struct config_source source = { .paths = paths, .count = 2 };
  *     CLEANUP_CONFIG struct config config = { 0 };
- *     if (config_read("/etc/migrationd/migrationd.yaml", report, context, &config, error) < 0)
+ *     if (config_read(&source, report, context, &config, error) < 0)
  *         ... every problem was reported, the first stands in error->text; the daemon does not start
  *
- * Relative paths in the file are relative to its directory. Everything in the struct lives until config_clear.
+ * A file holds documents: our own settings (without a `kind`) and those of the kind OpenStackDeployment, as an operator of
+ * MOSK has them (config_deployment.c). Documents of one sort are joined key by key; of a key that stands in two files the later
+ * file's counts, lists as a whole. Relative paths are relative to the directory of the file that they stand in. Everything in
+ * the struct lives until config_clear.
  */
 #pragma once
 
@@ -18,8 +22,16 @@
 struct error;
 struct text;
 
+#define CONFIG_FILES_MAX 16
+
+struct config_source {
+	const char *const *paths;
+	size_t count; /* 0: what holds where nothing is configured */
+	bool keeps_origins; /* for config_print: from which file and line each value comes */
+};
+
 struct config {
-	const char *path; /* of the file; NULL for defaults alone */
+	const char *path; /* of the first file; NULL for defaults alone */
 	const char *node; /* this daemon's name among nodes: os-services' host; the machine's name by default */
 	const char *database; /* path */
 	const char *admin_socket; /* path */
@@ -33,6 +45,7 @@ struct config {
 	struct scheduler_settings scheduler;
 	struct worker_settings worker;
 	struct hypervisor_settings hypervisor;
+	struct fleet_settings fleet;
 	struct host_settings *hosts;
 	size_t host_count;
 	struct config_memory *memory; /* private */
@@ -41,16 +54,17 @@ struct config {
 /* Told of each problem, one sentence without a newline. */
 typedef void config_report(void *context, const char *text);
 
-/* -EINVAL when there was any problem in the file, in the policy file or in a key file; -errno of a file that cannot be
- * read; -ENOMEM. `report` may be NULL. The result is untouched then. */
-int config_read(const char *path, config_report *report, void *report_context, struct config *ret_config,
-		struct error *error);
+/* -EINVAL when there was any problem in a file, in the policy file or in a key file; -errno of a file that cannot be read;
+ * -ENOMEM. `report` may be NULL. The result is untouched then. */
+int config_read(const struct config_source *source, config_report *report, void *report_context,
+		struct config *ret_config, struct error *error);
 /* What holds where nothing is configured: no keys for tokens, no hosts. -ENOMEM. */
 int config_defaults(struct config *ret_config, struct error *error);
 void config_clear(struct config *config);
 #define CLEANUP_CONFIG __attribute__((cleanup(config_clear)))
 
-/* Every key with the value that holds, one "key: value" a line, without secrets: `migrationd check`. */
+/* Every key with the value that holds and where it comes from, one "key: value  # FILE:LINE" a line, without secrets:
+ * `migrationd check`. */
 void config_print(const struct config *config, struct text *text);
 /* Every key with type, range, default and meaning, for the manual. */
 void config_describe(struct text *text);

@@ -1,5 +1,6 @@
 /* What is wrong though each value has its type: texts of no good form, and keys that need or exclude one another. */
 #include "server/config_table.h"
+#include "server/fleet.h"
 
 #include <arpa/inet.h>
 #include <string.h>
@@ -42,6 +43,22 @@ static bool is_address(const char *text)
 const char *config_expected_listen_address(const char *text)
 {
 	return is_address(text) ? NULL : "an IPv4 or IPv6 address in figures";
+}
+
+/* As the kernel takes them (dev_valid_name). */
+const char *config_expected_interface(const char *text)
+{
+	enum { LONGEST = 15 };
+	size_t length = strlen(text);
+	bool is_good = length > 0 && length <= LONGEST && strcmp(text, ".") != 0 && strcmp(text, "..") != 0
+		       && !strpbrk(text, "/: \t\n\v\f\r");
+
+	return is_good ? NULL : "the name of a NIC: at most 15 characters without blanks, / and :";
+}
+
+const char *config_expected_address(const char *text)
+{
+	return is_address(text) ? NULL : "an IPv4 or IPv6 address";
 }
 
 /* A zone ("fe80::1%eth0") means something on one machine only, and brackets belong to URIs. */
@@ -107,21 +124,21 @@ int config_check_key_set(const void *item, struct error *error)
 	return 0;
 }
 
-/* The line of "section.key", of the section, or 1. */
-static unsigned int line_of(const struct tree_node *document, const char *section, const char *key)
+/* Where "section.key" stands, or the section, or where the document begins. */
+static struct tree_mark mark_of(const struct tree_node *document, const char *section, const char *key)
 {
 	const struct tree_entry *outer = tree_find(document, section);
 	const struct tree_entry *inner = outer ? tree_find(outer->value, key) : NULL;
 
-	return inner ? inner->line : outer ? outer->line : 1;
+	return inner ? inner->mark : outer ? outer->mark : (struct tree_mark){ document->mark.file, 1 };
 }
 
 /* Both or none. */
-static void check_pair(struct config_reader *reader, unsigned int line, const char *first_name, const char *first,
+static void check_pair(struct config_reader *reader, struct tree_mark mark, const char *first_name, const char *first,
 		       const char *second_name, const char *second)
 {
 	if (!first != !second)
-		config_problem(reader, line, NULL, "%s needs %s", first ? first_name : second_name,
+		config_problem(reader, mark, NULL, "%s needs %s", first ? first_name : second_name,
 			       first ? second_name : first_name);
 }
 
@@ -132,13 +149,57 @@ static void check_hosts(struct config_reader *reader)
 	for (size_t i = 0; i < config->host_count; i++) {
 		const struct host_settings *host = &config->hosts[i];
 
-		check_pair(reader, host->line, "username", host->user_name, "password_file", host->password_file);
+		check_pair(reader, *host->mark, "username", host->user_name, "password_file", host->password_file);
 		for (size_t j = 0; host->name && j < i; j++)
 			if (text_equal(config->hosts[j].name, host->name))
-				config_problem(reader, host->line, NULL,
+				config_problem(reader, *host->mark, NULL,
 					       "the host %s stands here a second time, first in line %u", host->name,
-					       config->hosts[j].line);
+					       config->hosts[j].mark->line);
 	}
+}
+
+/* A host's own address and a NIC would be two answers to one question. */
+static void check_migration_address(struct config_reader *reader, const struct host_settings *host)
+{
+	if (host->migration_address && host->live_migration_interface)
+		config_problem(
+			reader, *host->mark, NULL,
+			"host %s: migration_address and live_migration_interface %s both say where its migrations "
+			"go: leave one of them out",
+			host->name, host->live_migration_interface);
+}
+
+/* Each host gets what its labels say; `migrationd check` shows it with where it stands. */
+static void fill_hosts(struct config_reader *reader)
+{
+	struct config *config = reader->config;
+
+	for (size_t i = 0; i < config->host_count; i++) {
+		const struct config_place list = { .name = "hosts" }, item = { .parent = &list, .index = i };
+		const struct config_place place = { .parent = &item, .name = "live_migration_interface" };
+		struct fleet_marks marks;
+
+		if (!config->hosts[i].name)
+			continue;
+		fleet_fill_host(&config->fleet, &config->hosts[i], &marks);
+		if (marks.live_migration_interface)
+			config_note_origin(reader, &place, *marks.live_migration_interface);
+		check_migration_address(reader, &config->hosts[i]);
+	}
+}
+
+/* TLS that is demanded is demanded of every connection. */
+static void check_tls(struct config_reader *reader)
+{
+	const struct config *config = reader->config;
+
+	for (size_t i = 0; config->worker.live_migration_with_native_tls && i < config->host_count; i++)
+		if (config->hosts[i].uri && text_starts_with(config->hosts[i].uri, "qemu+tcp:"))
+			config_problem(
+				reader, *config->hosts[i].mark, NULL,
+				"host %s: TLS is demanded (libvirt.live_migration_with_native_tls), but %s is not "
+				"encrypted: use qemu+tls",
+				config->hosts[i].name ? config->hosts[i].name : "?", config->hosts[i].uri);
 }
 
 static void check_driver(struct config_reader *reader, const struct tree_node *document)
@@ -147,7 +208,7 @@ static void check_driver(struct config_reader *reader, const struct tree_node *d
 	bool is_simulated = settings->driver == HYPERVISOR_DRIVER_SIMULATED;
 
 	if (settings->control_socket && !is_simulated)
-		config_problem(reader, line_of(document, "hypervisor", "control_socket"), NULL,
+		config_problem(reader, mark_of(document, "hypervisor", "control_socket"), NULL,
 			       "hypervisor.control_socket is for the driver simulated only");
 }
 
@@ -161,7 +222,7 @@ static void check_keys(struct config_reader *reader, const struct tree_node *doc
 	if (reader->problem_count > 0 || token->key_count == 0)
 		return;
 	if (token_verifier_create(token, &verifier, &error) < 0)
-		config_problem(reader, line_of(document, "auth", "keys"), NULL, "auth.keys: %s", error.text);
+		config_problem(reader, mark_of(document, "auth", "keys"), NULL, "auth.keys: %s", error.text);
 	token_verifier_destroy(verifier);
 }
 
@@ -174,7 +235,7 @@ static void check_policies(struct config_reader *reader)
 	if (reader->config->policy.override_count == 0)
 		return;
 	if (policy_create(&reader->config->policy, &policy, &error) < 0)
-		config_problem(reader, 0, NULL, "%s", error.text);
+		config_problem(reader, CONFIG_NOWHERE, NULL, "%s", error.text);
 	policy_destroy(policy);
 }
 
@@ -188,11 +249,11 @@ static void check_vouching(struct config_reader *reader, const struct tree_node 
 	config->token.key_set_count = config->identity.key_set_count;
 	config->token.has_authority = keystone->url || config->identity.key_set_count;
 	if (keystone->url && !keystone->password_file)
-		config_problem(reader, line_of(document, "identity", "keystone"), NULL,
+		config_problem(reader, mark_of(document, "identity", "keystone"), NULL,
 			       "identity.keystone.password_file: is missing: a file with the password of %s",
 			       keystone->username);
 	if (config->identity.key_set_count > TOKEN_KEY_SETS_MAX)
-		config_problem(reader, line_of(document, "identity", "jwks"), NULL,
+		config_problem(reader, mark_of(document, "identity", "jwks"), NULL,
 			       "identity.jwks: %zu sets are too many: at most %d", config->identity.key_set_count,
 			       TOKEN_KEY_SETS_MAX);
 	if (config->token.key_count > 0 || config->token.has_authority || !config->path)
@@ -201,10 +262,10 @@ static void check_vouching(struct config_reader *reader, const struct tree_node 
 	bool is_missing = (!auth || !tree_find(auth->value, "keys"))
 			  && (document->kind == TREE_MAPPING || tree_is_null(document));
 	if (is_empty)
-		config_problem(reader, line_of(document, "auth", "keys"), NULL,
+		config_problem(reader, mark_of(document, "auth", "keys"), NULL,
 			       "auth.keys: at least one key is needed");
 	else if (is_missing)
-		config_problem(reader, line_of(document, "auth", "keys"), NULL,
+		config_problem(reader, mark_of(document, "auth", "keys"), NULL,
 			       "auth.keys: is missing: keys that tokens are verified with");
 }
 
@@ -212,11 +273,13 @@ void config_check(struct config_reader *reader, const struct tree_node *document
 {
 	const struct config *config = reader->config;
 
-	check_pair(reader, line_of(document, "listener", "certificate_file"), "listener.certificate_file",
+	check_pair(reader, mark_of(document, "listener", "certificate_file"), "listener.certificate_file",
 		   config->listener.certificate_file, "listener.key_file", config->listener.key_file);
 	check_vouching(reader, document);
 	check_driver(reader, document);
 	check_hosts(reader);
+	fill_hosts(reader);
+	check_tls(reader);
 	check_keys(reader, document);
 	check_policies(reader);
 }

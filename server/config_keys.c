@@ -2,6 +2,7 @@
  * its row here. Sections and names are Nova's where Nova has them; what stands in Nova's [DEFAULT] stands at the top. */
 #include "base/cleanup.h"
 #include "server/config_table.h"
+#include "server/fleet.h"
 
 #define AT(member)       .offset = offsetof(struct config, member)
 #define IN(type, member) .offset = offsetof(struct type, member)
@@ -242,6 +243,9 @@ static const struct config_key libvirt_keys[] = {
 	{ "live_migration_inbound_addr", CONFIG_TEXT, AT(worker.live_migration_inbound_addr), NULL,
 	  "address of the target for the stream, %s is the host's name; each host's migration_address without it",
 	  .expected = config_expected_migration_address },
+	{ "live_migration_interface", CONFIG_TEXT, AT(fleet.live_migration_interface), NULL,
+	  "NIC of each host whose address live migrations go to, and nothing else; a host without it takes none",
+	  .expected = config_expected_interface },
 };
 static const struct config_section libvirt_section = TABLE(libvirt_keys);
 
@@ -312,8 +316,16 @@ static const struct config_key host_keys[] = {
 	  "of this host, in MiB; -1 is the general one", RANGE(-1, BIG) },
 	{ "reserved_host_disk_mb", CONFIG_INTEGER, IN(host_settings, reserved_disk_mb), "-1",
 	  "of this host, in MiB; -1 is the general one", RANGE(-1, BIG) },
+	{ "live_migration_interface", CONFIG_TEXT, IN(host_settings, live_migration_interface), NULL,
+	  "NIC of this host for live migrations; the general one without it", .expected = config_expected_interface },
+	{ "interfaces", CONFIG_PAIRS, IN(host_settings, interfaces), NULL,
+	  "NICs of this host and their addresses, where libvirt does not tell them",
+	  .count_offset = offsetof(struct host_settings, interface_count), .expected = config_expected_address },
+	{ "labels", CONFIG_PAIRS, IN(host_settings, labels), NULL,
+	  "labels of this host, as node-specific overrides name them; " FLEET_NAME_LABEL " is its name",
+	  .count_offset = offsetof(struct host_settings, label_count) },
 };
-static const struct config_section host_section = TABLE(host_keys, .line_offset = offsetof(struct host_settings, line));
+static const struct config_section host_section = TABLE(host_keys, .mark_offset = offsetof(struct host_settings, mark));
 
 static const struct config_key root_keys[] = {
 	{ "node", CONFIG_TEXT, AT(node), NULL, "this daemon's name; the machine's name without it",

@@ -87,7 +87,7 @@ static bool add_override(struct config_reader *reader, const struct tree_entry *
 		memory->override_capacity = capacity;
 	}
 	memory->overrides[memory->override_count++] = (struct policy_override){
-		.name = entry->key, .value = value, .file = reader->tree->path, .line = entry->line
+		.name = entry->key, .value = value, .file = entry->mark.file, .line = entry->mark.line
 	};
 	return true;
 }
@@ -99,7 +99,7 @@ void config_read_rules(struct config_reader *reader, const struct tree_node *nod
 		json_t *value = json_of(node->entries[i].value, &budget);
 
 		if (!value && budget == 0)
-			config_problem(reader, node->entries[i].line, place, "the rule \"%.100s\" has too many values",
+			config_problem(reader, node->entries[i].mark, place, "the rule \"%.100s\" has too many values",
 				       node->entries[i].key);
 		else if (!value || !add_override(reader, &node->entries[i], value))
 			config_out_of_memory(reader);
@@ -108,46 +108,30 @@ void config_read_rules(struct config_reader *reader, const struct tree_node *nod
 	reader->config->policy.override_count = reader->memory->override_count;
 }
 
-/* Keeps the tree for as long as the configuration; false when out of memory. */
-static bool keep_tree(struct config_memory *memory, struct yaml_tree *tree)
-{
-	struct yaml_tree **grown = reallocarray(memory->trees, memory->tree_count + 1, sizeof(struct yaml_tree *));
-
-	if (!grown)
-		return false;
-	memory->trees = grown;
-	memory->trees[memory->tree_count++] = tree;
-	return true;
-}
-
-void config_read_rules_file(struct config_reader *reader, const char *path, unsigned int line,
+void config_read_rules_file(struct config_reader *reader, const char *path, struct tree_mark mark,
 			    const struct config_place *place)
 {
-	struct yaml_tree *outer = reader->tree;
 	struct yaml_tree *tree = NULL;
 	struct error error = { 0 };
 
 	if (access(path, R_OK) < 0) {
-		config_problem(reader, line, place, "cannot read %.300s: %s", path, strerror(errno));
+		config_problem(reader, mark, place, "cannot read %.300s: %s", path, strerror(errno));
 		return;
 	}
 	if (yaml_tree_read(path, &tree, &error) < 0) {
-		config_problem(reader, 0, NULL, "%s", error.text);
+		config_problem(reader, CONFIG_NOWHERE, NULL, "%s", error.text);
 		return;
 	}
-	if (!keep_tree(reader->memory, tree)) {
-		yaml_tree_destroy(tree);
+	if (config_keep_tree(reader->memory, tree, NULL) < 0) {
 		config_out_of_memory(reader);
 		return;
 	}
-	reader->tree = tree;
 	if (tree->document_count > 1)
-		config_problem(reader, tree->documents[1]->line, NULL,
+		config_problem(reader, tree->documents[1]->mark, NULL,
 			       "a policy file has one mapping of names to rules");
 	else if (tree->document_count == 1 && tree->documents[0]->kind != TREE_MAPPING)
-		config_problem(reader, tree->documents[0]->line, NULL,
+		config_problem(reader, tree->documents[0]->mark, NULL,
 			       "expected a mapping of policies to rules, found something else");
 	else if (tree->document_count == 1)
 		config_read_rules(reader, tree->documents[0], NULL);
-	reader->tree = outer;
 }

@@ -26,8 +26,22 @@ static void print_choice(const struct config_key *key, int number, struct text *
 			text_append(text, choice->word);
 }
 
-static void print_value(const struct config_key *key, const void *target, struct text *text)
+static void print_pairs(const struct config_key *key, const void *base, struct text *text)
 {
+	const struct name_value *pairs;
+	size_t count;
+
+	memcpy(&pairs, (const char *)base + key->offset, sizeof(pairs));
+	memcpy(&count, (const char *)base + key->count_offset, sizeof(count));
+	text_append(text, "{");
+	for (size_t i = 0; i < count; i++)
+		text_append_format(text, "%s%s: \"%s\"", i > 0 ? ", " : "", pairs[i].name, pairs[i].value);
+	text_append(text, "}");
+}
+
+static void print_value(const struct config_key *key, const void *base, struct text *text)
+{
+	const void *target = (const char *)base + key->offset;
 	const char *string = NULL;
 	int64_t integer = 0;
 	double decimal = 0;
@@ -67,18 +81,31 @@ static void print_value(const struct config_key *key, const void *target, struct
 		memcpy(&bits, target, sizeof(bits));
 		print_names(key, bits, text);
 		break;
+	case CONFIG_PAIRS:
+		print_pairs(key, base, text);
+		break;
 	case CONFIG_SECTION:
 	case CONFIG_ITEMS:
+	case CONFIG_NAMED_ITEMS:
 	case CONFIG_RULES:
 	case CONFIG_RULES_FILE:
 		break;
 	}
 }
 
-static void print_section(const struct config_section *section, const char *prefix, const void *base,
-			  struct text *text);
+/* Where a value comes from. */
+static void print_origin(const json_t *origins, const char *name, struct text *text)
+{
+	const char *origin = json_string_value(json_object_get(origins, name));
 
-static void print_items(const struct config_key *key, const char *name, const void *base, struct text *text)
+	text_append_format(text, "  # %s\n", origin ? origin : "default");
+}
+
+static void print_section(const struct config_section *section, const char *prefix, const void *base,
+			  const json_t *origins, struct text *text);
+
+static void print_items(const struct config_key *key, const char *name, const void *base, const json_t *origins,
+			struct text *text)
 {
 	const char *items;
 	size_t count;
@@ -88,12 +115,13 @@ static void print_items(const struct config_key *key, const char *name, const vo
 	for (size_t i = 0; i < count; i++) {
 		CLEANUP_FREE char *prefix = text_format("%s[%zu].", name, i);
 
-		print_section(key->section, prefix, items + i * key->item_size, text);
+		print_section(key->section, prefix, items + i * key->item_size, origins, text);
 	}
 }
 
 /* A prefix that could not be made (NULL) spoils the text. */
-static void print_section(const struct config_section *section, const char *prefix, const void *base, struct text *text)
+static void print_section(const struct config_section *section, const char *prefix, const void *base,
+			  const json_t *origins, struct text *text)
 {
 	for (size_t i = 0; i < section->count; i++) {
 		const struct config_key *key = &section->keys[i];
@@ -105,20 +133,20 @@ static void print_section(const struct config_section *section, const char *pref
 			return;
 		}
 		if (key->type == CONFIG_SECTION) {
-			print_section(key->section, inner, base, text);
+			print_section(key->section, inner, base, origins, text);
 		} else if (key->type == CONFIG_ITEMS) {
-			print_items(key, name, base, text);
+			print_items(key, name, base, origins, text);
 		} else if (key->type != CONFIG_RULES && key->type != CONFIG_RULES_FILE) {
 			text_append_format(text, "%s: ", name);
-			print_value(key, (const char *)base + key->offset, text);
-			text_append(text, "\n");
+			print_value(key, base, text);
+			print_origin(origins, name, text);
 		}
 	}
 }
 
 void config_print(const struct config *config, struct text *text)
 {
-	print_section(&config_root, "", config, text);
+	print_section(&config_root, "", config, config->memory ? config->memory->origins : NULL, text);
 	for (size_t i = 0; i < config->policy.override_count; i++)
 		text_append_format(text, "policy %s: from %s:%u\n", config->policy.overrides[i].name,
 				   config->policy.overrides[i].file, config->policy.overrides[i].line);
@@ -127,11 +155,11 @@ void config_print(const struct config *config, struct text *text)
 static const char *type_words(const struct config_key *key)
 {
 	static const char *const words[] = {
-		[CONFIG_SECTION] = "section", [CONFIG_ITEMS] = "list",         [CONFIG_TEXT] = "text",
-		[CONFIG_PATH] = "path",       [CONFIG_FILE] = "readable file", [CONFIG_BOOLEAN] = "true or false",
-		[CONFIG_INTEGER] = "number",  [CONFIG_SIZE] = "number",        [CONFIG_DECIMAL] = "decimal",
-		[CONFIG_CHOICE] = "one of",   [CONFIG_NAMES] = "list of",      [CONFIG_RULES] = "mapping",
-		[CONFIG_RULES_FILE] = "file",
+		[CONFIG_SECTION] = "section", [CONFIG_ITEMS] = "list",          [CONFIG_TEXT] = "text",
+		[CONFIG_PATH] = "path",       [CONFIG_FILE] = "readable file",  [CONFIG_BOOLEAN] = "true or false",
+		[CONFIG_INTEGER] = "number",  [CONFIG_SIZE] = "number",         [CONFIG_DECIMAL] = "decimal",
+		[CONFIG_CHOICE] = "one of",   [CONFIG_NAMES] = "list of",       [CONFIG_RULES] = "mapping",
+		[CONFIG_RULES_FILE] = "file", [CONFIG_NAMED_ITEMS] = "mapping", [CONFIG_PAIRS] = "mapping",
 	};
 
 	return words[key->type];

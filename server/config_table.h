@@ -8,6 +8,8 @@
 enum config_type {
 	CONFIG_SECTION, /* a mapping with keys of its own; offsets are those of the enclosing struct */
 	CONFIG_ITEMS, /* a list of mappings: an array of structs, with its count */
+	CONFIG_NAMED_ITEMS, /* a mapping of names to mappings: the same, each with its name */
+	CONFIG_PAIRS, /* a mapping of names to texts: an array of struct name_value, with its count */
 	CONFIG_TEXT, /* const char * */
 	CONFIG_PATH, /* const char *: made absolute */
 	CONFIG_FILE, /* the same, and it must be readable */
@@ -39,9 +41,9 @@ struct config_key {
 	bool is_inverted; /* booleans: true in the file is false in the struct */
 	bool is_secret; /* is not printed */
 	const struct config_choice *choices;
-	const struct config_section *section; /* CONFIG_SECTION, CONFIG_ITEMS */
-	size_t count_offset; /* CONFIG_ITEMS */
-	size_t item_size; /* CONFIG_ITEMS */
+	const struct config_section *section; /* CONFIG_SECTION, items */
+	size_t count_offset; /* items, CONFIG_PAIRS */
+	size_t item_size; /* items */
 	const char *(*name_of)(unsigned int number); /* CONFIG_NAMES: NULL behind the last */
 	unsigned int first_name; /* CONFIG_NAMES: where the numbers begin */
 	const char *(*expected)(const char *text); /* texts: NULL when it is good, else what was expected */
@@ -52,7 +54,9 @@ struct config_section {
 	size_t count;
 	/* Looks at an item that was read; "" or NULL-free words are reported at the item's line. */
 	int (*check_item)(const void *item, struct error *error);
-	size_t line_offset; /* of items: an unsigned int that gets the line; 0: none */
+	size_t mark_offset; /* of items: a const struct tree_mark * that gets where it stands; 0: none */
+	size_t name_offset; /* of CONFIG_NAMED_ITEMS: a const char * that gets the name */
+	bool leaves_others; /* unknown keys are somebody else's, unless they are nearly one of ours */
 };
 
 /* Where in the file something stands: "listener.port", "hosts[2].uri". */
@@ -64,18 +68,19 @@ struct config_place {
 
 /* What is kept for as long as the configuration. */
 struct config_memory {
-	struct yaml_tree **trees; /* the file, the policy file */
+	struct yaml_tree **trees; /* the first for what is made while reading, then those of the files */
 	size_t tree_count;
 	struct policy_override *overrides;
 	size_t override_count;
 	size_t override_capacity;
 	json_t *rule_values; /* an array that owns the overrides' values */
+	json_t *origins; /* of each key that was set, by its name: "FILE:LINE"; NULL: nobody asks */
 };
 
 struct config_reader {
 	struct config *config;
 	struct config_memory *memory;
-	struct yaml_tree *tree; /* being read */
+	struct yaml_tree *tree; /* for what is made while reading */
 	config_report *report;
 	void *report_context;
 	struct error *error; /* the first problem; never NULL */
@@ -83,13 +88,18 @@ struct config_reader {
 	bool is_out_of_memory;
 };
 
-/* The configuration's own document, and all kinds of documents by their `kind`. */
+/* The configuration's own document. */
 extern const struct config_section config_root;
 
-/* Tells a problem at a line of the tree that is being read; `place` may be NULL. */
-void config_problem(struct config_reader *reader, unsigned int line, const struct config_place *place,
+/* Tells a problem at the mark, or without one (CONFIG_NOWHERE); `place` may be NULL. */
+#define CONFIG_NOWHERE ((struct tree_mark){ 0 })
+void config_problem(struct config_reader *reader, struct tree_mark mark, const struct config_place *place,
 		    const char *format, ...) __attribute__((format(printf, 4, 5)));
 void config_out_of_memory(struct config_reader *reader);
+/* Notes where a value comes from, if somebody asks for that. */
+void config_note_origin(struct config_reader *reader, const struct config_place *place, struct tree_mark mark);
+/* Takes the tree, also when it fails: it lives as long as the configuration. */
+int config_keep_tree(struct config_memory *memory, struct yaml_tree *tree, struct error *error);
 
 /* Reads a mapping by its table into `base`; missing keys get their defaults. */
 void config_read_section(struct config_reader *reader, const struct config_section *section,
@@ -98,19 +108,26 @@ void config_read_section(struct config_reader *reader, const struct config_secti
 void config_read_value(struct config_reader *reader, const struct config_key *key, const struct tree_node *node,
 		       const struct config_place *place, void *base);
 /* The default of a key that is not there. */
-void config_set_default(struct config_reader *reader, const struct config_key *key, unsigned int line,
+void config_set_default(struct config_reader *reader, const struct config_key *key, struct tree_mark mark,
 			const struct config_place *place, void *base);
 
 /* Policies (config_policy.c). */
 void config_read_rules(struct config_reader *reader, const struct tree_node *node, const struct config_place *place);
-void config_read_rules_file(struct config_reader *reader, const char *path, unsigned int line,
+void config_read_rules_file(struct config_reader *reader, const char *path, struct tree_mark mark,
 			    const struct config_place *place);
+
+/* What the operator's OpenStackDeployment says, over and beside our own document (config_deployment.c). */
+#define CONFIG_DEPLOYMENT_KIND "OpenStackDeployment"
+void config_apply_deployment(struct config_reader *reader, const struct tree_node *own,
+			     const struct tree_node *deployment);
 
 /* What is wrong between keys, though each is right (config_check.c). */
 void config_check(struct config_reader *reader, const struct tree_node *document);
 
 /* Words for texts that are no good (config_check.c); NULL: good. */
 const char *config_expected_host_name(const char *text);
+const char *config_expected_interface(const char *text);
+const char *config_expected_address(const char *text);
 const char *config_expected_uri(const char *text);
 const char *config_expected_listen_address(const char *text);
 const char *config_expected_migration_address(const char *text);

@@ -17,6 +17,7 @@ struct value {
 	const struct config_key *key;
 	const struct tree_node *node;
 	const struct config_place *place;
+	void *base; /* of the struct that the target is in */
 	void *target;
 };
 
@@ -31,14 +32,14 @@ static void mistyped(const struct value *value, const char *expected)
 	const struct tree_node *node = value->node;
 
 	if (node->kind != TREE_TEXT)
-		config_problem(value->reader, node->line, value->place, "expected %s, found a %s", expected,
+		config_problem(value->reader, node->mark, value->place, "expected %s, found a %s", expected,
 			       node->kind == TREE_LIST ? "list" : "mapping");
 	else if (tree_is_null(node))
-		config_problem(value->reader, node->line, value->place, "expected %s, found nothing", expected);
+		config_problem(value->reader, node->mark, value->place, "expected %s, found nothing", expected);
 	else if (value->key->is_secret)
-		config_problem(value->reader, node->line, value->place, "expected %s", expected);
+		config_problem(value->reader, node->mark, value->place, "expected %s", expected);
 	else
-		config_problem(value->reader, node->line, value->place, "expected %s, found \"%.100s\"", expected,
+		config_problem(value->reader, node->mark, value->place, "expected %s, found \"%.100s\"", expected,
 			       node->text);
 }
 
@@ -58,10 +59,9 @@ static void read_text(const struct value *value)
 		put(value, &value->node->text, sizeof(value->node->text));
 }
 
-/* Absolute, seen from the configuration's directory; NULL when out of memory. */
-static const char *resolve(struct config_reader *reader, const char *path)
+/* Absolute, seen from the directory of the file that it stands in; NULL when out of memory. */
+static const char *resolve(struct config_reader *reader, const char *file, const char *path)
 {
-	const char *file = reader->config->path;
 	const char *slash = file ? strrchr(file, '/') : NULL;
 	CLEANUP_FREE char *joined = NULL;
 	const char *copy;
@@ -81,7 +81,7 @@ static const char *read_path_text(const struct value *value)
 		mistyped(value, "a path");
 		return NULL;
 	}
-	return resolve(value->reader, value->node->text);
+	return resolve(value->reader, value->node->mark.file, value->node->text);
 }
 
 static void read_path(const struct value *value)
@@ -99,7 +99,7 @@ static void read_file(const struct value *value)
 	if (!path)
 		return;
 	if (access(path, R_OK) < 0)
-		config_problem(value->reader, value->node->line, value->place, "cannot read %.300s: %s", path,
+		config_problem(value->reader, value->node->mark, value->place, "cannot read %.300s: %s", path,
 			       strerror(errno));
 	else
 		put(value, &path, sizeof(path));
@@ -210,13 +210,13 @@ static void name_unknown(const struct value *value, const struct tree_node *memb
 
 	for (unsigned int i = value->key->first_name; (known = value->key->name_of(i)) != NULL; i++) {
 		if (config_distance(known, name) <= 2) {
-			config_problem(value->reader, member->line, value->place,
+			config_problem(value->reader, member->mark, value->place,
 				       "\"%.100s\" is not known; did you mean %s?", name, known);
 			return;
 		}
 		text_append_format(&names, "%s%s", names.length > 0 ? ", " : "", known);
 	}
-	config_problem(value->reader, member->line, value->place, "\"%.100s\" is not known; known are %s", name,
+	config_problem(value->reader, member->mark, value->place, "\"%.100s\" is not known; known are %s", name,
 		       names.data ? names.data : "none");
 }
 
@@ -239,6 +239,38 @@ static void read_names(const struct value *value)
 	put(value, &bits, sizeof(bits));
 }
 
+/* A label may have an empty value; an address may not. */
+static void read_pairs(const struct value *value)
+{
+	const struct tree_node *node = value->node;
+	struct name_value *pairs;
+
+	if (node->kind != TREE_MAPPING) {
+		mistyped(value, "a mapping of names to texts");
+		return;
+	}
+	pairs = yaml_tree_allocate(value->reader->tree, (node->count + 1) * sizeof(*pairs));
+	if (!pairs) {
+		config_out_of_memory(value->reader);
+		return;
+	}
+	for (size_t i = 0; i < node->count; i++) {
+		const struct config_place place = { .parent = value->place, .name = node->entries[i].key };
+		struct value member = *value;
+
+		member.node = node->entries[i].value;
+		member.place = &place;
+		member.target = &pairs[i].value;
+		pairs[i].name = node->entries[i].key;
+		if (value->key->expected || member.node->kind != TREE_TEXT)
+			read_text(&member);
+		else
+			pairs[i].value = member.node->text;
+	}
+	put(value, &pairs, sizeof(pairs));
+	memcpy((char *)value->base + value->key->count_offset, &node->count, sizeof(node->count));
+}
+
 static void read_rules(const struct value *value)
 {
 	if (value->node->kind != TREE_MAPPING)
@@ -252,29 +284,27 @@ static void read_rules_file(const struct value *value)
 	const char *path = read_path_text(value);
 
 	if (path)
-		config_read_rules_file(value->reader, path, value->node->line, value->place);
+		config_read_rules_file(value->reader, path, value->node->mark, value->place);
 }
 
 /* Sections and items are read by config.c. */
 static void (*const readers[])(const struct value *value) = {
-	[CONFIG_TEXT] = read_text,
-	[CONFIG_PATH] = read_path,
-	[CONFIG_FILE] = read_file,
-	[CONFIG_BOOLEAN] = read_boolean,
-	[CONFIG_INTEGER] = read_integer,
-	[CONFIG_SIZE] = read_size,
-	[CONFIG_DECIMAL] = read_decimal,
-	[CONFIG_CHOICE] = read_choice,
-	[CONFIG_NAMES] = read_names,
-	[CONFIG_RULES] = read_rules,
-	[CONFIG_RULES_FILE] = read_rules_file,
+	[CONFIG_TEXT] = read_text,       [CONFIG_PATH] = read_path,       [CONFIG_FILE] = read_file,
+	[CONFIG_BOOLEAN] = read_boolean, [CONFIG_INTEGER] = read_integer, [CONFIG_SIZE] = read_size,
+	[CONFIG_DECIMAL] = read_decimal, [CONFIG_CHOICE] = read_choice,   [CONFIG_NAMES] = read_names,
+	[CONFIG_PAIRS] = read_pairs,     [CONFIG_RULES] = read_rules,     [CONFIG_RULES_FILE] = read_rules_file,
 };
 
 void config_read_value(struct config_reader *reader, const struct config_key *key, const struct tree_node *node,
 		       const struct config_place *place, void *base)
 {
 	const struct value value = {
-		.reader = reader, .key = key, .node = node, .place = place, .target = (char *)base + key->offset
+		.reader = reader,
+		.key = key,
+		.node = node,
+		.place = place,
+		.base = base,
+		.target = (char *)base + key->offset,
 	};
 
 	readers[key->type](&value);
@@ -292,10 +322,10 @@ static void set_default_names(const struct config_key *key, void *target)
 	memcpy(target, &bits, sizeof(bits));
 }
 
-void config_set_default(struct config_reader *reader, const struct config_key *key, unsigned int line,
+void config_set_default(struct config_reader *reader, const struct config_key *key, struct tree_mark mark,
 			const struct config_place *place, void *base)
 {
-	const struct tree_node node = { .kind = TREE_TEXT, .line = line, .text = key->by_default };
+	const struct tree_node node = { .kind = TREE_TEXT, .mark = mark, .text = key->by_default };
 
 	if (!key->by_default)
 		return;

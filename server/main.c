@@ -12,14 +12,17 @@ static const struct verb {
 	int (*run)(char **arguments);
 	const char *usage;
 } verbs[] = {
-	{ "check", command_check, "[--config FILE]\n      reads the configuration and prints what would be in force" },
+	{ "check", command_check,
+	  "[FILE…]\n      reads the configuration and prints what would be in force, and from which file and line each "
+	  "value "
+	  "comes" },
 	{ "host", command_host,
 	  "list | add NAME URI [--migration-address A] [--username U --password-file F] | remove NAME   [--config "
-	  "FILE]\n"
+	  "FILE…]\n"
 	  "      lists, registers or takes away hosts of the running daemon" },
-	{ "serve", command_serve, "[--config FILE]\n      runs the daemon in the foreground" },
+	{ "serve", command_serve, "[--config FILE…]\n      runs the daemon in the foreground" },
 	{ "token", command_token,
-	  "--role ROLE… --project ID [--user ID] [--lifetime SECONDS] [--kid KID] [--exact-roles] [--config FILE]\n"
+	  "--role ROLE… --project ID [--user ID] [--lifetime SECONDS] [--kid KID] [--exact-roles] [--config FILE…]\n"
 	  "      prints a token for trying out; roles bring those that Keystone implies by them (admin, manager, "
 	  "member, reader:\n"
 	  "      each the ones behind it) unless --exact-roles says otherwise" },

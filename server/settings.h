@@ -92,6 +92,8 @@ struct worker_settings {
 						  * in it stands for the host's name */
 };
 
+struct tree_mark;
+
 enum hypervisor_driver { HYPERVISOR_DRIVER_LIBVIRT, HYPERVISOR_DRIVER_SIMULATED };
 
 /* hypervisor: … */
@@ -109,6 +111,31 @@ struct hypervisor_settings {
 	const char *pki_path; /* directory with cacert.pem, clientcert.pem, clientkey.pem; NULL: libvirt's own */
 };
 
+/* A name and its value, of a mapping. */
+struct name_value {
+	const char *name;
+	const char *value;
+};
+
+/* What holds for the hosts that have a label. */
+struct label_settings {
+	const char *label; /* LABEL::VALUE, or LABEL alone: whatever its value */
+	const char *live_migration_interface; /* NULL, 0: what holds for all */
+	const char *tunnel_interface;
+	double cpu_allocation_ratio;
+	double ram_allocation_ratio;
+	double disk_allocation_ratio;
+	const struct tree_mark *mark;
+};
+
+/* What holds for all hosts, as far as neither a label nor the host itself says otherwise. */
+struct fleet_settings {
+	const char *live_migration_interface; /* the NIC whose address live migrations go to; NULL: none is named */
+	const char *tunnel_interface; /* Neutron's; for `vhost0` where a host has no NIC of that name */
+	struct label_settings *labels; /* of those that a host has the last one counts */
+	size_t label_count;
+};
+
 /* One of hosts: … */
 struct host_settings {
 	const char *name;
@@ -121,5 +148,11 @@ struct host_settings {
 	double disk_allocation_ratio;
 	int64_t reserved_memory_mb; /* reserved_host_memory_mb; -1: the scheduler's */
 	int64_t reserved_disk_mb; /* reserved_host_disk_mb; -1: the scheduler's */
-	unsigned int line; /* in the file, for messages */
+	const char *live_migration_interface; /* of this host; NULL: the fleet's */
+	const char *tunnel_interface; /* not a key: the fleet's, for this host */
+	struct name_value *interfaces; /* NIC and address, where libvirt does not tell them */
+	size_t interface_count;
+	struct name_value *labels; /* `kubernetes.io/hostname` is the host's name without being set */
+	size_t label_count;
+	const struct tree_mark *mark; /* in the file, for messages */
 };

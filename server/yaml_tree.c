@@ -28,7 +28,7 @@ struct frame {
 	size_t count;
 	size_t capacity;
 	const char *key; /* read, its value not yet */
-	unsigned int key_line;
+	struct tree_mark key_mark;
 };
 
 struct anchor {
@@ -96,6 +96,51 @@ const struct tree_entry *tree_find(const struct tree_node *node, const char *key
 	return NULL;
 }
 
+const struct tree_entry *tree_find_path(const struct tree_node *node, const char *path)
+{
+	const struct tree_entry *found = NULL;
+
+	for (const char *at = path; node && *at;) {
+		size_t length = strcspn(at, ".");
+
+		found = NULL;
+		for (size_t i = 0; node->kind == TREE_MAPPING && i < node->count && !found; i++)
+			if (strncmp(node->entries[i].key, at, length) == 0 && node->entries[i].key[length] == '\0')
+				found = &node->entries[i];
+		node = found ? found->value : NULL;
+		at += length + (at[length] == '.');
+	}
+	return found;
+}
+
+const struct tree_node *yaml_tree_join(struct yaml_tree *tree, const struct tree_node *under,
+				       const struct tree_node *over)
+{
+	struct tree_node *joined;
+
+	if (under->kind != TREE_MAPPING || over->kind != TREE_MAPPING)
+		return over;
+	joined = yaml_tree_allocate(tree, sizeof(*joined));
+	if (!joined)
+		return NULL;
+	*joined = (struct tree_node){ .kind = TREE_MAPPING, .mark = over->mark };
+	joined->entries = yaml_tree_allocate(tree, (under->count + over->count) * sizeof(*joined->entries));
+	if (!joined->entries)
+		return NULL;
+	for (size_t i = 0; i < under->count; i++)
+		if (!tree_find(over, under->entries[i].key))
+			joined->entries[joined->count++] = under->entries[i];
+	for (size_t i = 0; i < over->count; i++) {
+		struct tree_entry *entry = &joined->entries[joined->count++];
+		const struct tree_entry *lower = tree_find(under, over->entries[i].key);
+
+		*entry = over->entries[i];
+		if (lower && !(entry->value = yaml_tree_join(tree, lower->value, entry->value)))
+			return NULL;
+	}
+	return joined;
+}
+
 bool tree_is_null(const struct tree_node *node)
 {
 	static const char *const words[] = { "", "~", "null", "Null", "NULL" };
@@ -130,7 +175,7 @@ static struct tree_node *make_node(struct builder *builder, enum tree_kind kind,
 		return NULL;
 	}
 	node->kind = kind;
-	node->line = line_of(event);
+	node->mark = (struct tree_mark){ builder->tree->path, line_of(event) };
 	return node;
 }
 
@@ -167,7 +212,7 @@ static int add_document(struct builder *builder, const struct tree_node *node)
 	return 0;
 }
 
-static int add_entry(struct builder *builder, const struct tree_node *value, unsigned int line)
+static int add_entry(struct builder *builder, const struct tree_node *value, struct tree_mark mark)
 {
 	struct frame *frame = &builder->frames[builder->depth - 1];
 
@@ -180,24 +225,24 @@ static int add_entry(struct builder *builder, const struct tree_node *value, uns
 		frame->entries = grown;
 		frame->capacity = capacity;
 	}
-	frame->entries[frame->count++] = (struct tree_entry){ frame->key, frame->key ? frame->key_line : line, value };
+	frame->entries[frame->count++] = (struct tree_entry){ frame->key, frame->key ? frame->key_mark : mark, value };
 	frame->key = NULL;
 	return 0;
 }
 
 /* A finished value or key goes to where it belongs: the document, the list, or the mapping as key or value. */
-static int place(struct builder *builder, const struct tree_node *node, unsigned int line)
+static int place(struct builder *builder, const struct tree_node *node, struct tree_mark mark)
 {
 	struct frame *frame = builder->depth > 0 ? &builder->frames[builder->depth - 1] : NULL;
 
 	if (!frame)
 		return tree_is_null(node) ? 0 : add_document(builder, node);
 	if (frame->node->kind == TREE_LIST || frame->key)
-		return add_entry(builder, node, line);
+		return add_entry(builder, node, mark);
 	if (node->kind != TREE_TEXT)
-		return fail(builder, line, "a key must be a text", "");
+		return fail(builder, mark.line, "a key must be a text", "");
 	frame->key = node->text;
-	frame->key_line = line;
+	frame->key_mark = mark;
 	return 0;
 }
 
@@ -216,7 +261,7 @@ static int read_text(struct builder *builder, const yaml_event_t *event)
 	if (!node->text)
 		return error_no_memory(builder->error);
 	result = remember_anchor(builder, event->data.scalar.anchor, node);
-	return result < 0 ? result : place(builder, node, node->line);
+	return result < 0 ? result : place(builder, node, node->mark);
 }
 
 static int read_alias(struct builder *builder, const yaml_event_t *event)
@@ -231,7 +276,7 @@ static int read_alias(struct builder *builder, const yaml_event_t *event)
 				return fail(builder, line_of(event), "a value cannot contain itself: *", name);
 		if (++builder->node_count > YAML_NODES_MAX)
 			return fail(builder, line_of(event), "the file has too many values", "");
-		return place(builder, anchor->node, line_of(event));
+		return place(builder, anchor->node, (struct tree_mark){ builder->tree->path, line_of(event) });
 	}
 	return fail(builder, line_of(event), "nothing above is marked as &", name);
 }
@@ -245,9 +290,9 @@ static int open_frame(struct builder *builder, enum tree_kind kind, const yaml_c
 	if (!node)
 		return -builder->error->code;
 	if (parent && parent->node->kind == TREE_MAPPING && !parent->key)
-		return fail(builder, node->line, "a key must be a text", "");
+		return fail(builder, node->mark.line, "a key must be a text", "");
 	if (builder->depth == YAML_DEPTH_MAX)
-		return fail(builder, node->line, "too deeply nested", "");
+		return fail(builder, node->mark.line, "too deeply nested", "");
 	builder->frames[builder->depth++] = (struct frame){ .node = node };
 	return remember_anchor(builder, anchor, node);
 }
@@ -275,8 +320,8 @@ static int check_keys(const struct builder *builder, const struct tree_node *nod
 	for (size_t i = 1; i < node->count; i++) {
 		if (strcmp(sorted[i - 1]->key, sorted[i]->key) != 0)
 			continue;
-		snprintf(words, sizeof(words), "\" is set a second time, first in line %u", sorted[i - 1]->line);
-		return error_set(builder->error, EINVAL, "%s:%u: \"%.200s%s", builder->tree->path, sorted[i]->line,
+		snprintf(words, sizeof(words), "\" is set a second time, first in line %u", sorted[i - 1]->mark.line);
+		return error_set(builder->error, EINVAL, "%s:%u: \"%.200s%s", builder->tree->path, sorted[i]->mark.line,
 				 sorted[i]->key, words);
 	}
 	return 0;
@@ -297,7 +342,7 @@ static int close_frame(struct builder *builder)
 	if (frame->count > 0)
 		memcpy(node->entries, entries, frame->count * sizeof(*entries));
 	result = node->kind == TREE_MAPPING ? check_keys(builder, node) : 0;
-	return result < 0 ? result : place(builder, node, node->line);
+	return result < 0 ? result : place(builder, node, node->mark);
 }
 
 static int read_event(struct builder *builder, const yaml_event_t *event)

@@ -1,4 +1,4 @@
-/* A YAML file as a tree in which every node knows its line, so that whoever reads it can say where a fault stands. Nodes
+/* A YAML file as a tree in which every node knows its line, so that whoever reads it can say in which file and line a fault stands. Nodes
  * and texts live as long as the tree. An alias is the node it names; two equal keys in one mapping are an error. */
 #pragma once
 
@@ -11,16 +11,22 @@ enum tree_kind { TREE_TEXT, TREE_LIST, TREE_MAPPING };
 
 struct tree_node;
 
+/* Where something stands. */
+struct tree_mark {
+	const char *file; /* the path as it was given; NULL: nowhere */
+	unsigned int line; /* from 1 */
+};
+
 /* One member of a list (key NULL) or of a mapping. */
 struct tree_entry {
 	const char *key;
-	unsigned int line; /* of the key, or of the member */
+	struct tree_mark mark; /* of the key, or of the member */
 	const struct tree_node *value;
 };
 
 struct tree_node {
 	enum tree_kind kind;
-	unsigned int line; /* from 1 */
+	struct tree_mark mark;
 	const char *text; /* TREE_TEXT: without zero bytes; "" for nothing */
 	bool is_quoted; /* TREE_TEXT: in quotes or as a block, so that it is a text whatever it looks like */
 	struct tree_entry *entries; /* the others */
@@ -47,7 +53,14 @@ void yaml_tree_destroy(struct yaml_tree *tree);
 void *yaml_tree_allocate(struct yaml_tree *tree, size_t bytes);
 const char *yaml_tree_copy(struct yaml_tree *tree, const char *text);
 
+/* One node of both: mappings are joined key by key, of anything else the one of `over` counts. New nodes live as long as the
+ * tree; those of both must live so, too. NULL when out of memory. */
+const struct tree_node *yaml_tree_join(struct yaml_tree *tree, const struct tree_node *under,
+				       const struct tree_node *over);
+
 /* NULL: no such key, or no mapping. */
 const struct tree_entry *tree_find(const struct tree_node *node, const char *key);
+/* The same through mappings, by a path like "spec.features.nova". */
+const struct tree_entry *tree_find_path(const struct tree_node *node, const char *path);
 /* Nothing was written, or null or ~ without quotes. */
 bool tree_is_null(const struct tree_node *node);

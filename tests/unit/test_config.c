@@ -6,8 +6,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -16,103 +14,7 @@
 #include "base/text.h"
 #include "server/config.h"
 #include "server/yaml_tree.h"
-
-/* A whole key section on one line, so that other lines keep their numbers. */
-#define AUTH "auth: {keys: [{algorithm: HS256, secret: 0123456789abcdef0123456789abcdef}]}\n"
-
-/* A directory of its own for each test. */
-struct place {
-	char directory[64];
-};
-
-static int setup(void **state)
-{
-	struct place *place = calloc(1, sizeof(*place));
-
-	assert_non_null(place);
-	strcpy(place->directory, "/tmp/migrationd-config-XXXXXX");
-	assert_non_null(mkdtemp(place->directory));
-	*state = place;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	static const char *const names[] = { "c.yaml", "policy.yaml", "secret", "other" };
-	struct place *place = *state;
-
-	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
-		CLEANUP_FREE char *path = text_format("%s/%s", place->directory, names[i]);
-
-		unlink(path);
-	}
-	assert_int_equal(rmdir(place->directory), 0);
-	free(place);
-	return 0;
-}
-
-/* The path of a new file; the caller owns it. */
-static char *write_bytes(const struct place *place, const char *name, const void *content, size_t length)
-{
-	char *path = text_format("%s/%s", place->directory, name);
-	CLEANUP_FCLOSE FILE *file = fopen(path, "we");
-
-	assert_non_null(file);
-	assert_int_equal(fwrite(content, 1, length, file), length);
-	return path;
-}
-
-static char *write_file(const struct place *place, const char *name, const char *content)
-{
-	return write_bytes(place, name, content, strlen(content));
-}
-
-/* Problems, one a line, the directory of the test taken off. */
-struct gathered {
-	const struct place *place;
-	struct text text;
-};
-
-static void gather(void *context, const char *words)
-{
-	struct gathered *gathered = context;
-	size_t length = strlen(gathered->place->directory);
-	const char *found;
-
-	while ((found = strstr(words, gathered->place->directory)) != NULL) {
-		text_append_bytes(&gathered->text, words, (size_t)(found - words));
-		words = found + length + 1;
-	}
-	text_append_format(&gathered->text, "%s\n", words);
-}
-
-static void expect_problems(const struct place *place, const char *content, const char *problems)
-{
-	CLEANUP_FREE char *path = write_file(place, "c.yaml", content);
-	CLEANUP_CONFIG struct config config = { 0 };
-	struct gathered gathered = { .place = place };
-	struct error error = { 0 };
-
-	text_append(&gathered.text, "");
-	assert_true(config_read(path, gather, &gathered, &config, &error) < 0);
-	assert_string_equal(gathered.text.data, problems);
-	assert_null(config.memory);
-	text_clear(&gathered.text);
-	gather(&gathered, error.text);
-	gathered.text.data[strlen(gathered.text.data) - 1] = '\0';
-	assert_true(text_starts_with(problems, gathered.text.data)); /* the first of them */
-	text_clear(&gathered.text);
-}
-
-static void read_good(const struct place *place, const char *content, struct config *ret_config)
-{
-	CLEANUP_FREE char *path = write_file(place, "c.yaml", content);
-	struct error error = { 0 };
-	int result = config_read(path, NULL, NULL, ret_config, &error);
-
-	assert_string_equal(error.text, "");
-	assert_int_equal(result, 0);
-}
+#include "tests/unit/config_fixture.h"
 
 static void a_small_file_leaves_the_defaults(void **state)
 {
@@ -230,9 +132,9 @@ static void a_full_file_sets_everything(void **state)
 	assert_int_equal(config.host_count, 2);
 	assert_string_equal(config.hosts[0].migration_address, "fd00::12");
 	assert_int_equal(config.hosts[0].reserved_memory_mb, -1);
-	assert_int_equal(config.hosts[0].line, 20);
+	assert_int_equal(config.hosts[0].mark->line, 20);
 	assert_string_equal(config.hosts[1].user_name, "mover");
-	assert_int_equal(config.hosts[1].line, 22);
+	assert_int_equal(config.hosts[1].mark->line, 22);
 }
 
 static void a_misspelt_key_is_told_with_the_nearest_right_one(void **state)
@@ -376,7 +278,9 @@ static void broken_yaml_is_told_with_its_line(void **state)
 	expect_problems(*state, AUTH "---\n- 1\n",
 			"c.yaml:3: a second configuration in one file; the first begins in line 1\n");
 	expect_problems(*state, "- 1\n", "c.yaml:1: expected a mapping of keys to values, found a list\n");
-	expect_problems(*state, AUTH "---\nkind: Pod\n", "c.yaml:3: documents of the kind \"Pod\" are not known\n");
+	expect_problems(*state, AUTH "---\nkind: Pod\n",
+			"c.yaml:3: documents of the kind \"Pod\" are not known, but "
+			"OpenStackDeployment is\n");
 }
 
 static void a_file_too_deep_or_too_large_is_refused(void **state)
@@ -402,9 +306,9 @@ static void a_file_that_cannot_be_read_is_told(void **state)
 	struct error error = { 0 };
 	const struct place *place = *state;
 
-	assert_int_equal(config_read("/nonexistent/migrationd.yaml", NULL, NULL, &config, &error), -ENOENT);
+	assert_int_equal(config_fixture_read("/nonexistent/migrationd.yaml", NULL, NULL, &config, &error), -ENOENT);
 	assert_string_equal(error.text, "cannot open /nonexistent/migrationd.yaml: No such file or directory");
-	assert_int_equal(config_read(place->directory, NULL, NULL, &config, &error), -EISDIR);
+	assert_int_equal(config_fixture_read(place->directory, NULL, NULL, &config, &error), -EISDIR);
 	assert_true(text_starts_with(error.text, "cannot read "));
 }
 
@@ -445,7 +349,7 @@ static void a_key_that_cannot_verify_is_told_with_its_line(void **state)
 	struct gathered gathered = { .place = place };
 	struct error error = { 0 };
 
-	assert_int_equal(config_read(path, gather, &gathered, &config, &error), -EINVAL);
+	assert_int_equal(config_fixture_read(path, gather, &gathered, &config, &error), -EINVAL);
 	assert_non_null(strstr(gathered.text.data, "c.yaml:3: auth.keys[0]: "));
 	assert_non_null(strstr(gathered.text.data, "c.yaml:4: auth.keys[1]: "));
 	assert_non_null(strstr(gathered.text.data, "c.yaml:5: auth.keys[2].algorithm: expected HS256, HS384"));
@@ -490,12 +394,12 @@ static void printing_shows_every_value_and_no_secret(void **state)
 
 	read_good(*state, AUTH "hosts: [{name: a, uri: 'test:///default'}]\npolicy: {rules: {x: '!'}}\n", &config);
 	config_print(&config, &printed);
-	assert_non_null(strstr(printed.data, "listener.port: 8774\n"));
-	assert_non_null(strstr(printed.data, "filter_scheduler.io_ops_weight_multiplier: -1\n"));
-	assert_non_null(strstr(printed.data, "auth.keys[0].secret: (secret)\n"));
+	assert_non_null(strstr(printed.data, "listener.port: 8774  # default\n"));
+	assert_non_null(strstr(printed.data, "filter_scheduler.io_ops_weight_multiplier: -1  # default\n"));
+	assert_non_null(strstr(printed.data, "auth.keys[0].secret: (secret)  # "));
 	assert_null(strstr(printed.data, "0123456789abcdef"));
-	assert_non_null(strstr(printed.data, "hosts[0].name: a\n"));
-	assert_non_null(strstr(printed.data, "policy.enforce_scope: true\n"));
+	assert_non_null(strstr(printed.data, "hosts[0].name: a  # "));
+	assert_non_null(strstr(printed.data, "policy.enforce_scope: true  # default\n"));
 	assert_non_null(strstr(printed.data, "policy x: from "));
 	config_describe(&described);
 	assert_non_null(
@@ -503,7 +407,7 @@ static void printing_shows_every_value_and_no_secret(void **state)
 	assert_non_null(strstr(described.data, "hosts[].uri (text, required): "));
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, config_fixture_setup, config_fixture_teardown)
 
 int main(void)
 {
