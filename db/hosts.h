@@ -28,7 +28,10 @@ struct db_host {
 	char *uri; /* libvirt URI of the control connection; owned */
 	char *user_name; /* SASL credentials; owned, NULL when none */
 	char *password_file; /* owned, NULL when none */
-	char *migration_address; /* address of the migration NIC; owned, NULL: the control address */
+	char *migration_address; /* where live migrations go; owned, NULL: none of its own */
+	char *migration_interface; /* name of the NIC whose address they go to instead; owned, NULL: none is named */
+	char *tunnel_interface; /* Neutron's, which a missing vhost0 stands for; owned, NULL */
+	char *interfaces; /* JSON object of NICs and their addresses, as configured; owned, NULL */
 	struct db_service service;
 	char *hypervisor_type; /* as Nova prints it: QEMU; owned */
 	int64_t hypervisor_version; /* 7002000 is 7.2.0 */

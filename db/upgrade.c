@@ -26,6 +26,9 @@ static const char planner[] = {
 /* A change of schema.sql after a release adds a row here with the SQL that leads an older file to the same. */
 static const struct upgrade_step steps[] = {
 	{ 1, NULL },
+	{ 2, "ALTER TABLE hosts ADD COLUMN migration_interface TEXT;"
+	     "ALTER TABLE hosts ADD COLUMN tunnel_interface TEXT;"
+	     "ALTER TABLE hosts ADD COLUMN interfaces TEXT;" },
 };
 
 const struct upgrade_plan *upgrade_plan_newest(void)

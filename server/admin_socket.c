@@ -29,6 +29,7 @@ struct admin_socket {
 	int stop; /* an eventfd */
 	pthread_t thread;
 	struct database *database;
+	const struct fleet_settings *fleet;
 	struct log *log;
 };
 
@@ -126,7 +127,7 @@ static int add_host(struct admin_socket *admin, const json_t *request, json_t *a
 	if ((expected = config_expected_uri(host.uri)))
 		return error_set(error, EINVAL, "the URI of host %s must be %s, not \"%s\"", host.name, expected,
 				 host.uri);
-	int result = registry_add(admin->database, &host, error);
+	int result = registry_add(admin->database, &host, admin->fleet, error);
 	if (result == 0)
 		log_event(admin->log, LOG_LEVEL_INFO, NULL, "host added", LOG_TEXT("host", host.name),
 			  LOG_TEXT("uri", host.uri));
@@ -253,8 +254,8 @@ static void admin_free(struct admin_socket *admin)
 	free(admin);
 }
 
-int admin_socket_start(const char *path, struct database *database, struct log *log, struct admin_socket **ret_socket,
-		       struct error *error)
+int admin_socket_start(const char *path, struct database *database, const struct fleet_settings *fleet, struct log *log,
+		       struct admin_socket **ret_socket, struct error *error)
 {
 	struct admin_socket *admin = calloc(1, sizeof(*admin));
 	int result;
@@ -263,6 +264,7 @@ int admin_socket_start(const char *path, struct database *database, struct log *
 		return error_no_memory(error);
 	admin->listening = -1;
 	admin->database = database;
+	admin->fleet = fleet;
 	admin->log = log;
 	admin->path = strdup(path);
 	admin->stop = eventfd(0, EFD_CLOEXEC);

@@ -11,11 +11,12 @@
 struct admin_socket;
 struct database;
 struct error;
+struct fleet_settings;
 struct log;
 
 /* Replaces a socket file that nobody listens on; -EADDRINUSE when a daemon does. Everything is borrowed until stop. */
-int admin_socket_start(const char *path, struct database *database, struct log *log, struct admin_socket **ret_socket,
-		       struct error *error);
+int admin_socket_start(const char *path, struct database *database, const struct fleet_settings *fleet, struct log *log,
+		       struct admin_socket **ret_socket, struct error *error);
 void admin_socket_stop(struct admin_socket *admin);
 
 /* The client's side: sends a line and reads the answer (heap, the caller's). */

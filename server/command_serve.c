@@ -101,7 +101,8 @@ static int open_workers(struct daemon *daemon, struct error *error)
 static int start_workers(struct daemon *daemon, struct error *error)
 {
 	const struct config *config = &daemon->config;
-	int result = registry_load(daemon->database, config->hosts, config->host_count, config->node, error);
+	const struct registry_settings hosts = { config->hosts, config->host_count, &config->fleet, config->node };
+	int result = registry_load(daemon->database, &hosts, error);
 
 	if (result < 0)
 		return result;
@@ -161,7 +162,8 @@ static int open_api(struct daemon *daemon, struct error *error)
 static int open_doors(struct daemon *daemon, struct error *error)
 {
 	const struct config *config = &daemon->config;
-	int result = admin_socket_start(config->admin_socket, daemon->database, daemon->log, &daemon->admin, error);
+	int result = admin_socket_start(config->admin_socket, daemon->database, &config->fleet, daemon->log,
+					&daemon->admin, error);
 
 	if (result == 0 && config->hypervisor.control_socket)
 		result = control_socket_start(config->hypervisor.control_socket, daemon->simulation, &daemon->control,

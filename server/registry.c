@@ -2,6 +2,7 @@
  * (disabled, forced down) and what discovery learnt must survive each start. */
 #include "server/registry.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,12 +11,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "db/hosts.h"
-
-struct load {
-	const struct host_settings *hosts;
-	size_t host_count;
-	const char *node;
-};
+#include "server/fleet.h"
 
 /* A copy of `text` in *member, whose old one is released; NULL is NULL. */
 static int set_text(char **member, const char *text, struct error *error)
@@ -29,6 +25,24 @@ static int set_text(char **member, const char *text, struct error *error)
 	return 0;
 }
 
+/* NICs and addresses as a JSON object; NULL where none are configured. */
+static int set_interfaces(struct db_host *host, const struct host_settings *settings, struct error *error)
+{
+	json_t *interfaces = settings->interface_count > 0 ? json_object() : NULL;
+	CLEANUP_FREE char *text = NULL;
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < settings->interface_count; i++)
+		result = json_object_set_new(interfaces, settings->interfaces[i].name,
+					     json_string(settings->interfaces[i].value));
+	if (interfaces && result == 0)
+		text = json_dumps(interfaces, JSON_COMPACT | JSON_SORT_KEYS);
+	json_decref(interfaces);
+	if (settings->interface_count > 0 && !text)
+		return error_no_memory(error);
+	return set_text(&host->interfaces, text, error);
+}
+
 static int apply(struct db_host *host, const struct host_settings *settings, struct error *error)
 {
 	int result = set_text(&host->uri, settings->uri, error);
@@ -39,6 +53,12 @@ static int apply(struct db_host *host, const struct host_settings *settings, str
 		result = set_text(&host->password_file, settings->password_file, error);
 	if (result == 0)
 		result = set_text(&host->migration_address, settings->migration_address, error);
+	if (result == 0)
+		result = set_text(&host->migration_interface, settings->live_migration_interface, error);
+	if (result == 0)
+		result = set_text(&host->tunnel_interface, settings->tunnel_interface, error);
+	if (result == 0)
+		result = set_interfaces(host, settings, error);
 	host->cpu_allocation_ratio = settings->cpu_allocation_ratio;
 	host->ram_allocation_ratio = settings->ram_allocation_ratio;
 	host->disk_allocation_ratio = settings->disk_allocation_ratio;
@@ -90,9 +110,46 @@ static int ensure_service(struct db_session *session, const char *binary, const 
 	return db_service_insert(session, &service, error);
 }
 
+static const struct host_settings *find_configured(const struct registry_settings *settings, const char *name)
+{
+	for (size_t i = 0; i < settings->host_count; i++)
+		if (text_equal(settings->hosts[i].name, name))
+			return &settings->hosts[i];
+	return NULL;
+}
+
+/* A host that an operator registered while running: its interface and ratios are what the fleet says of it now. */
+static int load_other(struct db_session *session, const struct registry_settings *settings, struct db_host *host,
+		      struct error *error)
+{
+	struct host_settings filled = { .name = host->name };
+	int result;
+
+	fleet_fill_host(settings->fleet, &filled, NULL);
+	bool is_same = text_equal(host->migration_interface, filled.live_migration_interface)
+		       && text_equal(host->tunnel_interface, filled.tunnel_interface);
+	if (is_same)
+		return 0;
+	result = set_text(&host->migration_interface, filled.live_migration_interface, error);
+	if (result == 0)
+		result = set_text(&host->tunnel_interface, filled.tunnel_interface, error);
+	return result < 0 ? result : db_host_update(session, host, error);
+}
+
+static int load_others(struct db_session *session, const struct registry_settings *settings, struct error *error)
+{
+	CLEANUP_DB_HOSTS struct db_host_list hosts = { 0 };
+	int result = db_host_all(session, &hosts, error);
+
+	for (size_t i = 0; result == 0 && i < hosts.count; i++)
+		if (!find_configured(settings, hosts.items[i].name))
+			result = load_other(session, settings, &hosts.items[i], error);
+	return result;
+}
+
 static int load(struct db_session *session, void *context, struct error *error)
 {
-	const struct load *load = context;
+	const struct registry_settings *load = context;
 	int result = ensure_service(session, "nova-conductor", load->node, error);
 
 	if (result == 0)
@@ -102,13 +159,12 @@ static int load(struct db_session *session, void *context, struct error *error)
 		if (result < 0)
 			error_wrap(error, "host %s of the configuration", load->hosts[i].name);
 	}
-	return result;
+	return result < 0 ? result : load_others(session, load, error);
 }
 
-int registry_load(struct database *database, const struct host_settings *hosts, size_t host_count, const char *node,
-		  struct error *error)
+int registry_load(struct database *database, const struct registry_settings *settings, struct error *error)
 {
-	struct load context = { .hosts = hosts, .host_count = host_count, .node = node };
+	struct registry_settings context = *settings;
 
 	return db_write(database, load, &context, error);
 }
@@ -118,9 +174,18 @@ static int add(struct db_session *session, void *context, struct error *error)
 	return insert(session, context, error);
 }
 
-int registry_add(struct database *database, const struct host_settings *host, struct error *error)
+int registry_add(struct database *database, const struct host_settings *host, const struct fleet_settings *fleet,
+		 struct error *error)
 {
 	struct host_settings copy = *host;
+
+	fleet_fill_host(fleet, &copy, NULL);
+	if (copy.migration_address && copy.live_migration_interface)
+		return error_set(
+			error, EINVAL,
+			"live migrations to host %s go to the address of its NIC %s, as the configuration says: "
+			"leave the migration address out",
+			copy.name, copy.live_migration_interface);
 
 	return db_write(database, add, &copy, error);
 }

@@ -9,11 +9,20 @@
 struct database;
 struct error;
 
-/* Inserts what is missing and brings addresses, credentials and ratios of the others up to what is configured; hosts
- * that stand in the database alone stay. Also makes sure that our own node stands among the services. */
-int registry_load(struct database *database, const struct host_settings *hosts, size_t host_count, const char *node,
-		  struct error *error);
+/* What the configuration says about hosts. */
+struct registry_settings {
+	const struct host_settings *hosts; /* those that are configured */
+	size_t host_count;
+	const struct fleet_settings *fleet; /* what holds for the others, too */
+	const char *node; /* our own */
+};
+
+/* Inserts what is missing and brings addresses, credentials, ratios and interfaces of the others up to what is configured;
+ * hosts that stand in the database alone stay, with what the fleet says about them. Also makes sure that our own node stands
+ * among the services. */
+int registry_load(struct database *database, const struct registry_settings *settings, struct error *error);
 /* One host while running. -EEXIST: the name is taken. */
-int registry_add(struct database *database, const struct host_settings *host, struct error *error);
+int registry_add(struct database *database, const struct host_settings *host, const struct fleet_settings *fleet,
+		 struct error *error);
 /* -ENOENT: no such host; -EBUSY: servers stand there, or moves touch it. */
 int registry_remove(struct database *database, const char *name, struct error *error);

@@ -137,8 +137,20 @@ static void append_cause(const struct schedule_request *request, const struct sc
 	}
 }
 
+/* What the host itself says about the cause, behind it. */
+static void append_own_words(const struct schedule_verdict *verdict, const struct host_state *host, struct text *text)
+{
+	const char *words = !host                                          ? NULL
+			    : verdict->cause == CAUSE_DISABLED             ? host->disabled_reason
+			    : verdict->cause == CAUSE_NO_MIGRATION_ADDRESS ? host->no_address_reason
+									   : NULL;
+
+	if (words)
+		text_append_format(text, " (%s)", words);
+}
+
 void schedule_explain_verdict(const struct schedule_request *request, const struct schedule_verdict *verdict,
-			      struct text *text)
+			      const struct host_state *host, struct text *text)
 {
 	if (verdict->filter == SCHEDULER_FILTER_NONE) {
 		text_append(text, "fits");
@@ -146,6 +158,7 @@ void schedule_explain_verdict(const struct schedule_request *request, const stru
 	}
 	text_append_format(text, "%s: ", scheduler_filters[verdict->filter].name);
 	append_cause(request, verdict, text);
+	append_own_words(verdict, host, text);
 }
 
 static const char *name_of(const struct host_table *table, int64_t id)
@@ -167,9 +180,7 @@ static void append_hosts(const struct host_table *table, const struct schedule_r
 		if (verdict->filter == SCHEDULER_FILTER_NONE)
 			continue;
 		text_append_format(text, "%s%s: ", named++ > 0 ? "; " : " ", name_of(table, verdict->host_id));
-		schedule_explain_verdict(request, verdict, text);
-		if (verdict->cause == CAUSE_DISABLED && host && host->disabled_reason)
-			text_append_format(text, " (%s)", host->disabled_reason);
+		schedule_explain_verdict(request, verdict, host, text);
 	}
 }
 

@@ -51,6 +51,7 @@ struct host_state {
 	int64_t id; /* of the hosts' table */
 	const char *name; /* the table's copy; not read in the loop */
 	const char *disabled_reason; /* the table's copy, NULL when none; not read in the loop */
+	const char *no_address_reason; /* why there is none for live migrations; as above */
 	bool is_up; /* answers; the service's own state */
 	bool is_disabled;
 	bool is_forced_down;

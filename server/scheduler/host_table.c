@@ -215,6 +215,7 @@ static void clear_state(struct host_state *state)
 {
 	free((char *)state->name);
 	free((char *)state->disabled_reason);
+	free((char *)state->no_address_reason);
 }
 
 void host_table_destroy(struct host_table *table)
@@ -280,9 +281,10 @@ static bool make_state(struct host_table *table, const struct host_state *given,
 	const struct host_offers unknown = { 0 };
 	CLEANUP_FREE char *name = strdup(given->name);
 	CLEANUP_FREE char *reason = given->disabled_reason ? strdup(given->disabled_reason) : NULL;
+	CLEANUP_FREE char *no_address = given->no_address_reason ? strdup(given->no_address_reason) : NULL;
 	uint32_t numbers[HOST_SET_COUNT];
 
-	if (!name || (given->disabled_reason && !reason))
+	if (!name || (given->disabled_reason && !reason) || (given->no_address_reason && !no_address))
 		return false;
 	if (!facts && old)
 		memcpy(numbers, old->sets, sizeof(numbers));
@@ -291,6 +293,7 @@ static bool make_state(struct host_table *table, const struct host_state *given,
 	*ret_state = *given;
 	ret_state->name = TAKE_POINTER(name);
 	ret_state->disabled_reason = TAKE_POINTER(reason);
+	ret_state->no_address_reason = TAKE_POINTER(no_address);
 	memcpy(ret_state->sets, numbers, sizeof(numbers));
 	return true;
 }

@@ -178,9 +178,9 @@ enum schedule_audience { SCHEDULE_FOR_ADMINS, SCHEDULE_FOR_OTHERS };
 void schedule_explain_refusal(const struct host_table *table, const struct schedule_request *request,
 			      const struct schedule_result *result, const char *sentence,
 			      enum schedule_audience audience, struct text *text);
-/* One verdict: "RamFilter: 4096 MiB of memory are needed, 512 of 7680 are free". */
+/* One verdict: "RamFilter: 4096 MiB of memory are needed, 512 of 7680 are free". `host` may be NULL. */
 void schedule_explain_verdict(const struct schedule_request *request, const struct schedule_verdict *verdict,
-			      struct text *text);
+			      const struct host_state *host, struct text *text);
 /* One line: "compute-2, weight 2.41 (ram 1.00, cpu 0.91, disk 0.50), best of 3". */
 void schedule_explain_choice(const struct host_table *table, const struct schedule_result *result, size_t choice,
 			     struct text *text);

@@ -55,7 +55,7 @@ static void explain(struct choice_request *request, const struct schedule_reques
 				 &request->for_admins);
 }
 
-/* Where what moves to the host goes; "" and NULL: it is not known. */
+/* Where a cold migration to the host goes: over our own connections; "" and NULL: it is not known. */
 static const char *address_of(const struct db_host *host)
 {
 	bool has_own = host->migration_address && host->migration_address[0];
@@ -114,7 +114,7 @@ static int refuse_forced(const struct job_run *run, const struct host_state *hos
 {
 	CLEANUP_TEXT struct text why = TEXT_EMPTY;
 
-	schedule_explain_verdict(schedule, verdict, &why);
+	schedule_explain_verdict(schedule, verdict, host, &why);
 	switch (verdict->filter) {
 	case SCHEDULER_FILTER_DIFFERENT_HOST:
 		return error_set(error, ECANCELED, "Unable to migrate instance (%s) to current host (%s).",

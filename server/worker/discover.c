@@ -136,8 +136,7 @@ static int open_host(struct discovery *discovery, const struct db_host *row, str
 						    .name = row->name,
 						    .uri = row->uri,
 						    .user_name = row->user_name,
-						    .password_file = row->password_file,
-						    .migration_address = row->migration_address };
+						    .password_file = row->password_file };
 	struct seen_host *host = calloc(1, sizeof(*host));
 	struct seen_host **hosts = realloc(discovery->hosts, (discovery->host_count + 1) * sizeof(struct seen_host *));
 

@@ -50,9 +50,7 @@ int worker_open_host(struct worker *worker, int64_t id, char ret_name[DB_NAME_SI
 		}
 
 	struct worker_host *host = calloc(1, sizeof(*host));
-	struct hypervisor_address address = {
-		id, row.name, row.uri, row.user_name, row.password_file, row.migration_address
-	};
+	struct hypervisor_address address = { id, row.name, row.uri, row.user_name, row.password_file };
 	if (!host)
 		return error_no_memory(error);
 	result = worker->parts.hypervisor->operations->open_host(worker->parts.hypervisor, &address, &host->handle,
@@ -128,6 +126,7 @@ static int run_job(struct job_slot *slot, struct error *error)
 		result = run_kind(run, error);
 	for (size_t i = 0; i < run->tried_count; i++)
 		free((char *)run->tried[i].reason);
+	free(run->migration_address);
 	free(run->choice);
 	db_server_clear(&run->server);
 	db_job_clear(&run->job);

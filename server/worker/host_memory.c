@@ -12,6 +12,8 @@
 #include "base/text.h"
 #include "db/database.h"
 #include "db/hosts.h"
+#include "server/settings.h"
+#include "server/worker/migration_address.h"
 #include "server/worker/offers.h"
 
 #define CHANGED_MAX 4096 /* beyond it all are read again by one query */
@@ -145,10 +147,12 @@ static struct host_state state_of(const struct db_host *host, const struct db_ho
 	return state;
 }
 
-/* FNV-1a over what the offers are made of. */
+/* FNV-1a over what the offers and the address are made of. */
 static uint64_t digest_of(const struct db_host *host)
 {
-	const char *const parts[] = { host->hypervisor_type, host->facts };
+	const char *const parts[] = { host->hypervisor_type,   host->facts,
+				      host->migration_address, host->migration_interface,
+				      host->tunnel_interface,  host->interfaces };
 	uint64_t digest = 14695981039346656037ULL;
 
 	for (size_t i = 0; i < ARRAY_LENGTH(parts); i++) {
@@ -190,6 +194,18 @@ static struct seen_facts *seen_of(struct host_memory *memory, int64_t host_id)
 	return &memory->seen[low];
 }
 
+/* What the address would be is asked when a move goes there; here it counts whether there is one. The reason is the error's. */
+static int read_address(const struct db_host *host, struct host_state *state, struct error *reason)
+{
+	static const struct worker_settings none = { 0 };
+	CLEANUP_FREE char *address = NULL;
+	int result = migration_address_find(host, &none, &address, reason);
+
+	state->has_migration_address = result == 0;
+	state->no_address_reason = result == -ENODEV ? reason->text : NULL;
+	return result == -ENODEV ? 0 : result;
+}
+
 static int put(struct host_memory *memory, const struct db_host *host, const struct db_host_usage *usage,
 	       struct error *error)
 {
@@ -198,10 +214,18 @@ static int put(struct host_memory *memory, const struct db_host *host, const str
 	uint64_t digest = digest_of(host);
 	CLEANUP_OFFERS struct offers offers = { 0 };
 
+	const struct host_state *known = host_table_by_id(memory->table, host->id);
+	struct error no_address = { 0 };
+
 	if (!seen)
 		return error_no_memory(error);
-	if (seen->digest == digest && host_table_by_id(memory->table, host->id))
+	if (seen->digest == digest && known) {
+		state.has_migration_address = known->has_migration_address;
+		state.no_address_reason = known->no_address_reason;
 		return host_table_put(memory->table, &state, NULL, error);
+	}
+	if (read_address(host, &state, &no_address) < 0)
+		return error_no_memory(error);
 	if (!offers_read(host->facts, "offers", &offers))
 		return error_no_memory(error);
 

@@ -42,7 +42,6 @@ struct hypervisor_address {
 	const char *uri;
 	const char *user_name; /* SASL; NULL when none */
 	const char *password_file; /* NULL when none */
-	const char *migration_address; /* of the migration NIC; NULL: that of the control connection */
 };
 
 /* What one host shows of one guest. */
@@ -111,7 +110,8 @@ struct host_facts {
 	char *hypervisor_type; /* QEMU */
 	char *host_ip; /* address of the control connection's far end */
 	char *cpu_info; /* JSON as Nova's os-hypervisors shows it */
-	/* JSON object: arch, pools [{name, path, free_bytes}], nics [], booted_us (to the minute, where it is told), and
+	/* JSON object: arch, pools [{name, path, free_bytes}], nics {name: [address]} (left out where the host does not list
+	 * them, no address where it tells none), booted_us (to the minute, where it is told), and
 	 * offers: lists of names, each list left out where it is not known (which refuses nobody):
 	 *     guest_types ["x86_64/kvm", "x86_64/qemu"]; machines ["x86_64/pc-q35-7.2", …] with all aliases;
 	 *     host_cpu ["Intel/Skylake-Server"] (asked for by host-passthrough); cpu_models, cpu_features [] that it can
@@ -140,6 +140,9 @@ enum block_migration {
 };
 
 struct live_options {
+	const char
+		*migration_address; /* of the target, in figures or a name: stream and disks go there and nowhere else;
+					* NULL: where the target's libvirt chooses. Not needed for the checks. */
 	enum block_migration block_migration;
 	bool disk_over_commit;
 	bool may_postcopy;

@@ -66,6 +66,7 @@ struct job_run {
 	char ended_why[256]; /* why we ended the move before its time; "": we did not */
 	bool is_over_time; /* because of its time limit */
 	char *choice; /* why this target, for admins; owned, NULL: not chosen in this run */
+	char *migration_address; /* of the target, for a live move; owned, NULL: its libvirt's own choice */
 };
 
 /* Handle of a host, opened at first use. -ENOENT when the database has no such host. */

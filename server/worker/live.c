@@ -7,9 +7,11 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "db/hosts.h"
 #include "db/migrations.h"
 #include "db/volumes.h"
 #include "server/worker/job.h"
+#include "server/worker/migration_address.h"
 
 /* The blocking call in a thread of its own; it may outlive the job's run when the daemon stops. */
 struct mover {
@@ -17,6 +19,7 @@ struct mover {
 	struct hypervisor_host *source, *target;
 	char uuid[UUID_SIZE];
 	struct live_options options;
+	char *migration_address; /* the options' */
 	bool copies_disks;
 	pthread_cond_t ended;
 	bool has_ended;
@@ -34,6 +37,7 @@ static struct live_options options_of(const struct job_run *run)
 {
 	const struct worker_settings *settings = run->worker->parts.settings;
 	struct live_options options = {
+		.migration_address = run->migration_address,
 		.disk_over_commit = run->job.disk_over_commit,
 		.may_postcopy = settings->live_migration_permit_post_copy,
 		.may_auto_converge = settings->live_migration_permit_auto_converge,
@@ -48,6 +52,24 @@ static struct live_options options_of(const struct job_run *run)
 	else if (text_equal(run->job.block_migration, "false"))
 		options.block_migration = BLOCK_MIGRATION_NO;
 	return options;
+}
+
+/* Where the stream is to go, as it is known now: its answer may have changed while the job waited. */
+static int find_address(struct job_run *run, struct error *error)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	int result = db_read_begin(run->worker->parts.database, &session, error);
+
+	if (result == 0)
+		result = db_host_by_id(session, run->job.target_host_id, &host, error);
+	if (result < 0)
+		return result;
+	free(TAKE_POINTER(run->migration_address));
+	result = migration_address_find(&host, run->worker->parts.settings, &run->migration_address, error);
+	if (result == -ENODEV)
+		error_wrap(error, "host %s", host.name);
+	return result;
 }
 
 static int write_volume(struct db_session *session, void *context, struct error *error)
@@ -305,6 +327,7 @@ static void *move_thread(void *context)
 	pthread_mutex_unlock(&worker->mutex);
 	if (is_left) {
 		pthread_cond_destroy(&mover->ended);
+		free(mover->migration_address);
 		free(mover);
 	}
 	return NULL;
@@ -325,6 +348,12 @@ static int move(struct job_run *run, const struct live_options *options, bool co
 				 .target = run->target,
 				 .options = *options,
 				 .copies_disks = copies_disks };
+	mover->migration_address = options->migration_address ? strdup(options->migration_address) : NULL;
+	if (options->migration_address && !mover->migration_address) {
+		free(mover);
+		return error_no_memory(error);
+	}
+	mover->options.migration_address = mover->migration_address;
 	TEXT_COPY(mover->uuid, run->job.server_uuid);
 	clock_condition_init(&mover->ended);
 	watch_begin(run, &watch);
@@ -354,6 +383,7 @@ static int move(struct job_run *run, const struct live_options *options, bool co
 	else if ((result = mover->result) < 0)
 		*error = mover->error;
 	pthread_cond_destroy(&mover->ended);
+	free(mover->migration_address);
 	free(mover);
 	return result == -EAGAIN ? -EIO : result;
 }
@@ -393,10 +423,13 @@ static int prepare(struct job_run *run, const struct live_options *options, bool
 /* From a target that passed its checks, and room on both hosts, to the end. */
 static int carry_out(struct job_run *run, const struct check_result *check, struct error *error)
 {
-	struct live_options options = options_of(run);
 	struct error trouble = { 0 };
 	int64_t event = 0;
-	int result = job_enter(run, "preparing", false, "preparing", error);
+	int result = find_address(run, error);
+	struct live_options options = options_of(run);
+
+	if (result == 0)
+		result = job_enter(run, "preparing", false, "preparing", error);
 
 	options.is_storage_proven_shared = check->is_storage_proven_shared;
 	if (result == 0)
@@ -413,6 +446,21 @@ static int carry_out(struct job_run *run, const struct check_result *check, stru
 	return result < 0 ? result : settle(run, trouble.code ? trouble.text : NULL, error);
 }
 
+/* A target that the stream cannot go to is refused as one that the guest cannot run on is. */
+static int check_target(struct job_run *run, const struct live_options *options, struct check_result *ret_check,
+			struct error *error)
+{
+	int result = find_address(run, error);
+
+	if (result == -ENODEV) {
+		*ret_check = (struct check_result){ .refusal = CHECK_REFUSED_BY_TARGET };
+		return -ECANCELED;
+	}
+	return result < 0 ? result
+			  : operations(run)->check_live(run->source, run->target, run->job.server_uuid, options,
+							ret_check, error);
+}
+
 /* Both parts of Nova's check; libvirt's driver does them in one call and says whose part refused. Done again after a wait, it
  * is told only where it refuses: its first time stands already. */
 static int check(struct job_run *run, struct check_result *ret_check, struct error *error)
@@ -421,9 +469,7 @@ static int check(struct job_run *run, struct check_result *ret_check, struct err
 	struct error ignored = { 0 };
 	int64_t at_target = 0, at_source = 0;
 	bool is_again = text_equal(run->job.phase, "queued");
-	int step = is_again ? operations(run)->check_live(run->source, run->target, run->job.server_uuid, &options,
-							  ret_check, error)
-			    : 0;
+	int step = is_again ? check_target(run, &options, ret_check, error) : 0;
 	if (is_again && step == 0)
 		return 0;
 	int result = job_begin_event(run, "compute_check_can_live_migrate_destination", run->target_name, &at_target,
@@ -431,8 +477,7 @@ static int check(struct job_run *run, struct check_result *ret_check, struct err
 	if (result < 0)
 		return is_again ? step : result;
 	if (!is_again)
-		step = operations(run)->check_live(run->source, run->target, run->job.server_uuid, &options, ret_check,
-						   error);
+		step = check_target(run, &options, ret_check, error);
 	if (step == 0 || ret_check->is_about_source) {
 		result = job_begin_event(run, "compute_check_can_live_migrate_source", run->source_name, &at_source,
 					 &ignored);

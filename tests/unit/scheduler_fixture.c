@@ -87,7 +87,7 @@ void fleet_expect_refusal(struct fleet *fleet, int64_t id, const char *reason)
 		assert_int_not_equal(fleet->result.choices[i].host_id, id);
 	for (size_t i = 0; i < fleet->result.verdict_count; i++)
 		if (fleet->result.verdicts[i].host_id == id)
-			schedule_explain_verdict(&fleet->request, &fleet->result.verdicts[i], &text);
+			schedule_explain_verdict(&fleet->request, &fleet->result.verdicts[i], NULL, &text);
 	assert_string_equal(text.data, reason);
 }
 

@@ -73,6 +73,30 @@ static void add_name(json_t *list, const char *kind, const char *name)
 	json_array_append_new(list, json_sprintf("%s/%s", kind, name));
 }
 
+/* The host's NICs with the addresses that libvirt tells of them: by its netcf backend it does, by its udev one it does not. */
+static void read_nics(virConnectPtr connection, json_t *facts)
+{
+	virInterfacePtr *interfaces = NULL;
+	int count = virConnectListAllInterfaces(connection, &interfaces, 0);
+	json_t *nics = json_object();
+
+	for (int i = 0; i < count; i++) {
+		const char *name = virInterfaceGetName(interfaces[i]);
+
+		/* Those of guests come and go, and no stream goes over one. */
+		if (!text_starts_with(name, "vnet") && !text_starts_with(name, "tap")) {
+			CLEANUP_FREE char *text = virInterfaceGetXMLDesc(interfaces[i], 0);
+
+			json_object_set_new(nics, name, facts_addresses(text ? text : ""));
+		}
+		virInterfaceFree(interfaces[i]);
+	}
+	free(interfaces);
+	if (count >= 0)
+		json_object_set(facts, "nics", nics);
+	json_decref(nics);
+}
+
 /* Where interfaces of guests can plug in. A host whose interfaces libvirt cannot list offers what is not known. */
 static void read_networks(virConnectPtr connection, json_t *offers)
 {
@@ -173,6 +197,7 @@ static int fill(struct libvirt_host *host, virConnectPtr connection, int64_t boo
 	if (result == 0) {
 		read_cpu_models(connection, offers);
 		read_networks(connection, offers);
+		read_nics(connection, json);
 		json_object_set(json, "arch", json_object_get(cpu, "arch"));
 		json_object_set(json, "offers", offers);
 		if (booted_us > 0)

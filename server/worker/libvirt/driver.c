@@ -63,7 +63,6 @@ static void host_close(struct hypervisor_host *base)
 	pthread_mutex_destroy(&host->mutex);
 	free(host->name);
 	free(host->uri);
-	free(host->migration_address);
 	free(host->user_name);
 	free(host->password_file);
 	free(host);
@@ -81,11 +80,10 @@ static int host_open(struct hypervisor *self, const struct hypervisor_address *a
 	pthread_mutex_init(&host->mutex, NULL);
 	host->name = strdup(address->name);
 	host->uri = strdup(address->uri);
-	host->migration_address = address->migration_address ? strdup(address->migration_address) : NULL;
 	host->user_name = address->user_name ? strdup(address->user_name) : NULL;
 	host->password_file = address->password_file ? strdup(address->password_file) : NULL;
-	if (!host->name || !host->uri || (address->migration_address && !host->migration_address)
-	    || (address->user_name && !host->user_name) || (address->password_file && !host->password_file)) {
+	if (!host->name || !host->uri || (address->user_name && !host->user_name)
+	    || (address->password_file && !host->password_file)) {
 		host_close(&host->base);
 		return error_no_memory(error);
 	}

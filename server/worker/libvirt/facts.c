@@ -98,6 +98,16 @@ char *facts_host_cpu(const char *capabilities)
 	return model && vendor ? text_format("%s/%s", vendor, model) : NULL;
 }
 
+json_t *facts_addresses(const char *interface)
+{
+	CLEANUP_DOCUMENT xmlDocPtr document = parse(interface);
+	CLEANUP_CONTEXT xmlXPathContextPtr context = document ? xmlXPathNewContext(document) : NULL;
+	json_t *addresses = json_array();
+
+	add_texts(addresses, context, "/interface/protocol/ip/@address", "");
+	return addresses;
+}
+
 /* Of one architecture: its domain types, and its machine types with their aliases. */
 static void add_arch(json_t *types, json_t *machines, xmlXPathContextPtr context, xmlNodePtr arch)
 {

@@ -8,6 +8,8 @@
 json_t *facts_cpu_info(const char *capabilities);
 /* Vendor and model as one name (heap, the caller's); NULL when libvirt does not tell them. */
 char *facts_host_cpu(const char *capabilities);
+/* The addresses of one of the host's interfaces, as a list of texts; NULL: out of memory. */
+json_t *facts_addresses(const char *interface);
 /* guest_types, machines, host_cpu; NULL: out of memory. */
 json_t *facts_offers(const char *capabilities);
 /* Adds the CPU models that the host can give a guest. */

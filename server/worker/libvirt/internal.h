@@ -32,7 +32,6 @@ struct libvirt_host {
 	char *uri;
 	char *user_name; /* SASL; NULL: none */
 	char *password_file;
-	char *migration_address; /* NULL: the target libvirt's own choice */
 	pthread_mutex_t mutex; /* guards connection */
 	virConnectPtr connection; /* NULL until first needed, and after it broke */
 	struct libvirt_opening *opening; /* of a connection, by a thread that still waits; NULL: none */

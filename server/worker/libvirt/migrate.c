@@ -47,7 +47,7 @@ static void add_text(struct call *call, const char *name, const char *value)
 /* Where stream and disks go: the target's migration NIC, or its own choice. */
 static void add_addresses(struct call *call)
 {
-	const char *address = call->target->migration_address;
+	const char *address = call->options->migration_address;
 	bool is_ipv6 = address && strchr(address, ':') != NULL;
 
 	if (!address)
