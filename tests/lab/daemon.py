@@ -70,12 +70,19 @@ def free_port(wanted=0):
 
 
 class Daemon:
-    """migrationd in a folder of the lab; the log is appended to `log_path`, also over restarts."""
+    """migrationd in a folder of the lab; the log is appended to `log_path`, also over restarts.
+
+    Settings are those of the configuration, put over the lab's own. Two keys are the lab's: `deployment` is the text of an
+    OpenStackDeployment, a file of its own; `nics` names the two NICs of each host, (control, migration), so that the
+    configuration has their addresses by name instead of each host's `migration_address`, but for the hosts (by number) in
+    `nics_missing`, which have the first one only.
+    """
 
     def __init__(self, lab, log_path, settings=None, wanted_port=0):
         self.lab = lab
         self.folder = lab.folder / "migrationd"
         self.config_path = self.folder / "migrationd.yaml"
+        self.deployment_path = self.folder / "osdpl.yaml"
         self.log_path = Path(log_path)
         self.settings = settings or {}
         self.port = free_port(wanted_port)
@@ -102,17 +109,34 @@ class Daemon:
             "worker": {"progress_interval": 1, "poll_interval": 100, "retry_interval": 1},
             "hypervisor": {"default_project": PROJECT, "default_user": USER, "keepalive_interval": 2,
                            "keepalive_count": 3, "reconnect_interval": 1, "reconcile_interval": 600},
-            "hosts": [{"name": host.name, "uri": host.uri, "migration_address": host.migration_address}
-                      for host in self.lab.hosts],
+            "hosts": [{"name": host.name, "uri": host.uri, **self.addresses(host)} for host in self.lab.hosts],
         }
-        self.config_path.write_text(yaml(merged(base, self.settings)) + "\n")
+        own = {key: value for key, value in self.settings.items() if key not in ("deployment", "nics", "nics_missing")}
+        self.config_path.write_text(yaml(merged(base, own)) + "\n")
         self.config_path.chmod(0o600)
+        self.deployment_path.unlink(missing_ok=True)
+        if "deployment" in self.settings:
+            self.deployment_path.write_text(self.settings["deployment"])
+
+    def addresses(self, host):
+        names = self.settings.get("nics")
+        if not names:
+            return {"migration_address": host.migration_address}
+        control, migration = self.lab.addresses(host.number)
+        known = {names[0]: control}
+        if host.number not in self.settings.get("nics_missing", ()):
+            known[names[1]] = migration
+        return {"interfaces": known}
+
+    def config_options(self):
+        files = [self.config_path] + ([self.deployment_path] if self.deployment_path.exists() else [])
+        return [word for path in files for word in ("--config", str(path))]
 
     def start(self):
         """Starts it and waits until it answers; what the database holds is kept."""
         self.write_config()
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([str(BINARY), "serve", "--config", str(self.config_path)],
+            self.process = subprocess.Popen([str(BINARY), "serve", *self.config_options()],
                                             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         self.lab.wait(self.answers, 20, f"migrationd answers on {self.base_url}")
         if not self.admin:
@@ -203,4 +227,4 @@ class Daemon:
 
     def command_line(self, *words):
         """The shell line of one of the daemon's own verbs."""
-        return shlex.join([str(BINARY), *words, "--config", str(self.config_path)])
+        return shlex.join([str(BINARY), *words, *self.config_options()])
