@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "api/auth/caller.h"
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "server/config.h"
@@ -93,4 +95,43 @@ int command_read_config(const struct command_files *files, bool keeps_origins, s
 	if (error.code == ENOMEM)
 		command_report(NULL, error.text);
 	return EXIT_CONFIGURATION;
+}
+
+static bool has_role(const char *const *roles, int role_count, const char *role)
+{
+	for (int i = 0; i < role_count; i++)
+		if (text_equal(roles[i], role))
+			return true;
+	return false;
+}
+
+void command_imply_roles(const char **roles, int *role_count)
+{
+	static const char *const chain[] = { "admin", "manager", "member", "reader" };
+	int given = *role_count;
+
+	for (int i = 0; i < given; i++)
+		for (size_t place = 0; place + 1 < ARRAY_LENGTH(chain); place++) {
+			if (!text_equal(roles[i], chain[place]))
+				continue;
+			for (size_t implied = place + 1; implied < ARRAY_LENGTH(chain); implied++)
+				if (!has_role(roles, *role_count, chain[implied]) && *role_count < CALLER_ROLE_MAX)
+					roles[(*role_count)++] = chain[implied];
+		}
+}
+
+static void warn(void *context, const char *text)
+{
+	(void)context;
+	fprintf(stderr, "warning: %s\n", text);
+}
+
+void command_warn_of_policies(struct config *config)
+{
+	struct policy *policy = NULL;
+
+	config->policy.report = warn;
+	if (policy_create(&config->policy, &policy, NULL) == 0)
+		policy_destroy(policy);
+	config->policy.report = NULL;
 }

@@ -6,6 +6,7 @@
 /* `arguments` are those behind the verb, ended by NULL. The result is the process's exit status. */
 int command_check(char **arguments);
 int command_host(char **arguments);
+int command_policy(char **arguments);
 int command_serve(char **arguments);
 int command_token(char **arguments);
 int command_version(char **arguments);
@@ -38,6 +39,12 @@ struct command_files {
 	}
 /* Reads them as the daemon would; 0, or what the process is to exit with: each problem was told then. */
 int command_read_config(const struct command_files *files, bool keeps_origins, struct config *ret_config);
+
+/* Adds what Keystone's roles imply, as its bootstrap sets them up: admin implies manager, and so on. Room for CALLER_ROLE_MAX. */
+void command_imply_roles(const char **roles, int *role_count);
+
+/* What is odd about the configured policies, though they are taken: "warning: …" a line on stderr. */
+void command_warn_of_policies(struct config *config);
 
 /* Told of each problem of a configuration: one line on stderr. */
 void command_report(void *context, const char *text);

@@ -21,6 +21,7 @@ int command_check(char **arguments)
 	int status = command_read_config(&files, true, &config);
 	if (status != 0)
 		return status;
+	command_warn_of_policies(&config);
 	config_print(&config, &text);
 	if (text_failed(&text))
 		return EXIT_FAILURE;

@@ -29,30 +29,6 @@ static int make(const struct config *config, const struct caller *bearer, const 
 	return token_make(verifier, bearer, kid, clock_now_us(clock_system()), lifetime_s, ret_token, error);
 }
 
-static bool has_role(const char *const *roles, int role_count, const char *role)
-{
-	for (int i = 0; i < role_count; i++)
-		if (text_equal(roles[i], role))
-			return true;
-	return false;
-}
-
-/* Adds what Keystone's roles imply, as its bootstrap sets them up: admin implies manager, and so on. */
-static void imply_roles(const char **roles, int *role_count)
-{
-	static const char *const chain[] = { "admin", "manager", "member", "reader" };
-	int given = *role_count;
-
-	for (int i = 0; i < given; i++)
-		for (size_t place = 0; place + 1 < ARRAY_LENGTH(chain); place++) {
-			if (!text_equal(roles[i], chain[place]))
-				continue;
-			for (size_t implied = place + 1; implied < ARRAY_LENGTH(chain); implied++)
-				if (!has_role(roles, *role_count, chain[implied]) && *role_count < CALLER_ROLE_MAX)
-					roles[(*role_count)++] = chain[implied];
-		}
-}
-
 int command_token(char **arguments)
 {
 	const char *project = NULL, *user = "cli", *kid = NULL;
@@ -82,7 +58,7 @@ int command_token(char **arguments)
 		return EXIT_USAGE;
 	}
 	if (!is_exact)
-		imply_roles(roles, &role_count);
+		command_imply_roles(roles, &role_count);
 
 	struct caller bearer = { .user_id = user,
 				 .project_id = project,

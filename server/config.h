@@ -41,7 +41,12 @@ struct config {
 	struct endpoint_settings api;
 	struct token_settings token;
 	struct identity_settings identity;
-	struct policy_settings policy; /* rules of the policy file and of the configuration; report is not set */
+	/* Rules over the defaults, a later one over an earlier: the deployment's, policy.rules, policy.file, policy.dirs; report
+	 * is not set. */
+	struct policy_settings policy;
+	const char *policy_file; /* NULL: there is none */
+	const char **policy_dirs;
+	size_t policy_dir_count;
 	struct scheduler_settings scheduler;
 	struct worker_settings worker;
 	struct hypervisor_settings hypervisor;

@@ -226,7 +226,13 @@ static void check_keys(struct config_reader *reader, const struct tree_node *doc
 	token_verifier_destroy(verifier);
 }
 
-/* A value that is no rule takes the whole file with it; its words have file and line. */
+static void on_policy_fault(void *context, const char *text)
+{
+	config_problem(context, CONFIG_NOWHERE, NULL, "%s", text);
+}
+
+/* A value that is no rule takes the whole file with it; a rule that can only fail would be found out by those it locks out.
+ * The words have file and line. */
 static void check_policies(struct config_reader *reader)
 {
 	struct policy *policy = NULL;
@@ -234,8 +240,11 @@ static void check_policies(struct config_reader *reader)
 
 	if (reader->config->policy.override_count == 0)
 		return;
-	if (policy_create(&reader->config->policy, &policy, &error) < 0)
+	int result = policy_create(&reader->config->policy, &policy, &error);
+	if (result < 0)
 		config_problem(reader, CONFIG_NOWHERE, NULL, "%s", error.text);
+	else if (policy_find_faults(policy, on_policy_fault, reader, &error) < 0)
+		config_out_of_memory(reader);
 	policy_destroy(policy);
 }
 

@@ -188,7 +188,9 @@ void config_apply_deployment(struct config_reader *reader, const struct tree_nod
 	struct deployment deployment = { 0 };
 	size_t problems_before = reader->problem_count;
 
+	size_t own_rules = reader->memory->override_count;
 	config_read_section(reader, &deployment_section, document, NULL, &deployment);
+	config_rank_rules(reader, own_rules);
 	if (reader->problem_count > problems_before)
 		return;
 	for (size_t i = 0; i < ARRAY_LENGTH(mappings); i++)

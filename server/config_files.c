@@ -135,6 +135,7 @@ static int read_files(struct config_reader *reader, const struct config_source *
 	name_node(reader);
 	if (documents.deployment)
 		config_apply_deployment(reader, own, documents.deployment);
+	config_read_policy_files(reader, own);
 	if (source->count > 0)
 		config_check(reader, own);
 	return 0;

@@ -148,9 +148,16 @@ static const struct config_key identity_keys[] = {
 static const struct config_section identity_section = TABLE(identity_keys);
 
 static const struct config_key policy_keys[] = {
-	{ "file", CONFIG_RULES_FILE, .offset = 0, NULL,
-	  "policies over the defaults: a YAML or JSON mapping of names to rules" },
-	{ "rules", CONFIG_RULES, .offset = 0, NULL, "policies over the defaults and the file, here" },
+	{ "rules", CONFIG_RULES, .offset = 0, NULL, "policies over the defaults, here" },
+	{ "file", CONFIG_PATH, AT(policy_file), NULL,
+	  "policies over those: a YAML or JSON mapping of names to rules; policy.yaml beside the configuration, if "
+	  "there "
+	  "is one" },
+	{ "dirs", CONFIG_PATHS, AT(policy_dirs), NULL,
+	  "directories of such files, read by their names, each over what is before; policy.d beside the "
+	  "configuration, if "
+	  "there is one",
+	  .count_offset = offsetof(struct config, policy_dir_count) },
 	{ "enforce_scope", CONFIG_BOOLEAN, AT(policy.ignores_scope), "true", "refuse tokens of the wrong scope",
 	  .is_inverted = true },
 	{ "enforce_new_defaults", CONFIG_BOOLEAN, AT(policy.allows_deprecated), "true",

@@ -3,6 +3,7 @@
  * number or nothing. */
 #include "server/config_table.h"
 
+#include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +109,26 @@ void config_read_rules(struct config_reader *reader, const struct tree_node *nod
 	reader->config->policy.override_count = reader->memory->override_count;
 }
 
-void config_read_rules_file(struct config_reader *reader, const char *path, struct tree_mark mark,
+void config_rank_rules(struct config_reader *reader, size_t from)
+{
+	struct config_memory *memory = reader->memory;
+	size_t moved = memory->override_count - from;
+	struct policy_override *lowest = malloc((moved + 1) * sizeof(*lowest));
+
+	if (!lowest) {
+		config_out_of_memory(reader);
+		return;
+	}
+	if (moved > 0) {
+		memcpy(lowest, memory->overrides + from, moved * sizeof(*lowest));
+		memmove(memory->overrides + moved, memory->overrides, from * sizeof(*lowest));
+		memcpy(memory->overrides, lowest, moved * sizeof(*lowest));
+	}
+	free(lowest);
+}
+
+/* A file with a mapping of names to rules. */
+static void read_rules_file(struct config_reader *reader, const char *path, struct tree_mark mark,
 			    const struct config_place *place)
 {
 	struct yaml_tree *tree = NULL;
@@ -134,4 +154,76 @@ void config_read_rules_file(struct config_reader *reader, const char *path, stru
 			       "expected a mapping of policies to rules, found something else");
 	else if (tree->document_count == 1)
 		config_read_rules(reader, tree->documents[0], NULL);
+}
+
+static int is_visible(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.' && entry->d_type != DT_DIR;
+}
+
+static int compare_names(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* As oslo.policy: the files of the directory itself by their names, hidden ones left out. */
+static void read_rules_dir(struct config_reader *reader, const char *path, struct tree_mark mark,
+			   const struct config_place *place)
+{
+	struct dirent **entries = NULL;
+	int count = scandir(path, &entries, is_visible, compare_names);
+
+	if (count < 0)
+		config_problem(reader, mark, place, "cannot read %.300s: %s", path, strerror(errno));
+	for (int i = 0; i < count; i++) {
+		CLEANUP_FREE char *file = text_format("%s/%s", path, entries[i]->d_name);
+
+		if (file)
+			read_rules_file(reader, file, mark, place);
+		else
+			config_out_of_memory(reader);
+		free(entries[i]);
+	}
+	free(entries);
+}
+
+/* What lies beside the configuration without being named, as in Nova; NULL when there is nothing. */
+static const char *find_beside(struct config_reader *reader, const char *name)
+{
+	const char *path = reader->config->path ? config_resolve_path(reader, reader->config->path, name) : NULL;
+
+	return path && access(path, F_OK) == 0 ? path : NULL;
+}
+
+void config_read_policy_files(struct config_reader *reader, const struct tree_node *own)
+{
+	const struct config_place section = { .name = "policy" };
+	const struct config_place file = { .parent = &section, .name = "file" };
+	const struct config_place dirs = { .parent = &section, .name = "dirs" };
+	struct config *config = reader->config;
+	const struct tree_entry *set = tree_find_path(own, "policy.dirs");
+
+	if (!config->policy_file)
+		config->policy_file = find_beside(reader, "policy.yaml");
+	if (config->policy_file) {
+		const struct tree_entry *named = tree_find_path(own, "policy.file");
+
+		read_rules_file(reader, config->policy_file, named ? named->mark : own->mark, &file);
+	}
+	if (!set) {
+		const char **beside = yaml_tree_allocate(reader->tree, sizeof(*beside));
+
+		if (!beside) {
+			config_out_of_memory(reader);
+			return;
+		}
+		*beside = find_beside(reader, "policy.d");
+		config->policy_dirs = beside;
+		config->policy_dir_count = *beside ? 1 : 0;
+	}
+	for (size_t i = 0; i < config->policy_dir_count; i++)
+		if (config->policy_dirs[i])
+			read_rules_dir(reader, config->policy_dirs[i], set ? set->mark : own->mark, &dirs);
+	config->policy.overrides = reader->memory->overrides;
+	config->policy.override_count = reader->memory->override_count;
 }

@@ -39,6 +39,19 @@ static void print_pairs(const struct config_key *key, const void *base, struct t
 	text_append(text, "}");
 }
 
+static void print_texts(const struct config_key *key, const void *base, struct text *text)
+{
+	const char *const *texts;
+	size_t count;
+
+	memcpy(&texts, (const char *)base + key->offset, sizeof(texts));
+	memcpy(&count, (const char *)base + key->count_offset, sizeof(count));
+	text_append(text, "[");
+	for (size_t i = 0; i < count; i++)
+		text_append_format(text, "%s%s", i > 0 ? ", " : "", texts[i]);
+	text_append(text, "]");
+}
+
 static void print_value(const struct config_key *key, const void *base, struct text *text)
 {
 	const void *target = (const char *)base + key->offset;
@@ -88,7 +101,10 @@ static void print_value(const struct config_key *key, const void *base, struct t
 	case CONFIG_ITEMS:
 	case CONFIG_NAMED_ITEMS:
 	case CONFIG_RULES:
-	case CONFIG_RULES_FILE:
+		break;
+	case CONFIG_TEXTS:
+	case CONFIG_PATHS:
+		print_texts(key, base, text);
 		break;
 	}
 }
@@ -136,7 +152,7 @@ static void print_section(const struct config_section *section, const char *pref
 			print_section(key->section, inner, base, origins, text);
 		} else if (key->type == CONFIG_ITEMS) {
 			print_items(key, name, base, origins, text);
-		} else if (key->type != CONFIG_RULES && key->type != CONFIG_RULES_FILE) {
+		} else if (key->type != CONFIG_RULES) {
 			text_append_format(text, "%s: ", name);
 			print_value(key, base, text);
 			print_origin(origins, name, text);
@@ -147,19 +163,24 @@ static void print_section(const struct config_section *section, const char *pref
 void config_print(const struct config *config, struct text *text)
 {
 	print_section(&config_root, "", config, config->memory ? config->memory->origins : NULL, text);
-	for (size_t i = 0; i < config->policy.override_count; i++)
-		text_append_format(text, "policy %s: from %s:%u\n", config->policy.overrides[i].name,
-				   config->policy.overrides[i].file, config->policy.overrides[i].line);
+	for (size_t i = 0; i < config->policy.override_count; i++) {
+		const struct policy_override *override = &config->policy.overrides[i];
+		CLEANUP_FREE char *rule = json_dumps(override->value, JSON_ENCODE_ANY);
+
+		text_append_format(text, "policy %s: %s  # %s:%u\n", override->name, rule ? rule : "?", override->file,
+				   override->line);
+	}
 }
 
 static const char *type_words(const struct config_key *key)
 {
 	static const char *const words[] = {
-		[CONFIG_SECTION] = "section", [CONFIG_ITEMS] = "list",          [CONFIG_TEXT] = "text",
-		[CONFIG_PATH] = "path",       [CONFIG_FILE] = "readable file",  [CONFIG_BOOLEAN] = "true or false",
-		[CONFIG_INTEGER] = "number",  [CONFIG_SIZE] = "number",         [CONFIG_DECIMAL] = "decimal",
-		[CONFIG_CHOICE] = "one of",   [CONFIG_NAMES] = "list of",       [CONFIG_RULES] = "mapping",
-		[CONFIG_RULES_FILE] = "file", [CONFIG_NAMED_ITEMS] = "mapping", [CONFIG_PAIRS] = "mapping",
+		[CONFIG_SECTION] = "section",     [CONFIG_ITEMS] = "list",          [CONFIG_TEXT] = "text",
+		[CONFIG_PATH] = "path",           [CONFIG_FILE] = "readable file",  [CONFIG_BOOLEAN] = "true or false",
+		[CONFIG_INTEGER] = "number",      [CONFIG_SIZE] = "number",         [CONFIG_DECIMAL] = "decimal",
+		[CONFIG_CHOICE] = "one of",       [CONFIG_NAMES] = "list of",       [CONFIG_RULES] = "mapping",
+		[CONFIG_TEXTS] = "list of texts", [CONFIG_PATHS] = "list of paths", [CONFIG_NAMED_ITEMS] = "mapping",
+		[CONFIG_PAIRS] = "mapping",
 	};
 
 	return words[key->type];

@@ -20,7 +20,8 @@ enum config_type {
 	CONFIG_CHOICE, /* an enum */
 	CONFIG_NAMES, /* a list of names: uint32_t with one bit each */
 	CONFIG_RULES, /* a mapping of policies: added to the configuration's overrides */
-	CONFIG_RULES_FILE, /* a file with such a mapping */
+	CONFIG_TEXTS, /* a list of texts, or one: an array of const char *, with its count */
+	CONFIG_PATHS, /* the same, each made absolute */
 };
 
 /* A word in the file and its number. */
@@ -42,7 +43,7 @@ struct config_key {
 	bool is_secret; /* is not printed */
 	const struct config_choice *choices;
 	const struct config_section *section; /* CONFIG_SECTION, items */
-	size_t count_offset; /* items, CONFIG_PAIRS */
+	size_t count_offset; /* items, CONFIG_PAIRS, CONFIG_TEXTS, CONFIG_PATHS */
 	size_t item_size; /* items */
 	const char *(*name_of)(unsigned int number); /* CONFIG_NAMES: NULL behind the last */
 	unsigned int first_name; /* CONFIG_NAMES: where the numbers begin */
@@ -113,8 +114,12 @@ void config_set_default(struct config_reader *reader, const struct config_key *k
 
 /* Policies (config_policy.c). */
 void config_read_rules(struct config_reader *reader, const struct tree_node *node, const struct config_place *place);
-void config_read_rules_file(struct config_reader *reader, const char *path, struct tree_mark mark,
-			    const struct config_place *place);
+/* The deployment's rules, which were read last (all from the index on), rank lowest. */
+void config_rank_rules(struct config_reader *reader, size_t from);
+/* Those of policy.file and policy.dirs, over all that was read before. */
+void config_read_policy_files(struct config_reader *reader, const struct tree_node *own);
+/* A path, seen from the directory of the file that it stands in; NULL when out of memory. */
+const char *config_resolve_path(struct config_reader *reader, const char *file, const char *path);
 
 /* What the operator's OpenStackDeployment says, over and beside our own document (config_deployment.c). */
 #define CONFIG_DEPLOYMENT_KIND "OpenStackDeployment"

@@ -59,8 +59,7 @@ static void read_text(const struct value *value)
 		put(value, &value->node->text, sizeof(value->node->text));
 }
 
-/* Absolute, seen from the directory of the file that it stands in; NULL when out of memory. */
-static const char *resolve(struct config_reader *reader, const char *file, const char *path)
+const char *config_resolve_path(struct config_reader *reader, const char *file, const char *path)
 {
 	const char *slash = file ? strrchr(file, '/') : NULL;
 	CLEANUP_FREE char *joined = NULL;
@@ -81,7 +80,7 @@ static const char *read_path_text(const struct value *value)
 		mistyped(value, "a path");
 		return NULL;
 	}
-	return resolve(value->reader, value->node->mark.file, value->node->text);
+	return config_resolve_path(value->reader, value->node->mark.file, value->node->text);
 }
 
 static void read_path(const struct value *value)
@@ -279,12 +278,33 @@ static void read_rules(const struct value *value)
 		config_read_rules(value->reader, value->node, value->place);
 }
 
-static void read_rules_file(const struct value *value)
+/* A single text stands for a list of it, as oslo.config has lists. */
+static void read_texts(const struct value *value)
 {
-	const char *path = read_path_text(value);
+	const struct tree_node *node = value->node;
+	const struct tree_entry single = { NULL, node->mark, node };
+	const struct tree_entry *entries = node->kind == TREE_LIST ? node->entries : &single;
+	size_t count = node->kind == TREE_LIST ? node->count : 1;
+	const char **texts = yaml_tree_allocate(value->reader->tree, (count + 1) * sizeof(*texts));
 
-	if (path)
-		config_read_rules_file(value->reader, path, value->node->mark, value->place);
+	if (!texts) {
+		config_out_of_memory(value->reader);
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct config_place place = { .parent = value->place, .index = i };
+		struct value member = *value;
+
+		member.node = entries[i].value;
+		member.place = node->kind == TREE_LIST ? &place : value->place;
+		member.target = &texts[i];
+		if (value->key->type == CONFIG_PATHS)
+			read_path(&member);
+		else
+			read_text(&member);
+	}
+	put(value, &texts, sizeof(texts));
+	memcpy((char *)value->base + value->key->count_offset, &count, sizeof(count));
 }
 
 /* Sections and items are read by config.c. */
@@ -292,7 +312,8 @@ static void (*const readers[])(const struct value *value) = {
 	[CONFIG_TEXT] = read_text,       [CONFIG_PATH] = read_path,       [CONFIG_FILE] = read_file,
 	[CONFIG_BOOLEAN] = read_boolean, [CONFIG_INTEGER] = read_integer, [CONFIG_SIZE] = read_size,
 	[CONFIG_DECIMAL] = read_decimal, [CONFIG_CHOICE] = read_choice,   [CONFIG_NAMES] = read_names,
-	[CONFIG_PAIRS] = read_pairs,     [CONFIG_RULES] = read_rules,     [CONFIG_RULES_FILE] = read_rules_file,
+	[CONFIG_PAIRS] = read_pairs,     [CONFIG_RULES] = read_rules,     [CONFIG_TEXTS] = read_texts,
+	[CONFIG_PATHS] = read_texts,
 };
 
 void config_read_value(struct config_reader *reader, const struct config_key *key, const struct tree_node *node,

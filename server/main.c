@@ -20,6 +20,10 @@ static const struct verb {
 	  "list | add NAME URI [--migration-address A] [--username U --password-file F] | remove NAME   [--config "
 	  "FILE…]\n"
 	  "      lists, registers or takes away hosts of the running daemon" },
+	{ "policy", command_policy,
+	  "list [POLICY…] | check POLICY… --role ROLE… --project ID [--server-project ID] [--token TOKEN] …   [--json] "
+	  "[--config FILE…]\n"
+	  "      says which rule is in force and where it comes from, and whether a caller may do it to a server" },
 	{ "serve", command_serve, "[--config FILE…]\n      runs the daemon in the foreground" },
 	{ "token", command_token,
 	  "--role ROLE… --project ID [--user ID] [--lifetime SECONDS] [--kid KID] [--exact-roles] [--config FILE…]\n"

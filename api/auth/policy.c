@@ -85,8 +85,10 @@ static void report(const struct builder *builder, const struct policy_rule *rule
 static void report_parse(void *context, const char *words)
 {
 	const struct builder *builder = context;
+	struct policy_rule *rule = builder->current;
 
-	report(builder, builder->current, words);
+	rule->trouble = policy_arena_copy(&builder->policy->arena, words, strlen(words));
+	report(builder, rule, words);
 }
 
 static size_t hash_name(const char *name)
@@ -282,13 +284,14 @@ static void resolve(const struct builder *builder, const struct policy_rule *rul
 /* Colours of the walk that looks for circles. */
 enum visit { VISIT_NEW, VISIT_OPEN, VISIT_DONE };
 
+/* Also where it goes too deep to be followed. */
 static bool goes_in_circle(const struct policy *policy, const struct policy_node *node, unsigned char *visits,
-			   bool through_not)
+			   bool through_not, unsigned int depth)
 {
 	if (node->kind == POLICY_NODE_NOT && !through_not)
 		return false;
 	for (const struct policy_node *child = node->first; child; child = child->next)
-		if (goes_in_circle(policy, child, visits, through_not))
+		if (goes_in_circle(policy, child, visits, through_not, depth))
 			return true;
 
 	const struct policy_rule *rule = node->kind == POLICY_NODE_RULE ? policy_find(policy, node->match_text) : NULL;
@@ -298,12 +301,12 @@ static bool goes_in_circle(const struct policy *policy, const struct policy_node
 
 	unsigned char *visit = &visits[rule - policy->rules];
 
-	if (*visit == VISIT_OPEN)
+	if (*visit == VISIT_OPEN || depth == 0)
 		return true;
 	if (*visit == VISIT_DONE)
 		return false;
 	*visit = VISIT_OPEN;
-	if (goes_in_circle(policy, rule->node, visits, through_not))
+	if (goes_in_circle(policy, rule->node, visits, through_not, depth - 1))
 		return true;
 	*visit = VISIT_DONE;
 	return false;
@@ -326,7 +329,7 @@ bool policy_references_hold(const struct policy *policy)
 
 	for (size_t i = 0; i < policy->rule_count; i++)
 		if (!visits || has_undefined(policy, policy->rules[i].node)
-		    || goes_in_circle(policy, policy->rules[i].node, visits, false))
+		    || goes_in_circle(policy, policy->rules[i].node, visits, false, POLICY_DEPTH_MAX))
 			return false;
 	return true;
 }
@@ -347,7 +350,7 @@ static int report_overrides(const struct builder *builder)
 		    && &policy->rules[i] != policy->default_rule)
 			report(builder, &policy->rules[i], "nothing here asks for a policy of this name");
 		visits[i] = VISIT_OPEN;
-		if (goes_in_circle(policy, policy->rules[i].node, visits, true))
+		if (goes_in_circle(policy, policy->rules[i].node, visits, true, POLICY_DEPTH_MAX))
 			report(builder, &policy->rules[i],
 			       "it can never grant where it goes round in a circle of rules");
 	}

@@ -106,6 +106,12 @@ struct policy;
 int policy_create(const struct policy_settings *settings, struct policy **ret_policy, struct error *error);
 void policy_destroy(struct policy *policy);
 
+/* Tells each overriding rule in use (one that the service asks for, or that such a one refers to) that can only fail: not
+ * understood, always raising, resting on a rule that is not there; and each that reaches a circle. A plain `!` is no fault.
+ * -ENOMEM. */
+int policy_find_faults(const struct policy *policy, void (*on_fault)(void *context, const char *text), void *context,
+		       struct error *error);
+
 /* May `caller` do `name` to `target`? `error` (may be NULL) is filled only with POLICY_RAISED. Allocates nothing as long
  * as rules compare texts. Thread-safe. */
 enum policy_verdict policy_check(const struct policy *policy, const char *name, const struct caller *caller,
@@ -114,6 +120,9 @@ enum policy_verdict policy_check(const struct policy *policy, const char *name, 
 /* The same for oslo.policy's creds as an object, any keys. */
 enum policy_verdict policy_check_credentials(const struct policy *policy, const char *name, const json_t *credentials,
 					     const struct policy_target *target, struct error *error);
+
+/* False: the caller's token has another scope than the policy is for, which is refused whatever the rule says. */
+bool policy_scope_fits(const struct policy *policy, const char *name, const struct caller *caller);
 
 /* Nova's context.is_admin: the rule `context_is_admin`. False also when it raises. */
 bool policy_is_admin(const struct policy *policy, const struct caller *caller);

@@ -381,6 +381,15 @@ enum policy_verdict policy_check_credentials(const struct policy *policy, const 
 	return check(policy, name, &subject, target, error);
 }
 
+bool policy_scope_fits(const struct policy *policy, const char *name, const struct caller *caller)
+{
+	const struct subject subject = { .caller = caller };
+	const struct evaluation evaluation = { .policy = policy, .subject = &subject, .name = name };
+	const struct policy_rule *rule = policy_find(policy, name);
+
+	return !rule || !is_scope_refused(&evaluation, rule);
+}
+
 bool policy_is_admin(const struct policy *policy, const struct caller *caller)
 {
 	const struct subject subject = { .caller = caller };

@@ -72,6 +72,8 @@ struct policy_node *policy_node_join(struct policy_arena *arena, enum policy_nod
 	return node;
 }
 
+#define EMPTY_RULE "the rule is empty and grants everything to everybody"
+
 static void report(struct policy_parse *parse, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 static void report(struct policy_parse *parse, const char *format, ...)
@@ -168,6 +170,7 @@ static int parse_atom(struct policy_parse *parse, const char *atom, struct polic
 	}
 	if (!colon) {
 		parse->is_malformed = true;
+		node->fault = "it is no check";
 		report(parse,
 		       "the check \"%s\" is not understood and always refuses: it is no kind:match without a blank",
 		       atom);
@@ -394,11 +397,14 @@ int policy_parse_text(struct policy_parse *parse, const char *source, struct pol
 	if (!node)
 		return -ENOMEM;
 	*ret_node = node;
-	if (*source == '\0')
+	if (*source == '\0') {
+		report(parse, EMPTY_RULE);
 		return 0;
+	}
 	if (strlen(source) > POLICY_TEXT_MAX) {
 		parse->is_malformed = true;
 		node->kind = POLICY_NODE_NEVER;
+		node->fault = "it is too long";
 		report(parse, "the rule always refuses: it is longer than %d bytes", POLICY_TEXT_MAX);
 		return 0;
 	}
@@ -413,6 +419,7 @@ int policy_parse_text(struct policy_parse *parse, const char *source, struct pol
 	} else {
 		parse->is_malformed = true;
 		node->kind = POLICY_NODE_NEVER;
+		node->fault = "it is no rule";
 		report(parse,
 		       "the rule \"%s\" is not understood and always refuses: operators, brackets or blanks are out of "
 		       "place",
@@ -495,7 +502,7 @@ int policy_parse_value(struct policy_parse *parse, const json_t *value, struct p
 		return policy_parse_text(parse, json_string_value(value), ret_node);
 	if (!policy_value_is_true(&seen)) {
 		/* null, false, 0, [], {}: an open door, as a line "name:" without a value makes it. */
-		report(parse, "the rule is empty and grants everything to everybody");
+		report(parse, EMPTY_RULE);
 		*ret_node = make_node(parse->arena, POLICY_NODE_ALWAYS);
 		return *ret_node ? 0 : -ENOMEM;
 	}

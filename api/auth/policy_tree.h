@@ -146,7 +146,7 @@ struct policy_node {
 	struct policy_node *next; /* beside it under the same parent */
 	const char *kind_text; /* ROLE, GENERIC: for printing */
 	const char *match_text; /* RULE: the name */
-	const char *fault; /* RAISES: why */
+	const char *fault; /* RAISES: why; NEVER: what was not understood, NULL when `!` was written */
 	struct policy_format match; /* ROLE, GENERIC */
 	struct policy_left left; /* GENERIC */
 	const struct policy_rule *rule; /* RULE: NULL when neither it nor `default` is there */
@@ -178,6 +178,7 @@ struct policy_rule {
 	bool is_overridden; /* the file names it */
 	bool is_referenced; /* by another rule, or as a deprecated name */
 	bool is_malformed;
+	const char *trouble; /* what the parser had to say about it, its last words; NULL: nothing */
 	const char *file; /* NULL: the default in code */
 	unsigned int line;
 };

@@ -115,12 +115,12 @@ static void a_full_file_sets_everything(void **state)
 	assert_int_equal(config.token.leeway_s, 0);
 	assert_true(config.policy.ignores_scope);
 	assert_int_equal(config.policy.override_count, 3);
-	assert_string_equal(config.policy.overrides[0].name, "a:b");
-	assert_string_equal(config.policy.overrides[0].file, policy);
-	assert_int_equal(config.policy.overrides[0].line, 2);
-	assert_true(json_is_array(config.policy.overrides[1].value));
-	assert_string_equal(json_string_value(config.policy.overrides[2].value), "!");
-	assert_int_equal(config.policy.overrides[2].line, 12);
+	assert_string_equal(json_string_value(config.policy.overrides[0].value), "!");
+	assert_int_equal(config.policy.overrides[0].line, 12);
+	assert_string_equal(config.policy.overrides[1].name, "a:b"); /* the file counts over what stands here */
+	assert_string_equal(config.policy.overrides[1].file, policy);
+	assert_int_equal(config.policy.overrides[1].line, 2);
+	assert_true(json_is_array(config.policy.overrides[2].value));
 	assert_int_equal(config.worker.live_migration_timeout_action, TIMEOUT_ACTION_FORCE_COMPLETE);
 	assert_true(config.worker.live_migration_permit_post_copy);
 	assert_int_equal(config.worker.max_concurrent_live_migrations, 0);
@@ -374,8 +374,8 @@ static void a_faulty_policy_file_is_told_with_its_line(void **state)
 	expect_problems(place, AUTH "policy: {file: policy.yaml}\n",
 			"policy.yaml:2: expected a mapping of policies to rules, found something else\n");
 	expect_problems(place, AUTH "policy: {file: none.yaml, rules: x}\n",
-			"c.yaml:2: policy.file: cannot read none.yaml: No such file or directory\n"
-			"c.yaml:2: policy.rules: expected a mapping of policies to rules, found \"x\"\n");
+			"c.yaml:2: policy.rules: expected a mapping of policies to rules, found \"x\"\n"
+			"c.yaml:2: policy.file: cannot read none.yaml: No such file or directory\n");
 }
 
 static void keys_that_exclude_each_other_are_told(void **state)
@@ -400,7 +400,7 @@ static void printing_shows_every_value_and_no_secret(void **state)
 	assert_null(strstr(printed.data, "0123456789abcdef"));
 	assert_non_null(strstr(printed.data, "hosts[0].name: a  # "));
 	assert_non_null(strstr(printed.data, "policy.enforce_scope: true  # default\n"));
-	assert_non_null(strstr(printed.data, "policy x: from "));
+	assert_non_null(strstr(printed.data, "policy x: \"!\"  # "));
 	config_describe(&described);
 	assert_non_null(
 		strstr(described.data, "libvirt.live_migration_downtime (number 100 to 3600000; default 500): "));

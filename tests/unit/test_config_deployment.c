@@ -1,10 +1,13 @@
 /* The operator's OpenStackDeployment as configuration: what it sets, what of it is left alone, and which slips are told. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -259,6 +262,125 @@ static void where_each_value_comes_from_is_printed(void **state)
 			"c.yaml:2: hosts[0].interfaces.e1: expected an IPv4 or IPv6 address, found \"nowhere\"\n");
 }
 
+#define LIVE "os_compute_api:os-migrate-server:migrate_live"
+
+/* As oslo.policy has it: defaults, what the deployment says, the configuration, the file, the directory. */
+static void rules_of_each_source_count_over_those_before(void **state)
+{
+	const struct place *place = *state;
+	CLEANUP_FREE char *beside = write_file(place, "policy.yaml", LIVE ": role:by_file\nother: role:x\n");
+	CLEANUP_FREE char *directory = text_format("%s/policy.d", place->directory);
+	CLEANUP_CONFIG struct config config = { 0 };
+	CLEANUP_FREE char *first = NULL, *second = NULL, *hidden = NULL;
+	static const char *const in_order[] = { "role:by_deployment", "role:by_rules", "role:by_file", "role:by_a",
+						"role:by_b" };
+	size_t found = 0;
+
+	assert_int_equal(mkdir(directory, 0700), 0);
+	first = write_file(place, "policy.d/a.yaml", LIVE ": role:by_a\n");
+	second = write_file(place, "policy.d/b.yaml", LIVE ": role:by_b\n");
+	hidden = write_file(place, "policy.d/.b.yaml.swp", "no: [rule\n");
+	read_both(place, AUTH "policy: {rules: {'" LIVE "': 'role:by_rules'}}\n",
+		  HEAD "    policies: {nova: {'" LIVE "': 'role:by_deployment'}}\n", &config);
+	for (size_t i = 0; i < config.policy.override_count; i++)
+		if (text_equal(config.policy.overrides[i].name, LIVE))
+			assert_string_equal(json_string_value(config.policy.overrides[i].value), in_order[found++]);
+	assert_int_equal(found, ARRAY_LENGTH(in_order));
+	unlink(first);
+	unlink(second);
+	unlink(hidden);
+	assert_int_equal(rmdir(directory), 0);
+	(void)beside;
+}
+
+/* One override in the deployment's document; NULL: it is taken. */
+static void expect_rule(const struct place *place, const char *rules, const char *problem)
+{
+	CLEANUP_FREE char *document = text_format(HEAD "    policies:\n      nova: %s\n", rules);
+	CLEANUP_FREE char *line =
+		problem ? text_format("d.yaml:5: policy %s; to let nobody do it, write \"!\"\n", problem) : NULL;
+	CLEANUP_CONFIG struct config config = { 0 };
+
+	if (line)
+		expect_refusal(place, AUTH, document, line);
+	else
+		read_both(place, AUTH, document, &config);
+}
+
+static void a_rule_that_can_only_fail_is_refused(void **state)
+{
+	static const struct {
+		const char *rules;
+		const char *problem;
+	} cases[] = {
+		{ "{'" LIVE "': 'role: admin'}", LIVE ": the rule \"role: admin\" is not understood and always "
+						      "refuses: operators, brackets or blanks are out "
+						      "of place" },
+		{ "{'" LIVE "': admin}", LIVE
+		  ": the check \"admin\" is not understood and always refuses: it is no kind:match without a blank" },
+		{ "{'" LIVE "': 'role:admin and'}", LIVE ": the rule \"role:admin and\" is not understood and always "
+							 "refuses: operators, brackets or blanks are "
+							 "out of place" },
+		{ "{'" LIVE "': '1x:y'}", LIVE
+		  ": the check \"1x:y\" can never grant: before the colon stands no valid number" },
+		{ "{'" LIVE "': 'rule:nowhere'}", LIVE ": it refers to the rule \"nowhere\", which is not there" },
+		{ "{'" LIVE "': 'rule:" LIVE "'}",
+		  LIVE ": it goes round in a circle of rules, or too deep, by rule:" LIVE },
+		{ "{'" LIVE "': [[]]}", LIVE ": it can never grant" },
+		/* taken, for it can grant, or is meant to refuse, or nobody asks it */
+		{ "{'" LIVE "': '!'}", NULL },
+		{ "{'" LIVE "': 'rule:nobody', nobody: '!'}", NULL },
+		{ "{'" LIVE "': 'not role:guest'}", NULL },
+		{ "{'" LIVE "': 'role:admin or operator'}", NULL },
+		{ "{'" LIVE "': ''}", NULL },
+		{ "{'" LIVE "': null}", NULL },
+		{ "{unused: 'rule:unused'}", NULL },
+		{ "{unused: 'role: admin'}", NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+		expect_rule(*state, cases[i].rules, cases[i].problem);
+}
+
+static void a_circle_that_a_policy_in_use_reaches_is_told_for_each_rule_on_it(void **state)
+{
+	expect_refusal(
+		*state, AUTH,
+		HEAD "    policies:\n      nova:\n        '" LIVE "': 'role:x or rule:one'\n"
+		     "        one: 'rule:two'\n        two: 'role:y and rule:one'\n",
+		"d.yaml:6: policy " LIVE
+		": it goes round in a circle of rules, or too deep, by rule:one; to let nobody "
+		"do it, write \"!\"\n"
+		"d.yaml:7: policy one: it goes round in a circle of rules, or too deep, by rule:one; to let nobody do "
+		"it, write \"!\"\n"
+		"d.yaml:8: policy two: it goes round in a circle of rules, or too deep, by rule:two; to let nobody do "
+		"it, write \"!\"\n");
+}
+
+/* What many rules that use each other twice would cost a naive walk is not to be waited for. */
+static void rules_that_use_each_other_often_are_judged_at_once(void **state)
+{
+	CLEANUP_TEXT struct text rules = TEXT_EMPTY;
+
+	text_append(&rules, "{'" LIVE "': 'rule:r0 or rule:r0'");
+	for (int i = 0; i < 200; i++)
+		text_append_format(&rules, ", r%d: 'rule:r%d or rule:r%d'", i, i + 1, i + 1);
+	text_append(&rules, ", r200: 'role:x'}");
+	expect_rule(*state, rules.data, NULL);
+	text_clear(&rules);
+	text_append(&rules, "{'" LIVE "': 'rule:r0'");
+	for (int i = 0; i < 20000; i++)
+		text_append_format(&rules, ", r%d: 'rule:r%d'", i, i + 1);
+	text_append(&rules, ", r20000: 'role:x'}");
+	CLEANUP_FREE char *document = text_format(HEAD "    policies:\n      nova: %s\n", rules.data);
+	CLEANUP_FREE char *path = write_file(*state, "d.yaml", document);
+	CLEANUP_CONFIG struct config config = { 0 };
+	struct error error = { 0 };
+
+	assert_int_equal(config_fixture_read(path, NULL, NULL, &config, &error),
+			 -EINVAL); /* as deep as nobody follows */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, config_fixture_setup, config_fixture_teardown)
 
 int main(void)
@@ -271,6 +393,10 @@ int main(void)
 		TEST(a_slip_beside_our_keys_is_told_with_the_right_name),
 		TEST(a_value_of_the_wrong_type_is_told),
 		TEST(two_answers_to_one_question_are_told_with_both_places),
+		TEST(rules_of_each_source_count_over_those_before),
+		TEST(a_rule_that_can_only_fail_is_refused),
+		TEST(a_circle_that_a_policy_in_use_reaches_is_told_for_each_rule_on_it),
+		TEST(rules_that_use_each_other_often_are_judged_at_once),
 		TEST(of_two_files_the_later_one_counts_key_by_key),
 		TEST(where_each_value_comes_from_is_printed),
 	};

@@ -1,0 +1,277 @@
+/* `migrationd policy list|check`: who may do what, by the configuration as the daemon would read it. The answer is the policy
+ * room's own, so that it is what a request would get; scope comes first, as it does there. */
+#include "server/command.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "api/auth/caller.h"
+#include "api/auth/policy.h"
+#include "api/auth/token.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "server/config.h"
+
+#define RULES_MAX 64
+
+/* Who asks, for what, to which server. */
+struct question {
+	struct command_files files;
+	const char *rules[RULES_MAX];
+	int rule_count;
+	const char *roles[CALLER_ROLE_MAX];
+	int role_count;
+	const char *project;
+	const char *user;
+	const char *domain;
+	const char *system_scope;
+	const char *server_project; /* the server's; the caller's own without it */
+	const char *server_user;
+	const char *token;
+	int is_exact;
+	int is_json;
+};
+
+static void destroy_policy(struct policy **policy)
+{
+	policy_destroy(*policy);
+}
+
+static void destroy_verifier(struct token_verifier **verifier)
+{
+	token_verifier_destroy(*verifier);
+}
+
+/* Where the rule that is in force comes from: the last override of the name that counts. */
+static const struct policy_override *find_override(const struct config *config, const char *name)
+{
+	const struct policy_override *found = NULL;
+
+	for (size_t i = 0; i < config->policy.override_count; i++)
+		if (text_equal(config->policy.overrides[i].name, name))
+			found = &config->policy.overrides[i];
+	return found;
+}
+
+static void describe_origin(const struct config *config, const char *name, struct text *text)
+{
+	const struct policy_override *override = find_override(config, name);
+
+	if (override)
+		text_append_format(text, "%s:%u", override->file, override->line);
+	else
+		text_append(text, "default");
+}
+
+static bool is_asked(const struct question *question, const char *name)
+{
+	for (int i = 0; i < question->rule_count; i++)
+		if (text_equal(question->rules[i], name))
+			return true;
+	return question->rule_count == 0;
+}
+
+static json_t *row_of(const struct policy *policy, const struct config *config, const char *name)
+{
+	CLEANUP_TEXT struct text rule = TEXT_EMPTY;
+	CLEANUP_TEXT struct text origin = TEXT_EMPTY;
+
+	policy_print(policy, name, &rule);
+	describe_origin(config, name, &origin);
+	return json_pack("{s:s, s:s, s:s}", "name", name, "rule", rule.data ? rule.data : "", "origin",
+			 origin.data ? origin.data : "");
+}
+
+static int print_rows(json_t *rows, bool is_json, const char *format_verdict)
+{
+	size_t index;
+	json_t *row;
+
+	if (is_json) {
+		int result = json_dumpf(rows, stdout, JSON_INDENT(2));
+
+		putchar('\n');
+		return result;
+	}
+	json_array_foreach(rows, index, row)
+	{
+		const char *verdict = json_string_value(json_object_get(row, "verdict"));
+		const char *why = json_string_value(json_object_get(row, "why"));
+
+		if (format_verdict && verdict)
+			printf("%s: ", verdict);
+		printf("%s\n    %s  # %s\n", json_string_value(json_object_get(row, "name")),
+		       json_string_value(json_object_get(row, "rule")),
+		       json_string_value(json_object_get(row, "origin")));
+		if (why)
+			printf("    %s\n", why);
+	}
+	return 0;
+}
+
+static int list(const struct question *question, const struct policy *policy, const struct config *config)
+{
+	json_t *rows = json_array();
+	const char *name;
+
+	for (size_t i = 0; (name = policy_name(policy, i)) != NULL; i++)
+		if (is_asked(question, name))
+			json_array_append_new(rows, row_of(policy, config, name));
+	int result = print_rows(rows, question->is_json > 0, NULL);
+	json_decref(rows);
+	return result < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* The caller of a token, as a request with it would have; or one of the options. */
+static int find_caller(const struct question *question, const struct config *config, struct caller *given,
+		       struct caller **ret_owned, struct error *error)
+{
+	CLEANUP(destroy_verifier) struct token_verifier *verifier = NULL;
+
+	if (!question->token) {
+		*given = (struct caller){ .user_id = question->user,
+					  .project_id = question->project,
+					  .domain_id = question->domain,
+					  .system_scope = question->system_scope,
+					  .roles = question->roles,
+					  .role_count = (size_t)question->role_count,
+					  .is_admin_project = true };
+		return 0;
+	}
+	int result = token_verifier_create(&config->token, &verifier, error);
+	return result < 0 ? result
+			  : token_verify(verifier, question->token, clock_now_us(clock_system()), ret_owned, error);
+}
+
+static const char *verdict_word(enum policy_verdict verdict)
+{
+	return verdict == POLICY_ALLOWED ? "passed" : "failed";
+}
+
+static void explain(const struct policy *policy, const char *name, const struct caller *caller,
+		    enum policy_verdict verdict, const struct error *fault, json_t *row)
+{
+	if (verdict == POLICY_RAISED)
+		json_object_set_new(row, "why", json_sprintf("the rule is faulty: %s", fault->text));
+	else if (verdict == POLICY_REFUSED && !policy_scope_fits(policy, name, caller))
+		json_object_set_new(
+			row, "why",
+			json_string("the token's scope is refused before the rule is looked at: a token of a "
+				    "project is needed"));
+}
+
+static int check(const struct question *question, const struct policy *policy, const struct config *config)
+{
+	CLEANUP_CALLER struct caller *owned = NULL;
+	struct caller given;
+	struct error error = { 0 };
+	int status = EXIT_SUCCESS;
+	int result = find_caller(question, config, &given, &owned, &error);
+
+	if (result < 0) {
+		fprintf(stderr, "migrationd policy: %s\n", error.text);
+		return EXIT_FAILURE;
+	}
+
+	const struct caller *caller = owned ? owned : &given;
+	const struct policy_target target = {
+		.project_id = question->server_project ? question->server_project : caller->project_id,
+		.user_id = question->server_user,
+		.has_project_id = true,
+		.has_user_id = question->server_user != NULL, /* most policies do not see it */
+	};
+	json_t *rows = json_array();
+
+	for (int i = 0; i < question->rule_count; i++) {
+		const char *name = question->rules[i];
+		struct error fault = { 0 };
+		CLEANUP_TEXT struct text rule = TEXT_EMPTY;
+
+		if (!policy_print(policy, name, &rule)) {
+			fprintf(stderr, "migrationd policy: there is no policy %s; see migrationd policy list\n", name);
+			json_decref(rows);
+			return EXIT_USAGE;
+		}
+
+		enum policy_verdict verdict = policy_check(policy, name, caller, &target, &fault);
+		json_t *row = row_of(policy, config, name);
+
+		json_object_set_new(row, "verdict", json_string(verdict_word(verdict)));
+		explain(policy, name, caller, verdict, &fault, row);
+		json_array_append_new(rows, row);
+		if (verdict != POLICY_ALLOWED)
+			status = EXIT_FAILURE;
+	}
+	if (print_rows(rows, question->is_json > 0, "verdict") < 0 || fflush(stdout) != 0)
+		status = EXIT_FAILURE;
+	json_decref(rows);
+	return status;
+}
+
+static const struct policy_verb {
+	const char *name;
+	int (*run)(const struct question *question, const struct policy *policy, const struct config *config);
+	bool needs_rules;
+} verbs[] = {
+	{ "list", list, false },
+	{ "check", check, true },
+};
+
+static int run(const struct policy_verb *verb, char **words)
+{
+	struct question question = { .user = "cli", .project = NULL };
+	const struct command_option options[] = {
+		COMMAND_CONFIG_OPTION(&question.files),
+		{ "", question.rules, RULES_MAX, &question.rule_count },
+		{ "role", question.roles, CALLER_ROLE_MAX, &question.role_count },
+		{ "project", &question.project, 1, NULL },
+		{ "user", &question.user, 1, NULL },
+		{ "domain", &question.domain, 1, NULL },
+		{ "system-scope", &question.system_scope, 1, NULL },
+		{ "server-project", &question.server_project, 1, NULL },
+		{ "server-user", &question.server_user, 1, NULL },
+		{ "token", &question.token, 1, NULL },
+		{ "exact-roles", NULL, 0, &question.is_exact },
+		{ "json", NULL, 0, &question.is_json },
+	};
+	CLEANUP_CONFIG struct config config = { 0 };
+	CLEANUP(destroy_policy) struct policy *policy = NULL;
+	struct error error = { 0 };
+
+	if (command_read_options("policy", words, options, ARRAY_LENGTH(options)) < 0)
+		return EXIT_USAGE;
+	if (verb->needs_rules && question.rule_count == 0) {
+		fputs("migrationd policy check: which policy? See migrationd policy list\n", stderr);
+		return EXIT_USAGE;
+	}
+	if (!question.is_exact)
+		command_imply_roles(question.roles, &question.role_count);
+	int status = command_read_config(&question.files, false, &config);
+	if (status != 0)
+		return status;
+	command_warn_of_policies(&config);
+	if (policy_create(&config.policy, &policy, &error) < 0) {
+		fprintf(stderr, "migrationd policy: %s\n", error.text);
+		return EXIT_CONFIGURATION;
+	}
+	return verb->run(&question, policy, &config);
+}
+
+int command_policy(char **arguments)
+{
+	for (size_t i = 0; arguments[0] && i < ARRAY_LENGTH(verbs); i++)
+		if (strcmp(arguments[0], verbs[i].name) == 0)
+			return run(&verbs[i], arguments + 1);
+	fputs("usage: migrationd policy list [POLICY…] [--json]   [--config FILE…]\n"
+	      "       migrationd policy check POLICY… --role ROLE… --project ID [--user ID] [--domain ID | "
+	      "--system-scope all]\n"
+	      "           [--token TOKEN] [--server-project ID] [--server-user ID] [--exact-roles] [--json]   "
+	      "[--config FILE…]\n",
+	      stderr);
+	return EXIT_USAGE;
+}
