@@ -2,6 +2,7 @@
 #include "api/api.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -11,6 +12,7 @@
 #include "api/handlers.h"
 #include "api/microversion.h"
 #include "api/route_table.h"
+#include "api/terms.h"
 #include "api/verdicts.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -22,9 +24,49 @@
 #define OLDER_VERSION_HEADER "X-OpenStack-Nova-API-Version"
 
 struct api {
-	struct api_settings settings;
 	struct verdicts *verdicts;
+	pthread_mutex_t mutex; /* guards the rest, and the references of all terms */
+	struct terms *terms; /* the newest */
 };
+
+struct terms *api_terms_take(struct api *api)
+{
+	LOCK_SCOPE(&api->mutex);
+
+	api->terms->references++;
+	return api->terms;
+}
+
+void terms_release(struct terms *terms)
+{
+	struct api *api = terms->api;
+
+	pthread_mutex_lock(&api->mutex);
+	bool is_last = --terms->references == 0;
+	pthread_mutex_unlock(&api->mutex);
+	if (!is_last)
+		return;
+	if (terms->settings.released)
+		terms->settings.released(terms->settings.released_context);
+	free(terms);
+}
+
+int api_renew(struct api *api, const struct api_settings *settings, struct error *error)
+{
+	struct terms *terms = calloc(1, sizeof(*terms));
+	struct terms *older;
+
+	if (!terms)
+		return error_no_memory(error);
+	*terms = (struct terms){ .settings = *settings, .references = 1, .api = api };
+	pthread_mutex_lock(&api->mutex);
+	older = api->terms;
+	api->terms = terms;
+	pthread_mutex_unlock(&api->mutex);
+	if (older)
+		terms_release(older);
+	return 0;
+}
 
 int api_create(const struct api_settings *settings, struct api **ret_api, struct error *error)
 {
@@ -32,10 +74,14 @@ int api_create(const struct api_settings *settings, struct api **ret_api, struct
 
 	if (!api)
 		return error_no_memory(error);
-	api->settings = *settings;
+	pthread_mutex_init(&api->mutex, NULL);
 	int result =
 		verdicts_create(settings->database, settings->clock, settings->wait_timeout_s, &api->verdicts, error);
+	if (result == 0)
+		result = api_renew(api, settings, error);
 	if (result < 0) {
+		verdicts_destroy(api->verdicts);
+		pthread_mutex_destroy(&api->mutex);
 		free(api);
 		return result;
 	}
@@ -53,6 +99,8 @@ void api_destroy(struct api *api)
 	if (!api)
 		return;
 	verdicts_destroy(api->verdicts);
+	terms_release(api->terms);
+	pthread_mutex_destroy(&api->mutex);
 	free(api);
 }
 
@@ -340,7 +388,9 @@ void api_handle(struct api *api, const struct api_request *incoming, api_reply_f
 		reply(context, &refusal);
 		return;
 	}
-	*request = (struct request){ .settings = &api->settings,
+	struct terms *terms = api_terms_take(api);
+	*request = (struct request){ .settings = &terms->settings,
+				     .terms = terms,
 				     .verdicts = api->verdicts,
 				     .minor = MICROVERSION_MINOR_MIN,
 				     .incoming = incoming,

@@ -23,7 +23,7 @@ struct token_authority;
 struct token_verifier;
 
 struct api_settings {
-	struct database *database; /* all borrowed; they outlive the api */
+	struct database *database; /* all borrowed: until the api is destroyed, or `released` was called */
 	struct policy *policy;
 	struct token_verifier *tokens;
 	struct clock *clock;
@@ -36,7 +36,10 @@ struct api_settings {
 	int64_t reserved_memory_mb; /* of hosts that set none of their own; os-hypervisors shows it as used */
 	int64_t reserved_disk_gb;
 	size_t max_body_bytes; /* Nova's 114688 */
-	int64_t wait_timeout_s; /* how long a request below 2.34 waits for its verdict, then 202; 0: no limit */
+	int64_t wait_timeout_s; /* how long a request below 2.34 waits for its verdict, then 202; 0: no limit; fixed at create */
+	/* Called once, on any thread, when no request uses these settings any more; must not block. NULL: nobody asks. */
+	void (*released)(void *context);
+	void *released_context;
 };
 
 /* The request as it came; all pointers are the listener's and live until the reply was taken. */
@@ -73,6 +76,9 @@ struct api_reply {
 typedef void (*api_reply_fn)(void *context, struct api_reply *reply);
 
 int api_create(const struct api_settings *settings, struct api **ret_api, struct error *error);
+/* Requests from now on are answered by these settings, those under way by what held when they began. Of the first ones database,
+ * clock, log and wait_timeout_s stay. -ENOMEM: nothing changed, and `released` is not called. Thread-safe. */
+int api_renew(struct api *api, const struct api_settings *settings, struct error *error);
 /* Answers those who wait for a verdict, and lets nobody wait any more: the daemon ends, their jobs are taken up again. */
 void api_stop_waiting(struct api *api);
 /* No request may be under way, and the database has made its last commit: the api watches its jobs. */

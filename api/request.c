@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "api/json_body.h"
+#include "api/terms.h"
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -26,6 +27,8 @@ void request_destroy(struct request *request)
 	free(request->kept_headers.media_type);
 	free(request->query);
 	free(request->base_url);
+	if (request->terms)
+		terms_release(request->terms);
 	free(request);
 }
 

@@ -20,6 +20,7 @@
 #define REQUEST_PART_SIZE 1024 /* a part of the path; longer ones are no path of ours */
 
 struct request;
+struct terms;
 struct verdicts;
 
 /* Returns 0 (answered, or to be answered later); a negative errno when it could not be answered: the caller then answers
@@ -27,7 +28,8 @@ struct verdicts;
 typedef int (*request_handler)(struct request *request, struct error *error);
 
 struct request {
-	const struct api_settings *settings; /* the database, policies, page limit, node's name */
+	const struct api_settings *settings; /* the database, policies, page limit, node's name: those of its terms */
+	struct terms *terms; /* owned */
 	struct verdicts *verdicts; /* where an answer waits for the dispatcher */
 	struct caller *caller; /* NULL only where the route needs no token */
 	bool is_admin; /* Nova's context.is_admin */

@@ -29,6 +29,7 @@ struct admin_socket {
 	int stop; /* an eventfd */
 	pthread_t thread;
 	struct database *database;
+	pthread_mutex_t mutex; /* guards fleet while it is used */
 	const struct fleet_settings *fleet;
 	struct log *log;
 };
@@ -127,7 +128,9 @@ static int add_host(struct admin_socket *admin, const json_t *request, json_t *a
 	if ((expected = config_expected_uri(host.uri)))
 		return error_set(error, EINVAL, "the URI of host %s must be %s, not \"%s\"", host.name, expected,
 				 host.uri);
+	pthread_mutex_lock(&admin->mutex);
 	int result = registry_add(admin->database, &host, admin->fleet, error);
+	pthread_mutex_unlock(&admin->mutex);
 	if (result == 0)
 		log_event(admin->log, LOG_LEVEL_INFO, NULL, "host added", LOG_TEXT("host", host.name),
 			  LOG_TEXT("uri", host.uri));
@@ -250,6 +253,7 @@ static void admin_free(struct admin_socket *admin)
 	}
 	if (admin->stop >= 0)
 		close(admin->stop);
+	pthread_mutex_destroy(&admin->mutex);
 	free(admin->path);
 	free(admin);
 }
@@ -265,6 +269,7 @@ int admin_socket_start(const char *path, struct database *database, const struct
 	admin->listening = -1;
 	admin->database = database;
 	admin->fleet = fleet;
+	pthread_mutex_init(&admin->mutex, NULL);
 	admin->log = log;
 	admin->path = strdup(path);
 	admin->stop = eventfd(0, EFD_CLOEXEC);
@@ -280,6 +285,13 @@ int admin_socket_start(const char *path, struct database *database, const struct
 	}
 	*ret_socket = admin;
 	return 0;
+}
+
+void admin_socket_set_fleet(struct admin_socket *admin, const struct fleet_settings *fleet)
+{
+	LOCK_SCOPE(&admin->mutex);
+
+	admin->fleet = fleet;
 }
 
 void admin_socket_stop(struct admin_socket *admin)

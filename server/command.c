@@ -11,8 +11,6 @@
 #include "base/text.h"
 #include "server/config.h"
 
-_Static_assert(CONFIG_FILES_MAX == sizeof(((struct command_files *)NULL)->paths) / sizeof(char *), "one number");
-
 void command_report(void *context, const char *text)
 {
 	(void)context;
@@ -79,15 +77,22 @@ int command_read_options(const char *verb, char **arguments, const struct comman
 	return 0;
 }
 
-int command_read_config(const struct command_files *files, bool keeps_origins, struct config *ret_config)
+struct config_source command_source(const struct command_files *files)
 {
 	static const char *const by_default[] = { "/etc/migrationd/migrationd.yaml" };
-	const struct config_source source = {
+
+	return (struct config_source){
 		.paths = files->count > 0 ? files->paths : by_default,
 		.count = files->count > 0 ? (size_t)files->count : 1,
-		.keeps_origins = keeps_origins,
 	};
+}
+
+int command_read_config(const struct command_files *files, bool keeps_origins, struct config *ret_config)
+{
+	struct config_source source = command_source(files);
 	struct error error = { 0 };
+
+	source.keeps_origins = keeps_origins;
 
 	/* What is wrong inside the files or with one of them was told already, line by line. */
 	if (config_read(&source, command_report, NULL, ret_config, &error) == 0)

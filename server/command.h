@@ -1,7 +1,7 @@
 /* The verbs of `migrationd VERB …`: one file each, joined by the table in main.c. */
 #pragma once
 
-#include <stdbool.h>
+#include "server/config.h"
 
 /* `arguments` are those behind the verb, ended by NULL. The result is the process's exit status. */
 int command_check(char **arguments);
@@ -14,8 +14,6 @@ int command_version(char **arguments);
 /* sysexits(3): what scripts and service managers tell apart. */
 #define EXIT_USAGE         64
 #define EXIT_CONFIGURATION 78
-
-struct config;
 
 /* One option of a verb: `--name VALUE` or `--name=VALUE`; may come as often as `values_max` says. */
 struct command_option {
@@ -30,13 +28,14 @@ int command_read_options(const char *verb, char **arguments, const struct comman
 
 /* `--config FILE`, which may come several times. */
 struct command_files {
-	const char *paths[16]; /* CONFIG_FILES_MAX */
+	const char *paths[CONFIG_FILES_MAX];
 	int count; /* 0: the default, /etc/migrationd/migrationd.yaml */
 };
 #define COMMAND_CONFIG_OPTION(files)                                                                                   \
 	{                                                                                                              \
-		"config", (files)->paths, 16, &(files)->count                                                          \
+		"config", (files)->paths, CONFIG_FILES_MAX, &(files)->count                                            \
 	}
+struct config_source command_source(const struct command_files *files);
 /* Reads them as the daemon would; 0, or what the process is to exit with: each problem was told then. */
 int command_read_config(const struct command_files *files, bool keeps_origins, struct config *ret_config);
 

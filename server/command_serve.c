@@ -17,10 +17,11 @@
 #include "server/admin_socket.h"
 #include "server/config.h"
 #include "server/control_socket.h"
-#include "server/identity/identity.h"
+#include "server/generation.h"
 #include "server/idle_memory.h"
 #include "server/listener.h"
 #include "server/registry.h"
+#include "server/reload.h"
 #include "server/simulation.h"
 #include "server/worker/discover.h"
 #include "server/worker/libvirt/driver.h"
@@ -28,16 +29,16 @@
 #include "server/worker/worker.h"
 
 struct daemon {
-	struct config config;
+	struct command_files files;
+	struct generation *first; /* lives until the end: hypervisor, workers and listener have its settings */
+	const struct config *config; /* as it was read, then the first one's */
+	struct reload *reload;
 	struct clock *clock; /* the system's; simulated: one that a test sets */
 	struct log *log;
 	struct database *database;
 	struct hypervisor *hypervisor;
 	struct discovery *discovery;
 	struct worker *worker;
-	struct policy *policy;
-	struct token_verifier *tokens;
-	struct identity *identity; /* NULL: nobody else is asked */
 	struct api *api;
 	struct admin_socket *admin;
 	struct simulation *simulation;
@@ -45,14 +46,9 @@ struct daemon {
 	struct listener *listener;
 };
 
-static void log_policy(void *context, const char *text)
-{
-	log_event(context, LOG_LEVEL_WARNING, NULL, "policy", LOG_TEXT("reason", text));
-}
-
 static bool is_simulated(const struct daemon *daemon)
 {
-	return daemon->config.hypervisor.driver == HYPERVISOR_DRIVER_SIMULATED;
+	return daemon->config->hypervisor.driver == HYPERVISOR_DRIVER_SIMULATED;
 }
 
 /* NULL when out of memory. */
@@ -70,7 +66,7 @@ static struct clock *make_clock(const struct daemon *daemon)
 static int open_driver(struct daemon *daemon, struct error *error)
 {
 	if (!is_simulated(daemon))
-		return libvirt_driver_create(&daemon->config.hypervisor, daemon->config.node, daemon->log,
+		return libvirt_driver_create(&daemon->config->hypervisor, daemon->config->node, daemon->log,
 					     &daemon->hypervisor, error);
 	log_event(daemon->log, LOG_LEVEL_WARNING, NULL, "this daemon simulates: no guest is real");
 	return simulated_create(daemon->clock, &daemon->hypervisor, error);
@@ -79,7 +75,7 @@ static int open_driver(struct daemon *daemon, struct error *error)
 /* All that watch the database; before its first write. */
 static int open_workers(struct daemon *daemon, struct error *error)
 {
-	const struct config *config = &daemon->config;
+	const struct config *config = daemon->config;
 	const struct worker_parts parts = {
 		.database = daemon->database,
 		.hypervisor = daemon->hypervisor,
@@ -100,7 +96,7 @@ static int open_workers(struct daemon *daemon, struct error *error)
 /* The simulated fleet's state is what its control socket loads; that thaws discovery and jobs too. */
 static int start_workers(struct daemon *daemon, struct error *error)
 {
-	const struct config *config = &daemon->config;
+	const struct config *config = daemon->config;
 	const struct registry_settings hosts = { config->hosts, config->host_count, &config->fleet, config->node };
 	int result = registry_load(daemon->database, &hosts, error);
 
@@ -115,53 +111,14 @@ static int start_workers(struct daemon *daemon, struct error *error)
 	return result < 0 ? result : worker_start(daemon->worker, error);
 }
 
-/* Those who are asked about tokens that no key of ours has made. */
-static int open_identity(struct daemon *daemon, struct error *error)
-{
-	const struct identity_settings *settings = &daemon->config.identity;
-	const struct identity_parts parts = { settings, daemon->tokens, daemon->clock, daemon->log };
-
-	if (!settings->keystone.url && !settings->key_set_count)
-		return 0;
-	return identity_create(&parts, &daemon->identity, error);
-}
-
 static int open_api(struct daemon *daemon, struct error *error)
 {
-	struct config *config = &daemon->config;
-
-	config->policy.report = log_policy;
-	config->policy.report_context = daemon->log;
-	int result = policy_create(&config->policy, &daemon->policy, error);
-	if (result == 0)
-		result = token_verifier_create(&config->token, &daemon->tokens, error);
-	if (result == 0)
-		result = open_identity(daemon, error);
-	if (result < 0)
-		return result;
-
-	const struct api_settings settings = {
-		.database = daemon->database,
-		.policy = daemon->policy,
-		.tokens = daemon->tokens,
-		.clock = daemon->clock,
-		.log = daemon->log,
-		.public_endpoint = config->api.public_endpoint,
-		.keystone_url = config->identity.keystone.url,
-		.authority = daemon->identity ? identity_authority(daemon->identity) : NULL,
-		.node = config->node,
-		.max_limit = config->api.max_limit,
-		.reserved_memory_mb = config->scheduler.reserved_host_memory_mb,
-		.reserved_disk_gb = (config->scheduler.reserved_host_disk_mb + 1023) / 1024,
-		.max_body_bytes = (size_t)config->listener.body_bytes_max,
-		.wait_timeout_s = config->listener.wait_timeout_s,
-	};
-	return api_create(&settings, &daemon->api, error);
+	return api_create(generation_api_settings(daemon->first), &daemon->api, error);
 }
 
 static int open_doors(struct daemon *daemon, struct error *error)
 {
-	const struct config *config = &daemon->config;
+	const struct config *config = daemon->config;
 	int result = admin_socket_start(config->admin_socket, daemon->database, &config->fleet, daemon->log,
 					&daemon->admin, error);
 
@@ -179,8 +136,8 @@ static bool close_all(struct daemon *daemon)
 {
 	if (daemon->api)
 		api_stop_waiting(daemon->api);
-	if (daemon->identity)
-		identity_stop(daemon->identity);
+	if (daemon->reload)
+		reload_stop_waiting(daemon->reload);
 	listener_stop(daemon->listener);
 	if (daemon->hypervisor && is_simulated(daemon))
 		simulated_open_all_gates(daemon->hypervisor); /* or a job that stands at one would never end */
@@ -197,14 +154,12 @@ static bool close_all(struct daemon *daemon)
 		api_destroy(daemon->api);
 	if (daemon->hypervisor)
 		daemon->hypervisor->operations->destroy(daemon->hypervisor);
-	identity_destroy(daemon->identity);
-	token_verifier_destroy(daemon->tokens);
-	policy_destroy(daemon->policy);
+	reload_destroy(daemon->reload);
+	generation_destroy(daemon->first);
 	simulation_destroy(daemon->simulation);
 	log_destroy(daemon->log);
 	if (daemon->clock != clock_system())
 		clock_manual_destroy(daemon->clock);
-	config_clear(&daemon->config);
 	return true;
 }
 
@@ -214,27 +169,63 @@ static void block_signals(sigset_t *ret_signals)
 	sigemptyset(ret_signals);
 	sigaddset(ret_signals, SIGTERM);
 	sigaddset(ret_signals, SIGINT);
+	sigaddset(ret_signals, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, ret_signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static int wait_for_end(const sigset_t *signals)
+static int wait_for_end(struct daemon *daemon, const sigset_t *signals)
 {
 	static const struct timespec look_interval = { .tv_sec = 3 };
 	struct idle_memory memory = { 0 };
-	int number;
 
-	do {
+	for (;;) {
 		idle_memory_look(&memory);
-		number = sigtimedwait(signals, NULL, &look_interval);
-	} while (number < 0);
-	return number;
+		int number = sigtimedwait(signals, NULL, &look_interval);
+
+		if (number == SIGHUP)
+			reload_now(daemon->reload);
+		else if (number > 0)
+			return number;
+		else
+			reload_look(daemon->reload);
+	}
 }
 
-static int run(struct daemon *daemon, const sigset_t *signals, struct error *error)
+static int open_reload(struct daemon *daemon, struct error *error)
 {
-	int result = db_open(daemon->config.database, daemon->clock, daemon->log, &daemon->database, error);
+	const struct reload_parts parts = {
+		.source = command_source(&daemon->files),
+		.first = daemon->first,
+		.database = daemon->database,
+		.clock = daemon->clock,
+		.log = daemon->log,
+		.worker = daemon->worker,
+		.discovery = daemon->discovery,
+		.admin = daemon->admin,
+		.api = daemon->api,
+	};
 
+	return reload_create(&parts, &daemon->reload, error);
+}
+
+/* The configuration with what is made of it, which knows the database. */
+static int open_generation(struct daemon *daemon, struct config *config, struct error *error)
+{
+	const struct generation_parts parts = { daemon->database, daemon->clock, daemon->log };
+	int result = generation_create(config, &parts, &daemon->first, error);
+
+	if (result == 0)
+		daemon->config = generation_config(daemon->first);
+	return result;
+}
+
+static int run(struct daemon *daemon, struct config *config, const sigset_t *signals, struct error *error)
+{
+	int result = db_open(config->database, daemon->clock, daemon->log, &daemon->database, error);
+
+	if (result == 0)
+		result = open_generation(daemon, config, error);
 	if (result == 0)
 		result = open_driver(daemon, error);
 	if (result == 0)
@@ -245,34 +236,34 @@ static int run(struct daemon *daemon, const sigset_t *signals, struct error *err
 		result = start_workers(daemon, error);
 	if (result == 0)
 		result = open_doors(daemon, error);
+	if (result == 0)
+		result = open_reload(daemon, error);
 	if (result < 0)
 		return result;
-	log_event(daemon->log, LOG_LEVEL_INFO, NULL, "listening", LOG_TEXT("address", daemon->config.listener.address),
-		  LOG_NUMBER("port", listener_port(daemon->listener)), LOG_TEXT("node", daemon->config.node));
-	log_event(daemon->log, LOG_LEVEL_INFO, NULL, "ending", LOG_NUMBER("signal", wait_for_end(signals)));
+	log_event(daemon->log, LOG_LEVEL_INFO, NULL, "listening", LOG_TEXT("address", daemon->config->listener.address),
+		  LOG_NUMBER("port", listener_port(daemon->listener)), LOG_TEXT("node", daemon->config->node));
+	log_event(daemon->log, LOG_LEVEL_INFO, NULL, "ending", LOG_NUMBER("signal", wait_for_end(daemon, signals)));
 	return 0;
 }
 
 int command_serve(char **arguments)
 {
-	struct command_files files = { 0 };
-	const struct command_option options[] = { COMMAND_CONFIG_OPTION(&files) };
-	struct daemon daemon = { 0 };
+	CLEANUP_CONFIG struct config config = { 0 };
+	struct daemon daemon = { .config = &config };
+	const struct command_option options[] = { COMMAND_CONFIG_OPTION(&daemon.files) };
 	struct error error = { 0 };
 	sigset_t signals;
 
 	if (command_read_options("serve", arguments, options, 1) < 0)
 		return EXIT_USAGE;
-	int status = command_read_config(&files, false, &daemon.config);
+	int status = command_read_config(&daemon.files, false, &config);
 	if (status != 0)
 		return status;
 	block_signals(&signals);
 	idle_memory_prepare();
 	daemon.clock = make_clock(&daemon);
-	daemon.log = daemon.clock ? log_create(STDERR_FILENO, daemon.config.log_format, daemon.config.log_level,
-					       daemon.clock)
-				  : NULL;
-	int result = daemon.log ? run(&daemon, &signals, &error) : error_no_memory(&error);
+	daemon.log = daemon.clock ? log_create(STDERR_FILENO, config.log_format, config.log_level, daemon.clock) : NULL;
+	int result = daemon.log ? run(&daemon, &config, &signals, &error) : error_no_memory(&error);
 	if (result < 0)
 		fprintf(stderr, "migrationd: %s\n", error.text);
 	if (!close_all(&daemon)) {

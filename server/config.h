@@ -71,5 +71,7 @@ void config_clear(struct config *config);
 /* Every key with the value that holds and where it comes from, one "key: value  # FILE:LINE" a line, without secrets:
  * `migrationd check`. */
 void config_print(const struct config *config, struct text *text);
+/* The same without where it comes from; a policy's name is given once, with the rule that counts. */
+void config_print_values(const struct config *config, struct text *text);
 /* Every key with type, range, default and meaning, for the manual. */
 void config_describe(struct text *text);

@@ -18,6 +18,7 @@ static void destroy_memory(struct config_memory *memory)
 		yaml_tree_destroy(memory->trees[i]);
 	free(memory->trees);
 	free(memory->overrides);
+	free(memory->watched);
 	json_decref(memory->rule_values);
 	json_decref(memory->origins);
 	free(memory);
@@ -40,6 +41,20 @@ int config_keep_tree(struct config_memory *memory, struct yaml_tree *tree, struc
 	memory->trees = grown;
 	memory->trees[memory->tree_count++] = tree;
 	return 0;
+}
+
+void config_note_file(struct config_reader *reader, const char *path)
+{
+	struct config_memory *memory = reader->memory;
+	const char **grown = reallocarray(memory->watched, memory->watched_count + 1, sizeof(*grown));
+	const char *copy = yaml_tree_copy(reader->tree, path);
+
+	if (grown)
+		memory->watched = grown;
+	if (grown && copy)
+		memory->watched[memory->watched_count++] = copy;
+	else
+		config_out_of_memory(reader);
 }
 
 /* The machine's name where none is configured. */
@@ -108,6 +123,7 @@ static int read_file(struct config_reader *reader, const char *path, struct docu
 	struct yaml_tree *tree = NULL;
 	int result = yaml_tree_read(path, &tree, &first);
 
+	config_note_file(reader, path);
 	if (result < 0) {
 		if (reader->report)
 			reader->report(reader->report_context, first.text);

@@ -134,6 +134,7 @@ static void read_rules_file(struct config_reader *reader, const char *path, stru
 	struct yaml_tree *tree = NULL;
 	struct error error = { 0 };
 
+	config_note_file(reader, path);
 	if (access(path, R_OK) < 0) {
 		config_problem(reader, mark, place, "cannot read %.300s: %s", path, strerror(errno));
 		return;
@@ -192,6 +193,8 @@ static const char *find_beside(struct config_reader *reader, const char *name)
 {
 	const char *path = reader->config->path ? config_resolve_path(reader, reader->config->path, name) : NULL;
 
+	if (path)
+		config_note_file(reader, path); /* it may come */
 	return path && access(path, F_OK) == 0 ? path : NULL;
 }
 

@@ -109,12 +109,15 @@ static void print_value(const struct config_key *key, const void *base, struct t
 	}
 }
 
-/* Where a value comes from. */
+/* Where a value comes from; NULL: nobody asks. */
 static void print_origin(const json_t *origins, const char *name, struct text *text)
 {
 	const char *origin = json_string_value(json_object_get(origins, name));
 
-	text_append_format(text, "  # %s\n", origin ? origin : "default");
+	if (origins)
+		text_append_format(text, "  # %s\n", origin ? origin : "default");
+	else
+		text_append(text, "\n");
 }
 
 static void print_section(const struct config_section *section, const char *prefix, const void *base,
@@ -169,6 +172,27 @@ void config_print(const struct config *config, struct text *text)
 
 		text_append_format(text, "policy %s: %s  # %s:%u\n", override->name, rule ? rule : "?", override->file,
 				   override->line);
+	}
+}
+
+/* Is it the last of its name, which counts? Overrides are few; where they are many, reading them took longer. */
+static bool counts(const struct policy_settings *policy, size_t place)
+{
+	for (size_t i = place + 1; i < policy->override_count; i++)
+		if (text_equal(policy->overrides[i].name, policy->overrides[place].name))
+			return false;
+	return true;
+}
+
+void config_print_values(const struct config *config, struct text *text)
+{
+	print_section(&config_root, "", config, NULL, text);
+	for (size_t i = 0; i < config->policy.override_count; i++) {
+		CLEANUP_FREE char *rule = json_dumps(config->policy.overrides[i].value, JSON_ENCODE_ANY);
+
+		if (counts(&config->policy, i))
+			text_append_format(text, "policy %s: %s\n", config->policy.overrides[i].name,
+					   rule ? rule : "?");
 	}
 }
 

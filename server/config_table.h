@@ -75,6 +75,8 @@ struct config_memory {
 	size_t override_count;
 	size_t override_capacity;
 	json_t *rule_values; /* an array that owns the overrides' values */
+	const char **watched; /* files that it was read from, or would be if they were there */
+	size_t watched_count;
 	json_t *origins; /* of each key that was set, by its name: "FILE:LINE"; NULL: nobody asks */
 };
 
@@ -97,6 +99,8 @@ extern const struct config_section config_root;
 void config_problem(struct config_reader *reader, struct tree_mark mark, const struct config_place *place,
 		    const char *format, ...) __attribute__((format(printf, 4, 5)));
 void config_out_of_memory(struct config_reader *reader);
+/* Notes that the configuration depends on a file; its path is copied. */
+void config_note_file(struct config_reader *reader, const char *path);
 /* Notes where a value comes from, if somebody asks for that. */
 void config_note_origin(struct config_reader *reader, const struct config_place *place, struct tree_mark mark);
 /* Takes the tree, also when it fails: it lives as long as the configuration. */

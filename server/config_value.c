@@ -97,11 +97,11 @@ static void read_file(const struct value *value)
 
 	if (!path)
 		return;
+	config_note_file(value->reader, path);
 	if (access(path, R_OK) < 0)
 		config_problem(value->reader, value->node->mark, value->place, "cannot read %.300s: %s", path,
 			       strerror(errno));
-	else
-		put(value, &path, sizeof(path));
+	put(value, &path, sizeof(path)); /* it was given: what goes with it is not missed */
 }
 
 static void read_boolean(const struct value *value)

@@ -128,6 +128,15 @@ def daemon(tally):
     tally.relay("daemon", ["python3", TOP / "tests/daemon/suite.py"])
 
 
+def configuration(tally):
+    """What operators write, right and wrong; the wrong ones once more under the sanitisers."""
+    tally.relay("configuration", ["python3", TOP / "tests/configuration/suite.py"])
+    build(SANITISED, "-Db_sanitize=address,undefined", "-Db_lundef=false")
+    tally.relay("configuration/sanitised", ["python3", TOP / "tests/configuration/suite.py", "broken", "refused", "under_load"],
+                MIGRATIOND=str(SANITISED / "migrationd"), ASAN_OPTIONS="detect_leaks=1",
+                UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
+
+
 def replay(tally):
     """Recorded requests and moves: against the shipped binary, and the same code under the sanitisers."""
     tally.relay("replay", ["python3", TOP / "tests/replay/suite.py"])
@@ -173,7 +182,7 @@ def readme(tally):
     tally.relay("readme", ["python3", TOP / "tests/lab/readme.py"])
 
 
-SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "identity": identity, "hosts": hosts, "readme": readme, "lab": lab,
+SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "configuration": configuration, "identity": identity, "hosts": hosts, "readme": readme, "lab": lab,
           "clients": clients, "network": network, "replay": replay, "openapi": openapi}
 # What a run without names takes: all.
 STANDING = tuple(SUITES)

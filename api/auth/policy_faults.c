@@ -150,22 +150,26 @@ int policy_find_faults(const struct policy *policy, void (*on_fault)(void *conte
 	CLEANUP_FREE unsigned char *visits = calloc(policy->rule_count + 1, 1);
 	CLEANUP_FREE unsigned char *grants = calloc(policy->rule_count + 1, 1);
 	CLEANUP_FREE unsigned char *refusals = calloc(policy->rule_count + 1, 1);
+	CLEANUP_FREE bool *told = calloc(policy->rule_count + 1, sizeof(*told));
 	const struct answers answers = { policy, { refusals, grants } };
 	struct walk walk = { .policy = policy, .visits = used };
 
-	if (!used || !visits || !grants || !refusals)
+	if (!used || !visits || !grants || !refusals || !told)
 		return error_no_memory(error);
 	mark_used(&walk);
 	for (size_t i = 0; i < policy->rule_count; i++) {
 		const struct policy_rule *rule = &policy->rules[i];
 		struct walk own = { .policy = policy, .visits = visits };
 
-		if (!rule->is_overridden || used[i] == VISIT_NEW)
+		if (!rule->is_overridden || used[i] == VISIT_NEW || told[i])
 			continue;
 		memset(visits, VISIT_NEW, policy->rule_count);
 		reach(&own, rule);
-		if (own.circle || !rule_can_be(&answers, rule, true))
-			tell(rule, own.circle, on_fault, context);
+		if (!own.circle && rule_can_be(&answers, rule, true))
+			continue;
+		tell(rule, own.circle, on_fault, context);
+		for (size_t j = 0; own.circle && j < policy->rule_count; j++)
+			told[j] = told[j] || visits[j] != VISIT_NEW; /* a circle is told once */
 	}
 	return 0;
 }

@@ -485,8 +485,10 @@ static int parse_list(struct policy_parse *parse, const json_t *list, struct pol
 			return -ENOMEM;
 		node_append(any, node);
 	}
-	if (!any->first)
+	if (!any->first) {
 		any->kind = POLICY_NODE_NEVER;
+		any->fault = "it is a list of nothing";
+	}
 	*ret_node = any->first && any->first == any->last ? any->first : any;
 	return 0;
 }
@@ -524,8 +526,10 @@ int policy_parse_value(struct policy_parse *parse, const json_t *value, struct p
 			return -ENOMEM;
 		node_append(any, node);
 	}
-	if (!any->first)
+	if (!any->first) {
 		any->kind = POLICY_NODE_NEVER;
+		any->fault = "it is a list of nothing";
+	}
 	*ret_node = any->first && any->first == any->last ? any->first : any;
 	return 0;
 }

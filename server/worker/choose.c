@@ -23,7 +23,7 @@ struct choice_request {
 
 static int claim(struct db_session *session, struct job_run *run, const struct host_state *host, struct error *error)
 {
-	struct host_capacity capacity = scheduler_capacity(run->worker->parts.scheduler, host);
+	struct host_capacity capacity = scheduler_capacity(&run->limits->scheduler, host);
 	struct db_claim_capacity limits = { capacity.vcpus, capacity.memory_mb,
 					    capacity.disk_mb < 0 ? -1 : capacity.disk_mb / 1024 };
 	struct db_claim row = {
@@ -137,7 +137,7 @@ static int claim_forced(struct db_session *session, struct choice_request *reque
 	struct job_run *run = request->run;
 	const struct host_state *host = host_table_by_id(request->table, schedule->requested_host_id);
 	struct schedule_verdict verdict =
-		scheduler_check_forced(request->table, run->worker->parts.scheduler, schedule, host);
+		scheduler_check_forced(request->table, &run->limits->scheduler, schedule, host);
 
 	/* The forced host stands in the migration also when it is refused. */
 	int result = db_migration_set_target(session, run->job.migration_id, host->name, NULL, NULL, error);
@@ -215,7 +215,7 @@ static int choose(struct db_session *session, struct choice_request *request, st
 	}
 	if (run->job.is_forced)
 		return claim_forced(session, request, &schedule, error);
-	result = scheduler_select(request->table, run->worker->parts.scheduler, &schedule, &choices, error);
+	result = scheduler_select(request->table, &run->limits->scheduler, &schedule, &choices, error);
 	return result < 0 ? result : claim_best(session, request, &schedule, &choices, error);
 }
 

@@ -215,8 +215,7 @@ static bool is_cancelled(void *context)
 	struct job_run *run = context;
 	struct error error = { 0 };
 
-	if (run->job.lease_until_us - clock_now_us(run->worker->parts.clock)
-	    < run->worker->parts.settings->lease_s * 500000)
+	if (run->job.lease_until_us - clock_now_us(run->worker->parts.clock) < run->limits->settings.lease_s * 500000)
 		(void)job_renew_lease(run, &error); /* tried again at the next buffer */
 	return worker_is_stopping(run->worker);
 }
@@ -227,7 +226,7 @@ static int leave_source(struct job_run *run, const struct db_kept_domain *kept, 
 	CLEANUP_FREE char *definition = NULL;
 	const struct volume_journal journal = job_journal(run);
 	const char *uuid = run->job.server_uuid;
-	int64_t graceful_ms = run->worker->parts.settings->shutdown_timeout_s * 1000;
+	int64_t graceful_ms = run->limits->settings.shutdown_timeout_s * 1000;
 	int result = enter(run, "stopping", "migrating", "resize_migrating", error);
 
 	if (result == 0)
@@ -392,7 +391,7 @@ int cold_run(struct job_run *run, struct error *error)
 		.event = "cold_migrate",
 		.outer_event = "conductor_migrate_server",
 		.sentence = SCHEDULE_NO_HOST_FOR_COLD,
-		.max_attempts = run->worker->parts.scheduler->max_attempts,
+		.max_attempts = run->limits->scheduler.max_attempts,
 		.check = check,
 		.refuse = refuse,
 	};

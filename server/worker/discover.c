@@ -22,6 +22,8 @@
 struct seen_host {
 	int64_t id;
 	char name[DB_NAME_SIZE];
+	char *address; /* URI and credentials, by which it was opened */
+	bool is_left; /* removed, or to be reached another way: it goes when nobody reads it */
 	struct hypervisor_host *handle;
 	int64_t due_ms;
 	bool is_being_read;
@@ -51,7 +53,7 @@ struct discovery {
 static struct seen_host *find_host(struct discovery *discovery, int64_t id)
 {
 	for (size_t i = 0; i < discovery->host_count; i++)
-		if (discovery->hosts[i]->id == id)
+		if (discovery->hosts[i]->id == id && !discovery->hosts[i]->is_left)
 			return discovery->hosts[i];
 	return NULL;
 }
@@ -83,12 +85,12 @@ void discovery_look_again(struct discovery *discovery, int64_t host_id)
 		bring_forward(discovery, host);
 }
 
-struct hypervisor_host *discovery_host(struct discovery *discovery, int64_t host_id)
+void discovery_list_hosts(struct discovery *discovery)
 {
 	LOCK_SCOPE(&discovery->mutex);
-	struct seen_host *host = find_host(discovery, host_id);
 
-	return host ? host->handle : NULL;
+	discovery->must_list_hosts = true;
+	pthread_cond_broadcast(&discovery->has_work);
 }
 
 static void on_row_changed(void *context, enum db_table table, int64_t id)
@@ -130,6 +132,36 @@ int discovery_create(struct hypervisor *hypervisor, struct database *database,
 	return 0;
 }
 
+static void close_host(struct discovery *discovery, struct seen_host *host)
+{
+	discovery->hypervisor->operations->close_host(host->handle);
+	free(host->address);
+	free(host);
+}
+
+/* With the lock held. Those that are read meanwhile go later. */
+static void drop_left_hosts(struct discovery *discovery)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < discovery->host_count; i++) {
+		struct seen_host *host = discovery->hosts[i];
+
+		if (host->is_left && !host->is_being_read)
+			close_host(discovery, host);
+		else
+			discovery->hosts[kept++] = host;
+	}
+	discovery->host_count = kept;
+}
+
+/* NULL when out of memory. */
+static char *address_text(const struct db_host *row)
+{
+	return text_format("%s\n%s\n%s", row->uri ? row->uri : "", row->user_name ? row->user_name : "",
+			   row->password_file ? row->password_file : "");
+}
+
 static int open_host(struct discovery *discovery, const struct db_host *row, struct error *error)
 {
 	const struct hypervisor_address address = { .host_id = row->id,
@@ -142,7 +174,9 @@ static int open_host(struct discovery *discovery, const struct db_host *row, str
 
 	if (hosts)
 		discovery->hosts = hosts;
-	if (!hosts || !host) {
+	if (host)
+		host->address = address_text(row);
+	if (!hosts || !host || !host->address) {
 		free(host);
 		return error_no_memory(error);
 	}
@@ -151,6 +185,7 @@ static int open_host(struct discovery *discovery, const struct db_host *row, str
 	int result =
 		discovery->hypervisor->operations->open_host(discovery->hypervisor, &address, &host->handle, error);
 	if (result < 0) {
+		free(host->address);
 		free(host);
 		return result;
 	}
@@ -158,7 +193,7 @@ static int open_host(struct discovery *discovery, const struct db_host *row, str
 	return 0;
 }
 
-/* New rows get a handle; called with the lock held, which is short since open_host does not wait. */
+/* New rows get a handle, and those that are reached another way now a new one; called with the lock held, which is short since open_host does not wait. */
 static int list_hosts(struct discovery *discovery, struct error *error)
 {
 	CLEANUP_DB_READ struct db_session *session = NULL;
@@ -167,9 +202,18 @@ static int list_hosts(struct discovery *discovery, struct error *error)
 
 	if (result == 0)
 		result = db_host_all(session, &rows, error);
-	for (size_t i = 0; i < rows.count && result == 0; i++)
-		if (!find_host(discovery, rows.items[i].id))
+	for (size_t i = 0; i < rows.count && result == 0; i++) {
+		struct seen_host *host = find_host(discovery, rows.items[i].id);
+		CLEANUP_FREE char *address = address_text(&rows.items[i]);
+
+		if (!address)
+			return error_no_memory(error);
+		if (host && !text_equal(host->address, address))
+			host->is_left = true;
+		if (!host || host->is_left)
 			result = open_host(discovery, &rows.items[i], error);
+	}
+	drop_left_hosts(discovery);
 	return result;
 }
 
@@ -180,6 +224,7 @@ struct reading {
 	struct host_facts facts;
 	struct guest_list guests;
 	bool is_up;
+	bool is_gone; /* the database has no such host any more */
 	bool is_certain; /* what is missed now was missed before */
 	size_t missing;
 	bool has_idle_copy; /* of a server that lives elsewhere */
@@ -234,7 +279,8 @@ static void look_at_idle_copies(struct discovery *discovery)
 			bring_forward(discovery, discovery->hosts[i]);
 }
 
-static void read_host(struct discovery *discovery, struct seen_host *host)
+/* False: the host was removed. */
+static bool read_host(struct discovery *discovery, struct seen_host *host)
 {
 	const struct hypervisor_operations *operations = discovery->hypervisor->operations;
 	struct reading reading = { .discovery = discovery, .host = host };
@@ -253,7 +299,10 @@ static void read_host(struct discovery *discovery, struct seen_host *host)
 	/* A host that stays down needs no row written again. */
 	if (reading.is_up || !host->was_read || host->is_up) {
 		error_clear(&error);
-		if (db_write(discovery->database, write_reading, &reading, &error) < 0)
+		int written = db_write(discovery->database, write_reading, &reading, &error);
+		if (written == -ENOENT) /* it was removed meanwhile */
+			reading.is_gone = true;
+		else if (written < 0)
 			log_event(discovery->log, LOG_LEVEL_ERROR, NULL, "what a host showed cannot be written",
 				  LOG_TEXT("host", host->name), LOG_TEXT("reason", error.text));
 	}
@@ -268,6 +317,7 @@ static void read_host(struct discovery *discovery, struct seen_host *host)
 		look_at_idle_copies(discovery);
 	host_facts_clear(&reading.facts);
 	guest_list_clear(&reading.guests);
+	return !reading.is_gone;
 }
 
 /* The host that is due first and read by nobody; NULL when none is due, with the time until which to wait. */
@@ -278,7 +328,7 @@ static struct seen_host *next_host(struct discovery *discovery, int64_t *ret_unt
 	for (size_t i = 0; i < discovery->host_count; i++) {
 		struct seen_host *host = discovery->hosts[i];
 
-		if (!host->is_being_read && (!first || host->due_ms < first->due_ms))
+		if (!host->is_being_read && !host->is_left && (!first || host->due_ms < first->due_ms))
 			first = host;
 	}
 	*ret_until_ms = first ? first->due_ms : INT64_MAX;
@@ -319,10 +369,12 @@ static void *read_hosts(void *context)
 		host->is_being_read = true;
 		host->due_ms = INT64_MAX; /* an event that comes while it is read brings it forward again */
 		pthread_mutex_unlock(&discovery->mutex);
-		read_host(discovery, host);
+		bool is_there = read_host(discovery, host);
 		pthread_mutex_lock(&discovery->mutex);
 		host->is_being_read = false;
+		host->is_left = host->is_left || !is_there;
 		plan_next(discovery, host);
+		drop_left_hosts(discovery);
 		pthread_cond_broadcast(&discovery->has_work);
 	}
 	return NULL;
@@ -355,10 +407,8 @@ void discovery_forget_hosts(struct discovery *discovery)
 {
 	LOCK_SCOPE(&discovery->mutex);
 
-	for (size_t i = 0; i < discovery->host_count; i++) {
-		discovery->hypervisor->operations->close_host(discovery->hosts[i]->handle);
-		free(discovery->hosts[i]);
-	}
+	for (size_t i = 0; i < discovery->host_count; i++)
+		close_host(discovery, discovery->hosts[i]);
 	discovery->host_count = 0;
 	discovery->must_list_hosts = true;
 }

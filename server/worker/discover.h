@@ -27,7 +27,7 @@ void discovery_forget_hosts(struct discovery *discovery);
 /* Closes the handles. No job may use one, and the database's writer must have ended what it had. */
 void discovery_destroy(struct discovery *discovery);
 
-/* The handle of a host, NULL when it is not known; lives until discovery_destroy. Thread-safe. */
-struct hypervisor_host *discovery_host(struct discovery *discovery, int64_t host_id);
+/* Hosts may be reached another way than before: the rows are read again. Thread-safe. */
+void discovery_list_hosts(struct discovery *discovery);
 /* Reads a host again soon: after a job of its has ended. Thread-safe. */
 void discovery_look_again(struct discovery *discovery, int64_t host_id);

@@ -43,8 +43,14 @@ int worker_open_host(struct worker *worker, int64_t id, char ret_name[DB_NAME_SI
 	text_copy(ret_name, DB_NAME_SIZE, row.name);
 
 	LOCK_SCOPE(&worker->mutex);
+	/* One by an older address stays for the jobs that have it. */
+	CLEANUP_FREE char *address_text =
+		text_format("%s\n%s\n%s", row.uri ? row.uri : "", row.user_name ? row.user_name : "",
+			    row.password_file ? row.password_file : "");
+	if (!address_text)
+		return error_no_memory(error);
 	for (struct worker_host *host = worker->hosts; host; host = host->next)
-		if (host->id == id) {
+		if (host->id == id && text_equal(host->address, address_text)) {
 			*ret_host = host->handle;
 			return 0;
 		}
@@ -60,6 +66,7 @@ int worker_open_host(struct worker *worker, int64_t id, char ret_name[DB_NAME_SI
 		return result;
 	}
 	host->id = id;
+	host->address = TAKE_POINTER(address_text);
 	host->next = worker->hosts;
 	worker->hosts = host;
 	*ret_host = host->handle;
@@ -72,7 +79,7 @@ static int write_take(struct db_session *session, void *context, struct error *e
 	struct worker *worker = slot->worker;
 
 	return db_job_take(session, slot->job_id, worker->parts.node,
-			   db_now_us(session) + worker->parts.settings->lease_s * 1000000, error);
+			   db_now_us(session) + worker_limits_now(worker)->settings.lease_s * 1000000, error);
 }
 
 static int load(struct job_run *run, struct error *error)
@@ -113,6 +120,7 @@ static int run_job(struct job_slot *slot, struct error *error)
 	if (!run)
 		return error_no_memory(error);
 	run->worker = slot->worker;
+	run->limits = worker_limits_now(slot->worker);
 	run->slot = slot;
 	int result = db_write(slot->worker->parts.database, write_take, slot, error);
 	if (result == 0)
@@ -136,11 +144,13 @@ static int run_job(struct job_slot *slot, struct error *error)
 
 static int64_t next_try_ms(const struct job_slot *slot, int result)
 {
-	const struct worker_parts *parts = &slot->worker->parts;
+	struct worker *worker = slot->worker;
 
 	if (result >= 0)
 		return INT64_MAX;
-	return slot->is_waiting ? 0 : clock_monotonic_ms(parts->clock) + parts->settings->retry_interval_s * 1000;
+	return slot->is_waiting ? 0
+				: clock_monotonic_ms(worker->parts.clock)
+					  + worker_limits_now(worker)->settings.retry_interval_s * 1000;
 }
 
 static void *job_thread(void *context)
@@ -175,7 +185,7 @@ static struct job_slot *find_slot(struct worker *worker, int64_t job_id)
 /* Whether the hosts of a move may carry one more, with the mutex held. A limit of 0 is none. */
 static bool has_room(struct worker *worker, const struct job_slot *slot)
 {
-	const struct worker_settings *settings = worker->parts.settings;
+	const struct worker_settings *settings = &worker_limits_now(worker)->settings;
 	int64_t source_limit = slot->kind == JOB_LIVE ? settings->max_concurrent_live_migrations
 						      : settings->max_concurrent_cold_migrations;
 	int64_t target_limit = settings->max_concurrent_incoming_migrations;
@@ -238,7 +248,7 @@ static void offer(struct worker *worker, const struct db_job *job)
 		return;
 	if (slot && (slot->is_running || slot->not_before_ms > clock_monotonic_ms(worker->parts.clock)))
 		return;
-	if (worker->running >= worker->parts.settings->threads)
+	if (worker->running >= worker_limits_now(worker)->settings.threads)
 		return;
 	if (!slot)
 		slot = add_slot(worker, job, kind);
@@ -320,14 +330,65 @@ static void *dispatcher_thread(void *context)
 		pthread_mutex_lock(&worker->mutex);
 		worker->is_dispatching = false;
 		pthread_cond_broadcast(&worker->wake); /* for those who wait for idleness */
-		int64_t deadline_ms =
-			clock_monotonic_ms(worker->parts.clock) + worker->parts.settings->retry_interval_s * 1000;
+		int64_t deadline_ms = clock_monotonic_ms(worker->parts.clock)
+				      + worker_limits_now(worker)->settings.retry_interval_s * 1000;
 		while (!worker->is_woken && !worker->is_stopping)
 			if (!clock_wait(worker->parts.clock, &worker->wake, &worker->mutex, deadline_ms))
 				break;
 	}
 	pthread_mutex_unlock(&worker->mutex);
 	return NULL;
+}
+
+const struct worker_limits *worker_limits_now(struct worker *worker)
+{
+	return atomic_load(&worker->limits);
+}
+
+static int copy_text(const char **text, struct error *error)
+{
+	*text = *text ? strdup(*text) : NULL;
+	return *text ? 0 : error_no_memory(error);
+}
+
+static void destroy_limits(struct worker_limits *limits)
+{
+	while (limits) {
+		struct worker_limits *older = limits->older;
+
+		free((char *)limits->settings.live_migration_scheme);
+		free((char *)limits->settings.live_migration_inbound_addr);
+		free(limits);
+		limits = older;
+	}
+}
+
+int worker_set_limits(struct worker *worker, const struct worker_settings *settings,
+		      const struct scheduler_settings *scheduler, struct error *error)
+{
+	struct worker_limits *limits = calloc(1, sizeof(*limits));
+	int result = 0;
+
+	if (!limits)
+		return error_no_memory(error);
+	limits->settings = *settings;
+	limits->scheduler = *scheduler;
+	if (settings->live_migration_scheme)
+		result = copy_text(&limits->settings.live_migration_scheme, error);
+	if (settings->live_migration_inbound_addr
+	    && copy_text(&limits->settings.live_migration_inbound_addr, error) < 0)
+		result = -ENOMEM;
+	if (result < 0) {
+		destroy_limits(limits);
+		return result;
+	}
+	pthread_mutex_lock(&worker->mutex);
+	limits->older = atomic_load(&worker->limits);
+	atomic_store(&worker->limits, limits);
+	worker->is_woken = true; /* there may be room now */
+	pthread_cond_broadcast(&worker->wake);
+	pthread_mutex_unlock(&worker->mutex);
+	return 0;
 }
 
 int worker_create(const struct worker_parts *parts, struct worker **ret_worker, struct error *error)
@@ -337,9 +398,13 @@ int worker_create(const struct worker_parts *parts, struct worker **ret_worker, 
 	if (!worker)
 		return error_no_memory(error);
 	worker->parts = *parts;
+	worker->parts.settings = NULL; /* copied; limits has them */
+	worker->parts.scheduler = NULL;
 	pthread_mutex_init(&worker->mutex, NULL);
 	clock_condition_init(&worker->wake);
-	int result = db_watch(parts->database, on_change, worker, error);
+	int result = worker_set_limits(worker, parts->settings, parts->scheduler, error);
+	if (result == 0)
+		result = db_watch(parts->database, on_change, worker, error);
 	if (result == 0)
 		result = host_memory_create(parts->database, parts->log, &worker->host_memory, error);
 	if (result < 0) {
@@ -364,6 +429,7 @@ static void forget_all(struct worker *worker)
 
 		worker->hosts = host->next;
 		worker->parts.hypervisor->operations->close_host(host->handle);
+		free(host->address);
 		free(host);
 	}
 }
@@ -419,6 +485,7 @@ void worker_destroy(struct worker *worker)
 	if (!worker)
 		return;
 	forget_all(worker);
+	destroy_limits(atomic_load(&worker->limits));
 	host_memory_destroy(worker->host_memory);
 	pthread_cond_destroy(&worker->wake);
 	pthread_mutex_destroy(&worker->mutex);

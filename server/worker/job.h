@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "db/jobs.h"
 #include "db/servers.h"
@@ -30,12 +31,21 @@ struct job_slot {
 
 struct worker_host {
 	int64_t id;
+	char *address; /* URI and credentials, by which it was opened */
 	struct hypervisor_host *handle;
 	struct worker_host *next;
 };
 
+/* What an operator may change while we run. Never freed before the worker: whoever has one reads on in it. */
+struct worker_limits {
+	struct worker_settings settings; /* texts are ours */
+	struct scheduler_settings scheduler;
+	struct worker_limits *older;
+};
+
 struct worker {
 	struct worker_parts parts;
+	struct worker_limits *_Atomic limits; /* the newest */
 	pthread_t dispatcher;
 	bool is_started;
 	struct host_memory *host_memory;
@@ -54,6 +64,8 @@ struct worker {
 
 struct job_run {
 	struct worker *worker;
+	const struct worker_limits
+		*limits; /* those that held when this run began: a move ends by the words that it began with */
 	struct job_slot *slot;
 	struct db_job job;
 	struct db_server server;
@@ -73,6 +85,7 @@ struct job_run {
 int worker_open_host(struct worker *worker, int64_t id, char ret_name[DB_NAME_SIZE], struct hypervisor_host **ret_host,
 		     struct error *error);
 bool worker_is_stopping(struct worker *worker);
+const struct worker_limits *worker_limits_now(struct worker *worker);
 /* Room on both hosts for one move more, kept until the job's thread ends. False: there is none now; the job is to return
  * -EAGAIN and is called again when there is, or when its abort is asked for. */
 bool worker_take_room(struct job_run *run);

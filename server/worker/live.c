@@ -35,7 +35,7 @@ static const struct hypervisor_operations *operations(const struct job_run *run)
 
 static struct live_options options_of(const struct job_run *run)
 {
-	const struct worker_settings *settings = run->worker->parts.settings;
+	const struct worker_settings *settings = &run->limits->settings;
 	struct live_options options = {
 		.migration_address = run->migration_address,
 		.disk_over_commit = run->job.disk_over_commit,
@@ -66,7 +66,7 @@ static int find_address(struct job_run *run, struct error *error)
 	if (result < 0)
 		return result;
 	free(TAKE_POINTER(run->migration_address));
-	result = migration_address_find(&host, run->worker->parts.settings, &run->migration_address, error);
+	result = migration_address_find(&host, &run->limits->settings, &run->migration_address, error);
 	if (result == -ENODEV)
 		error_wrap(error, "host %s", host.name);
 	return result;
@@ -255,7 +255,7 @@ static int follow(struct job_run *run, const char *reason, struct error *error)
 		pthread_mutex_lock(&worker->mutex);
 		if (!worker->is_stopping)
 			clock_wait(worker->parts.clock, &worker->wake, &worker->mutex,
-				   clock_monotonic_ms(worker->parts.clock) + worker->parts.settings->poll_interval_ms);
+				   clock_monotonic_ms(worker->parts.clock) + run->limits->settings.poll_interval_ms);
 		bool is_stopping = worker->is_stopping;
 		pthread_mutex_unlock(&worker->mutex);
 		if (is_stopping)
@@ -365,7 +365,7 @@ static int move(struct job_run *run, const struct live_options *options, bool co
 	}
 	while (result == 0 && !mover->has_ended && !worker->is_stopping) {
 		clock_wait(worker->parts.clock, &mover->ended, &worker->mutex,
-			   clock_monotonic_ms(worker->parts.clock) + worker->parts.settings->poll_interval_ms);
+			   clock_monotonic_ms(worker->parts.clock) + run->limits->settings.poll_interval_ms);
 		if (mover->has_ended || worker->is_stopping)
 			break;
 		pthread_mutex_unlock(&worker->mutex);

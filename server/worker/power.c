@@ -13,7 +13,7 @@ static const struct hypervisor_operations *operations(const struct job_run *run)
 
 static int64_t graceful_ms(const struct job_run *run)
 {
-	return run->worker->parts.settings->shutdown_timeout_s * 1000;
+	return run->limits->settings.shutdown_timeout_s * 1000;
 }
 
 static int do_start(struct job_run *run, struct error *error)

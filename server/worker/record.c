@@ -144,7 +144,7 @@ static int write_lease(struct db_session *session, void *context, struct error *
 {
 	struct job_run *run = context;
 
-	run->job.lease_until_us = db_now_us(session) + run->worker->parts.settings->lease_s * 1000000;
+	run->job.lease_until_us = db_now_us(session) + run->limits->settings.lease_s * 1000000;
 	return db_job_take(session, run->job.id, run->worker->parts.node, run->job.lease_until_us, error);
 }
 

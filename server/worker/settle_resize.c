@@ -141,7 +141,7 @@ int confirm_run(struct job_run *run, struct error *error)
 static int remove_from_target(struct job_run *run, struct error *error)
 {
 	const char *uuid = run->job.server_uuid;
-	int64_t graceful_ms = run->worker->parts.settings->shutdown_timeout_s * 1000;
+	int64_t graceful_ms = run->limits->settings.shutdown_timeout_s * 1000;
 	int result = operations(run)->stop_guest(run->target, uuid, graceful_ms, error);
 
 	if (result == -ENOENT) { /* its definition went in an earlier run */

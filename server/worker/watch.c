@@ -56,7 +56,7 @@ static void force_completion(struct job_run *run, struct move_watch *watch, cons
 {
 	if (watch->is_force_sent)
 		return;
-	if (!run->worker->parts.settings->live_migration_permit_post_copy)
+	if (!run->limits->settings.live_migration_permit_post_copy)
 		watch->is_force_sent = adjust(run, MOVE_PAUSE_GUEST, 0, why);
 	else if (progress->iteration >= POSTCOPY_ITERATION)
 		watch->is_force_sent = adjust(run, MOVE_START_POSTCOPY, 0, why);
@@ -84,7 +84,7 @@ static int64_t step_downtime_ms(const struct worker_settings *settings, int step
 
 static void raise_downtime(struct job_run *run, struct move_watch *watch, int64_t elapsed_ms, int64_t gib)
 {
-	const struct worker_settings *settings = run->worker->parts.settings;
+	const struct worker_settings *settings = &run->limits->settings;
 	int64_t delay_ms = settings->live_migration_downtime_delay_s * gib * 1000;
 
 	if (settings->live_migration_downtime_ms <= 0 || settings->live_migration_downtime_steps <= 0
@@ -105,7 +105,7 @@ static void switch_to_postcopy(struct job_run *run, struct move_watch *watch, co
 		return;
 	watch->iteration = progress->iteration;
 	watch->remaining_bytes = remaining;
-	if (!run->worker->parts.settings->live_migration_permit_post_copy || progress->iteration < POSTCOPY_ITERATION
+	if (!run->limits->settings.live_migration_permit_post_copy || progress->iteration < POSTCOPY_ITERATION
 	    || progress->is_in_postcopy || before <= 0)
 		return;
 	if ((before - remaining) * 100 / before < POSTCOPY_GAIN_MAX)
@@ -114,7 +114,7 @@ static void switch_to_postcopy(struct job_run *run, struct move_watch *watch, co
 
 static void hold_to_time(struct job_run *run, struct move_watch *watch, const struct move_progress *progress)
 {
-	const struct worker_settings *settings = run->worker->parts.settings;
+	const struct worker_settings *settings = &run->limits->settings;
 	int64_t now_ms = clock_monotonic_ms(run->worker->parts.clock);
 	int64_t gib = size_gib(progress);
 	int64_t limit_ms = settings->live_migration_completion_timeout_s * gib * 1000;
@@ -154,7 +154,7 @@ static void record_progress(struct job_run *run, struct move_watch *watch, const
 	};
 	struct error error = { 0 };
 
-	if (now_ms - watch->written_at_ms < parts->settings->progress_interval_s * 1000)
+	if (now_ms - watch->written_at_ms < run->limits->settings.progress_interval_s * 1000)
 		return;
 	watch->written_at_ms = now_ms;
 	if (db_write(parts->database, write_progress, &request, &error) < 0)
@@ -166,7 +166,7 @@ static void keep_lease(struct job_run *run)
 	const struct worker_parts *parts = &run->worker->parts;
 	struct error error = { 0 };
 
-	if (run->job.lease_until_us - clock_now_us(parts->clock) < parts->settings->lease_s * 500000
+	if (run->job.lease_until_us - clock_now_us(parts->clock) < run->limits->settings.lease_s * 500000
 	    && job_renew_lease(run, &error) < 0)
 		log_error(parts->log, run->job.request_id, "lease cannot be renewed", &error);
 	if (job_read_requests(run, &error) < 0)
@@ -210,5 +210,5 @@ bool watch_is_blind(const struct job_run *run, const struct move_watch *watch)
 {
 	const struct worker_parts *parts = &run->worker->parts;
 
-	return clock_monotonic_ms(parts->clock) - watch->seen_at_ms >= parts->settings->retry_interval_s * 1000;
+	return clock_monotonic_ms(parts->clock) - watch->seen_at_ms >= run->limits->settings.retry_interval_s * 1000;
 }

@@ -26,12 +26,15 @@ struct worker_parts {
 	struct hypervisor *hypervisor;
 	struct clock *clock;
 	struct log *log; /* may be NULL */
-	const struct worker_settings *settings;
+	const struct worker_settings *settings; /* copied, as the next */
 	const struct scheduler_settings *scheduler;
 	const char *node; /* our name in leases and events */
 };
 
 int worker_create(const struct worker_parts *parts, struct worker **ret_worker, struct error *error);
+/* From now on jobs begin by these, which are copied; those under way end by what held when they began. Thread-safe. */
+int worker_set_limits(struct worker *worker, const struct worker_settings *settings,
+		      const struct scheduler_settings *scheduler, struct error *error);
 /* Also again after worker_stop, as a daemon that starts again: unfinished jobs are taken up from what the hosts show. */
 int worker_start(struct worker *worker, struct error *error);
 /* Waits for steps in progress, not for moves. False when a hypervisor's blocking call still runs: then neither the worker

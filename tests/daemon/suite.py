@@ -67,16 +67,13 @@ def a_missing_key(folder):
 
 
 def a_wrong_policy(folder):
-    """a policy file that cannot be read stops the start, with file and line; a rule in it that is none refuses everybody"""
+    """a policy file that cannot be read, or has a rule that can only fail, stops the start, with file and line"""
     policy = Path(folder) / "policy.yaml"
     policy.write_text('"os_compute_api:os-migrate-server:migrate": [unclosed\n')
     service = Service(folder, policy={"file": str(policy)})
     says(service, f"{policy}:")
     policy.write_text('"os_compute_api:os-migrate-server:migrate": "role:admin or or"\n')
-    service.start().load()
-    assert service.migrate(service.api("admin")).status == 403
-    assert f"{policy}:1: policy os_compute_api:os-migrate-server:migrate" in service.log.read_text()
-    service.kill()
+    says(service, f"{policy}:1: policy os_compute_api:os-migrate-server:migrate")
 
 
 def a_foreign_database(folder):

@@ -330,7 +330,7 @@ static void a_key_file_that_is_no_good_is_told_with_its_line(void **state)
 			"directory\n"
 			"c.yaml:4: auth.keys[0].secret_file: cannot read not-there: No such file or directory\n"
 			"c.yaml:7: hosts[0].password_file: cannot read gone: No such file or directory\n"
-			"c.yaml:7: username needs password_file\n"
+			"c.yaml:5: listener.certificate_file needs listener.key_file\n"
 			"c.yaml:8: username needs password_file\n");
 	(void)secret;
 }

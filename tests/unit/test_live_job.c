@@ -204,6 +204,7 @@ static void test_no_valid_host_is_told_as_400_with_names_for_admins_only(void **
 
 	(void)state;
 	bench.scheduler.reserved_host_memory_mb = 8000;
+	assert_int_equal(worker_set_limits(bench.worker, &bench.settings, &bench.scheduler, NULL), 0);
 	assert_int_equal(worker_start(bench.worker, NULL), 0);
 	wait_finished(id, &job);
 	assert_int_equal(job.verdict.status, 400);
@@ -224,6 +225,7 @@ static void test_of_two_moves_for_the_last_memory_one_gets_it(void **state)
 	(void)state;
 	bench.scheduler.reserved_host_memory_mb = 8192 - 1500; /* room for one of 1024 */
 	bench.scheduler.ram_allocation_ratio = 1.0;
+	assert_int_equal(worker_set_limits(bench.worker, &bench.settings, &bench.scheduler, NULL), 0);
 	assert_int_equal(worker_start(bench.worker, NULL), 0);
 	wait_finished(first_id, &first);
 	wait_finished(second_id, &second);
