@@ -29,8 +29,8 @@ struct admin_socket {
 	int stop; /* an eventfd */
 	pthread_t thread;
 	struct database *database;
-	pthread_mutex_t mutex; /* guards fleet while it is used */
-	const struct fleet_settings *fleet;
+	pthread_mutex_t mutex; /* guards the settings while they are used */
+	struct registry_settings settings;
 	struct log *log;
 };
 
@@ -129,7 +129,7 @@ static int add_host(struct admin_socket *admin, const json_t *request, json_t *a
 		return error_set(error, EINVAL, "the URI of host %s must be %s, not \"%s\"", host.name, expected,
 				 host.uri);
 	pthread_mutex_lock(&admin->mutex);
-	int result = registry_add(admin->database, &host, admin->fleet, error);
+	int result = registry_add(admin->database, &host, &admin->settings, error);
 	pthread_mutex_unlock(&admin->mutex);
 	if (result == 0)
 		log_event(admin->log, LOG_LEVEL_INFO, NULL, "host added", LOG_TEXT("host", host.name),
@@ -258,8 +258,8 @@ static void admin_free(struct admin_socket *admin)
 	free(admin);
 }
 
-int admin_socket_start(const char *path, struct database *database, const struct fleet_settings *fleet, struct log *log,
-		       struct admin_socket **ret_socket, struct error *error)
+int admin_socket_start(const char *path, struct database *database, const struct registry_settings *settings,
+		       struct log *log, struct admin_socket **ret_socket, struct error *error)
 {
 	struct admin_socket *admin = calloc(1, sizeof(*admin));
 	int result;
@@ -268,7 +268,7 @@ int admin_socket_start(const char *path, struct database *database, const struct
 		return error_no_memory(error);
 	admin->listening = -1;
 	admin->database = database;
-	admin->fleet = fleet;
+	admin->settings = *settings;
 	pthread_mutex_init(&admin->mutex, NULL);
 	admin->log = log;
 	admin->path = strdup(path);
@@ -287,11 +287,11 @@ int admin_socket_start(const char *path, struct database *database, const struct
 	return 0;
 }
 
-void admin_socket_set_fleet(struct admin_socket *admin, const struct fleet_settings *fleet)
+void admin_socket_renew(struct admin_socket *admin, const struct registry_settings *settings)
 {
 	LOCK_SCOPE(&admin->mutex);
 
-	admin->fleet = fleet;
+	admin->settings = *settings;
 }
 
 void admin_socket_stop(struct admin_socket *admin)

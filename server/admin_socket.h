@@ -11,14 +11,14 @@
 struct admin_socket;
 struct database;
 struct error;
-struct fleet_settings;
+struct registry_settings;
 struct log;
 
 /* Replaces a socket file that nobody listens on; -EADDRINUSE when a daemon does. Everything is borrowed until stop. */
-int admin_socket_start(const char *path, struct database *database, const struct fleet_settings *fleet, struct log *log,
-		       struct admin_socket **ret_socket, struct error *error);
+int admin_socket_start(const char *path, struct database *database, const struct registry_settings *settings,
+		       struct log *log, struct admin_socket **ret_socket, struct error *error);
 /* From now on hosts that are added get these settings, which are borrowed as the first were. */
-void admin_socket_set_fleet(struct admin_socket *admin, const struct fleet_settings *fleet);
+void admin_socket_renew(struct admin_socket *admin, const struct registry_settings *settings);
 void admin_socket_stop(struct admin_socket *admin);
 
 /* The client's side: sends a line and reads the answer (heap, the caller's). */

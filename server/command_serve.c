@@ -97,7 +97,7 @@ static int open_workers(struct daemon *daemon, struct error *error)
 static int start_workers(struct daemon *daemon, struct error *error)
 {
 	const struct config *config = daemon->config;
-	const struct registry_settings hosts = { config->hosts, config->host_count, &config->fleet, config->node };
+	const struct registry_settings hosts = config_registry(config);
 	int result = registry_load(daemon->database, &hosts, error);
 
 	if (result < 0)
@@ -119,8 +119,9 @@ static int open_api(struct daemon *daemon, struct error *error)
 static int open_doors(struct daemon *daemon, struct error *error)
 {
 	const struct config *config = daemon->config;
-	int result = admin_socket_start(config->admin_socket, daemon->database, &config->fleet, daemon->log,
-					&daemon->admin, error);
+	const struct registry_settings hosts = config_registry(config);
+	int result =
+		admin_socket_start(config->admin_socket, daemon->database, &hosts, daemon->log, &daemon->admin, error);
 
 	if (result == 0 && config->hypervisor.control_socket)
 		result = control_socket_start(config->hypervisor.control_socket, daemon->simulation, &daemon->control,

@@ -16,6 +16,7 @@
 #include "api/auth/policy.h"
 #include "api/auth/token.h"
 #include "base/log.h"
+#include "server/registry.h"
 #include "server/scheduler/scheduler.h"
 #include "server/settings.h"
 
@@ -55,6 +56,9 @@ struct config {
 	size_t host_count;
 	struct config_memory *memory; /* private */
 };
+
+/* What it says about hosts; as long as the configuration lives. */
+struct registry_settings config_registry(const struct config *config);
 
 /* Told of each problem, one sentence without a newline. */
 typedef void config_report(void *context, const char *text);

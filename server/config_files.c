@@ -207,6 +207,17 @@ int config_read(const struct config_source *source, config_report *report, void 
 	return 0;
 }
 
+struct registry_settings config_registry(const struct config *config)
+{
+	return (struct registry_settings){
+		.hosts = config->hosts,
+		.host_count = config->host_count,
+		.fleet = &config->fleet,
+		.node = config->node,
+		.demands_tls = config->worker.live_migration_with_native_tls,
+	};
+}
+
 int config_defaults(struct config *ret_config, struct error *error)
 {
 	return config_read(&(struct config_source){ 0 }, NULL, NULL, ret_config, error);

@@ -13,6 +13,8 @@
 #include "db/hosts.h"
 #include "server/fleet.h"
 
+#define REGISTRY_PLAIN_SCHEME "qemu+tcp:"
+
 /* A copy of `text` in *member, whose old one is released; NULL is NULL. */
 static int set_text(char **member, const char *text, struct error *error)
 {
@@ -125,6 +127,12 @@ static int load_other(struct db_session *session, const struct registry_settings
 	struct host_settings filled = { .name = host->name };
 	int result;
 
+	if (settings->demands_tls && host->uri && text_starts_with(host->uri, REGISTRY_PLAIN_SCHEME))
+		return error_set(error, EINVAL,
+				 "host %s was registered with %s, which is not encrypted, and TLS is demanded now: "
+				 "remove it, or add "
+				 "it to the configuration with qemu+tls",
+				 host->name, host->uri);
 	fleet_fill_host(settings->fleet, &filled, NULL);
 	bool is_same = text_equal(host->migration_interface, filled.live_migration_interface)
 		       && text_equal(host->tunnel_interface, filled.tunnel_interface);
@@ -174,12 +182,14 @@ static int add(struct db_session *session, void *context, struct error *error)
 	return insert(session, context, error);
 }
 
-int registry_add(struct database *database, const struct host_settings *host, const struct fleet_settings *fleet,
+int registry_add(struct database *database, const struct host_settings *host, const struct registry_settings *settings,
 		 struct error *error)
 {
 	struct host_settings copy = *host;
 
-	fleet_fill_host(fleet, &copy, NULL);
+	if (settings->demands_tls && text_starts_with(copy.uri, REGISTRY_PLAIN_SCHEME))
+		return error_set(error, EINVAL, "TLS is demanded, but %s is not encrypted: use qemu+tls", copy.uri);
+	fleet_fill_host(settings->fleet, &copy, NULL);
 	if (copy.migration_address && copy.live_migration_interface)
 		return error_set(
 			error, EINVAL,

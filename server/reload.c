@@ -82,7 +82,7 @@ static int put_in_force(struct reload *reload, struct generation *generation, st
 {
 	const struct reload_parts *parts = &reload->parts;
 	const struct config *config = generation_config(generation);
-	const struct registry_settings hosts = { config->hosts, config->host_count, &config->fleet, config->node };
+	const struct registry_settings hosts = config_registry(config);
 	int result = registry_load(parts->database, &hosts, error);
 
 	if (result == 0)
@@ -91,7 +91,7 @@ static int put_in_force(struct reload *reload, struct generation *generation, st
 		result = api_renew(parts->api, generation_api_settings(generation), error);
 	if (result < 0)
 		return result;
-	admin_socket_set_fleet(parts->admin, &config->fleet);
+	admin_socket_renew(parts->admin, &hosts);
 	discovery_list_hosts(parts->discovery);
 	return 0;
 }

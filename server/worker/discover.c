@@ -28,6 +28,7 @@ struct seen_host {
 	int64_t due_ms;
 	bool is_being_read;
 	bool is_up;
+	char *down_reason; /* as it was told last; NULL: it is up */
 	bool was_read;
 	bool has_idle_copy; /* of a server that lives, or lived, elsewhere */
 	int64_t missed_since_ms; /* the first reading that missed a guest; 0: none is missed */
@@ -136,6 +137,7 @@ static void close_host(struct discovery *discovery, struct seen_host *host)
 {
 	discovery->hypervisor->operations->close_host(host->handle);
 	free(host->address);
+	free(host->down_reason);
 	free(host);
 }
 
@@ -279,6 +281,20 @@ static void look_at_idle_copies(struct discovery *discovery)
 			bring_forward(discovery, discovery->hosts[i]);
 }
 
+/* Up or down, each once, and each new reason for which it is down. */
+static void tell_state(struct discovery *discovery, struct seen_host *host, bool is_up, const char *reason)
+{
+	bool is_news = !host->was_read || host->is_up != is_up || (!is_up && !text_equal(host->down_reason, reason));
+
+	if (!is_news)
+		return;
+	free(host->down_reason);
+	host->down_reason = is_up ? NULL : strdup(reason);
+	log_event(discovery->log, is_up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, NULL,
+		  is_up ? "host is up" : "host is down", LOG_TEXT("host", host->name),
+		  LOG_TEXT("reason", is_up ? "" : reason));
+}
+
 /* False: the host was removed. */
 static bool read_host(struct discovery *discovery, struct seen_host *host)
 {
@@ -292,10 +308,7 @@ static bool read_host(struct discovery *discovery, struct seen_host *host)
 	int64_t now_ms = clock_monotonic_ms(discovery->clock);
 	reading.is_up = result == 0;
 	reading.is_certain = host->missed_since_ms && now_ms - host->missed_since_ms >= MISSED_MS;
-	if (!host->was_read || host->is_up != reading.is_up)
-		log_event(discovery->log, reading.is_up ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, NULL,
-			  reading.is_up ? "host is up" : "host is down", LOG_TEXT("host", host->name),
-			  LOG_TEXT("reason", error.text));
+	tell_state(discovery, host, reading.is_up, error.text);
 	/* A host that stays down needs no row written again. */
 	if (reading.is_up || !host->was_read || host->is_up) {
 		error_clear(&error);

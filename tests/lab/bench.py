@@ -52,7 +52,7 @@ class Bench:
     # Up and down.
     def prepare(self, settings):
         if self.lab is None:
-            lab = NetLab() if self.has_networks else Lab()
+            lab = (NetLab if self.has_networks else Lab)(has_tls=True)
             self.lab = lab
             lab.up()
         if self.daemon is None or self.daemon.settings != settings:

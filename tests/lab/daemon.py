@@ -75,7 +75,7 @@ class Daemon:
     Settings are those of the configuration, put over the lab's own. Two keys are the lab's: `deployment` is the text of an
     OpenStackDeployment, a file of its own; `nics` names the two NICs of each host, (control, migration), so that the
     configuration has their addresses by name instead of each host's `migration_address`, but for the hosts (by number) in
-    `nics_missing`, which have the first one only.
+    `nics_missing`, which have the first one only. A third, `tls`, has the hosts reached over TLS.
     """
 
     def __init__(self, lab, log_path, settings=None, wanted_port=0):
@@ -109,9 +109,12 @@ class Daemon:
             "worker": {"progress_interval": 1, "poll_interval": 100, "retry_interval": 1},
             "hypervisor": {"default_project": PROJECT, "default_user": USER, "keepalive_interval": 2,
                            "keepalive_count": 3, "reconnect_interval": 1, "reconcile_interval": 600},
-            "hosts": [{"name": host.name, "uri": host.uri, **self.addresses(host)} for host in self.lab.hosts],
+            "hosts": [{"name": host.name, "uri": host.tls_uri if self.settings.get("tls") else host.uri,
+                       **self.addresses(host)} for host in self.lab.hosts],
         }
-        own = {key: value for key, value in self.settings.items() if key not in ("deployment", "nics", "nics_missing")}
+        if self.settings.get("tls"):
+            base["hypervisor"]["pki_path"] = str(self.lab.pki)
+        own = {key: value for key, value in self.settings.items() if key not in ("deployment", "nics", "nics_missing", "tls")}
         self.config_path.write_text(yaml(merged(base, own)) + "\n")
         self.config_path.chmod(0o600)
         self.deployment_path.unlink(missing_ok=True)

@@ -6,7 +6,8 @@
 # Its one difficulty: memory above 1 MiB is reached in real mode by a data segment without limit ("unreal mode"), and any
 # BIOS call may take that away; so it is set up again in each round.
 #
-# Two numbers in the last sector bytes are patched in by guest.py: the end of the dirtied memory, and pages each round.
+# In the last bytes of the sector guest.py patches in a mark that each of these pages bears, the end of the dirtied memory, and
+# pages each round.
 .code16
 .globl _start
 _start:
@@ -38,12 +39,16 @@ _start:
 
 	movl	first, %edi
 	movl	$1, %eax
-	call	unlimited		# every page of the set gets a content of its own before the first count
+	call	unlimited		# every page of the set gets a content of its own before the first count, and the mark
+	movl	mark, %ebx
+	movl	mark+4, %edx
 fill:
 	cmpl	set_end, %edi
 	jae	round
 	addr32 movl %eax, %es:(%edi)
 	addr32 movl %edi, %es:4(%edi)
+	addr32 movl %ebx, %es:8(%edi)
+	addr32 movl %edx, %es:12(%edi)
 	addl	$0x1000, %edi
 	jmp	fill
 
@@ -144,6 +149,8 @@ drive:	.byte	0
 
 .set text, 0x8000			# a sector of its own, zero but for the text
 
+	.org	488
+mark:	.quad	0
 	.org	496
 set_end: .long	0x100000
 pages:	.long	0

@@ -13,7 +13,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 PAGES_PER_MIB = 256
-SET_OFFSET = 496  # of the two numbers that guest.S leaves to be filled in
+MARK_OFFSET = 488  # of the mark and the two numbers that guest.S leaves to be filled in
 MEBIBYTE = 1024 * 1024
 
 PROJECT = "6f70656e-0000-4000-8000-000000000001"
@@ -39,10 +39,10 @@ def boot_sector():
     return _boot_sector
 
 
-def disk_image(dirty_mb, pages_per_round, disk_mb):
+def disk_image(dirty_mb, pages_per_round, disk_mb, mark=bytes(8)):
     """A raw disk: the boot sector, a sector for the count, and bytes that do not repeat, so that a copy can be compared."""
     sector = bytearray(boot_sector())
-    struct.pack_into("<II", sector, SET_OFFSET, MEBIBYTE * (1 + dirty_mb), pages_per_round)
+    struct.pack_into("<8sII", sector, MARK_OFFSET, mark, MEBIBYTE * (1 + dirty_mb), pages_per_round)
     return bytes(sector) + bytes(512) + os.urandom(disk_mb * MEBIBYTE - 1024)
 
 
@@ -54,6 +54,7 @@ class Guest:
         self.lab = lab
         self.name = name
         self.uuid = str(uuid.uuid4())
+        self.mark = os.urandom(8)  # borne by each page of memory that it dirties
         self.memory_mb = memory_mb
         self.dirty_mb = dirty_mb
         self.pages_per_round = pages_per_round

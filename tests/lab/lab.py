@@ -19,10 +19,12 @@ import subprocess
 import time
 from pathlib import Path
 
+from certificates import Authority
 from guest import Guest, disk_image
 
 USER = "migrationd-lab"
 PORT = 16509
+TLS_PORT = 16514
 RUN = Path("/run")
 MAX_LABS = 32
 # What libvirt found out about QEMU, kept for the next lab: it probes for seconds otherwise, and proves by itself whether it holds.
@@ -107,6 +109,8 @@ class Host:
         self.images = self.folder / "images"
         self.address, self.migration_address = lab.addresses(number)
         self.uri = f"qemu+tcp://{self.address}:{PORT}/session"
+        self.tls_uri = f"qemu+tls://{self.address}:{TLS_PORT}/session"
+        self.pki = self.folder / "pki"
         self.process = None
 
     def environment(self):
@@ -125,9 +129,45 @@ class Host:
         (self.folder / "c/libvirt/qemu.conf").write_text(
             'security_driver = "none"\nstdio_handler = "file"\ncgroup_controllers = [ ]\nnamespaces = [ ]\n'
             f'migration_address = "{self.lab.listen_address(self.number)}"\nmigration_host = "{self.migration_address}"\n')
+        if self.lab.authority:
+            self.prepare_tls()
         if PROBED.is_dir():
             shutil.copytree(PROBED, self.probed())
         self.lab.give(self.folder)
+
+    def prepare_tls(self):
+        """Control connections over TLS beside the plain ones, and what QEMU needs for its own."""
+        for folder in (self.pki / "qemu", self.folder / "home/.pki/libvirt"):
+            folder.mkdir(parents=True, mode=0o700)
+        names = {"ca_file": "ca-cert", "cert_file": "server-cert", "key_file": "server-key"}
+        with open(self.folder / "c/libvirt/libvirtd.conf", "a", encoding="ascii") as settings:
+            settings.write(f'tls_port = "{TLS_PORT}"\n' + "".join(f'{key} = "{self.pki}/{name}.pem"\n'
+                                                                  for key, name in names.items()))
+        text = (self.folder / "c/libvirt/libvirtd.conf").read_text()
+        (self.folder / "c/libvirt/libvirtd.conf").write_text(text.replace("listen_tls = 0", "listen_tls = 1"))
+        with open(self.folder / "c/libvirt/qemu.conf", "a", encoding="ascii") as settings:
+            settings.write(f'default_tls_x509_cert_dir = "{self.pki}/qemu"\ndefault_tls_x509_verify = 1\n')
+        self.take_certificates()
+
+    def take_certificates(self, control=None, qemu=None, authority=None, control_authority=None):
+        """The host's own certificates in their places, or others: (certificate, key) of libvirtd and of QEMU, CAs that they
+        trust. libvirtd reads its own when it starts; QEMU and the client in libvirtd read theirs each time."""
+        own = self.lab.certificate_of(self)
+        control, qemu, authority = control or own, own if qemu is None else qemu, authority or self.lab.authority
+        places = [((control_authority or self.lab.authority).certificate, self.pki / "ca-cert.pem"), (control[0], self.pki / "server-cert.pem"),
+                  (control[1], self.pki / "server-key.pem"), (authority.certificate, self.pki / "qemu/ca-cert.pem"),
+                  (self.lab.authority.certificate, self.folder / "home/.pki/libvirt/cacert.pem"),
+                  (own[0], self.folder / "home/.pki/libvirt/clientcert.pem"),
+                  (own[1], self.folder / "home/.pki/libvirt/clientkey.pem")]
+        for path in (self.pki / "qemu").glob("*"):
+            path.unlink()
+        if qemu:
+            places += [(part, self.pki / f"qemu/{role}-{kind}.pem") for part, kind in zip(qemu, ("cert", "key"))
+                       for role in ("server", "client")]
+        for source, target in places:
+            shutil.copyfile(source, target)
+        self.lab.give(self.pki)
+        self.lab.give(self.folder / "home")
 
     def probed(self):
         return self.folder / "k/libvirt/qemu/cache/capabilities"
@@ -234,9 +274,11 @@ class Host:
 class Lab:
     """Some hosts and guests, up while used: `with Lab() as lab`."""
 
-    def __init__(self, hosts=3, keep=None):
+    def __init__(self, hosts=3, keep=None, has_tls=False):
         self.host_count = hosts
         self.keep = keep
+        self.has_tls = has_tls
+        self.authority = None
         self.hosts = []
         self.guests = []
         self.lock = None
@@ -277,6 +319,9 @@ class Lab:
         for folder in (self.shared, self.folder / "serial"):
             folder.mkdir(mode=0o755)
             self.give(folder)
+        if self.has_tls:
+            self.authority = Authority(self.folder / "ca")
+            self.make_client_certificate()
         self.make_networks()
         self.hosts = [Host(self, number) for number in range(1, self.host_count + 1)]
         for host in self.hosts:
@@ -287,6 +332,22 @@ class Lab:
             host.make_pools()
         if self.keep:
             (self.folder / KEEP).write_text(str(self.keep))
+
+    def certificate_of(self, host, **parts):
+        """A certificate for a host by its name and its addresses, made once."""
+        name = host.name if not parts else f"{host.name}-{'-'.join(parts)}"
+        paths = self.authority.folder / f"{name}-cert.pem", self.authority.folder / f"{name}-key.pem"
+        if not paths[0].exists():
+            self.authority.issue(name, dns=[host.name], addresses=self.addresses(host.number), **parts)
+        return paths
+
+    def make_client_certificate(self):
+        """migrationd's, in a folder as libvirt wants it (pkipath)."""
+        self.pki = self.folder / "pki"
+        self.pki.mkdir()
+        certificate, key = self.authority.issue("migrationd")
+        for source, name in ((self.authority.certificate, "cacert"), (certificate, "clientcert"), (key, "clientkey")):
+            shutil.copyfile(source, self.pki / f"{name}.pem")
 
     def down(self):
         """Ends everything; safe to call twice."""
@@ -348,7 +409,7 @@ class Lab:
         guest = Guest(self, name, **parts)
         guest.serial.unlink(missing_ok=True)
         path = guest.disk_path(host)
-        path.write_bytes(disk_image(guest.dirty_mb, guest.pages_per_round, guest.disk_mb))
+        path.write_bytes(disk_image(guest.dirty_mb, guest.pages_per_round, guest.disk_mb, guest.mark))
         self.give(path)
         host.virsh("pool-refresh", "shared" if guest.disk == "shared" else "private")
         definition = self.folder / f"{name}.xml"

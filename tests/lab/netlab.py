@@ -19,8 +19,8 @@ def ip(*words, inside=()):
 class NetLab(Lab):
     """As a Lab; besides, a host's NICs can be cut and joined again."""
 
-    def __init__(self, hosts=3):
-        super().__init__(hosts)
+    def __init__(self, hosts=3, has_tls=False):
+        super().__init__(hosts, has_tls=has_tls)
         self.holders = {}
 
     def addresses(self, number):

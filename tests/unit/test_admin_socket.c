@@ -37,7 +37,10 @@ static int set_up(void **state)
 	fixture->socket_path = text_format("%s/admin.sock", fixture->folder);
 	CLEANUP_FREE char *path = text_format("%s/test.db", fixture->folder);
 	assert_int_equal(db_open(path, clock_system(), NULL, &fixture->database, &error), 0);
-	assert_int_equal(admin_socket_start(fixture->socket_path, fixture->database, &fleet, NULL, &fixture->admin, &error), 0);
+	assert_int_equal(admin_socket_start(fixture->socket_path, fixture->database,
+					    &(struct registry_settings){ .fleet = &fleet }, NULL, &fixture->admin,
+					    &error),
+			 0);
 	*state = fixture;
 	return 0;
 }
@@ -138,7 +141,8 @@ static void a_second_daemon_does_not_take_the_socket_away(void **state)
 	struct admin_socket *second = NULL;
 	struct error error = { 0 };
 
-	assert_int_equal(admin_socket_start(fixture->socket_path, fixture->database, &fleet, NULL, &second, &error),
+	assert_int_equal(admin_socket_start(fixture->socket_path, fixture->database,
+					    &(struct registry_settings){ .fleet = &fleet }, NULL, &second, &error),
 			 -EADDRINUSE);
 	CLEANUP_FREE char *answer = ask(fixture, "{\"verb\": \"host list\"}");
 	assert_string_equal(answer, "{\"hosts\":[]}");
@@ -157,11 +161,15 @@ static void the_configuration_is_loaded_again_without_losing_what_an_operator_se
 	CLEANUP_DB_READ struct db_session *session = NULL;
 	struct error error = { 0 };
 
-	assert_int_equal(registry_load(fixture->database, &(struct registry_settings){ &host, 1, &fleet, "controller" }, &error), 0);
+	assert_int_equal(registry_load(fixture->database,
+				       &(struct registry_settings){ &host, 1, &fleet, "controller", false }, &error),
+			 0);
 	read_host(fixture, "compute-1", 0, &before);
 	host.uri = "qemu+tls://127.1.0.1/session";
 	host.reserved_disk_mb = 1;
-	assert_int_equal(registry_load(fixture->database, &(struct registry_settings){ &host, 1, &fleet, "controller" }, &error), 0);
+	assert_int_equal(registry_load(fixture->database,
+				       &(struct registry_settings){ &host, 1, &fleet, "controller", false }, &error),
+			 0);
 	read_host(fixture, "compute-1", 0, &after);
 	assert_int_equal(after.id, before.id);
 	assert_string_equal(after.uuid, before.uuid);

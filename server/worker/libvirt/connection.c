@@ -3,6 +3,7 @@
 #include "server/worker/libvirt/internal.h"
 
 #include <libvirt/virterror.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "server/settings.h"
 #include "server/worker/libvirt/events.h"
 #include "server/worker/libvirt/login.h"
+#include "server/worker/libvirt/tls.h"
 
 void libvirt_cleanup_domain(virDomainPtr *domain)
 {
@@ -92,8 +94,9 @@ static void *open_thread(void *context)
 	pthread_mutex_lock(&opening->mutex);
 	opening->connection = connection;
 	opening->has_ended = true;
-	text_copy(opening->trouble, sizeof(opening->trouble),
-		  cause && cause->message ? cause->message : "libvirt gave no reason");
+	snprintf(opening->trouble, sizeof(opening->trouble), "%s%s",
+		 cause && cause->message ? cause->message : "libvirt gave no reason",
+		 cause && cause->message ? tls_explain_connection(cause->message) : "");
 	bool is_left = opening->is_left;
 	pthread_cond_broadcast(&opening->ended);
 	pthread_mutex_unlock(&opening->mutex);

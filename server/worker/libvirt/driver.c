@@ -15,6 +15,8 @@
 #include "server/worker/libvirt/events.h"
 #include "server/worker/libvirt/inventory.h"
 #include "server/worker/libvirt/migrate.h"
+#include "server/settings.h"
+#include "server/worker/libvirt/uri.h"
 #include "server/worker/libvirt/volume.h"
 
 #define WAKE_MS 500
@@ -63,6 +65,7 @@ static void host_close(struct hypervisor_host *base)
 	pthread_mutex_destroy(&host->mutex);
 	free(host->name);
 	free(host->uri);
+	free(host->peer_uri);
 	free(host->user_name);
 	free(host->password_file);
 	free(host);
@@ -79,10 +82,11 @@ static int host_open(struct hypervisor *self, const struct hypervisor_address *a
 	host->driver = (struct libvirt_driver *)self;
 	pthread_mutex_init(&host->mutex, NULL);
 	host->name = strdup(address->name);
-	host->uri = strdup(address->uri);
+	host->uri = uri_with_pki(address->uri, host->driver->settings->pki_path);
+	host->peer_uri = uri_for_peer(address->uri);
 	host->user_name = address->user_name ? strdup(address->user_name) : NULL;
 	host->password_file = address->password_file ? strdup(address->password_file) : NULL;
-	if (!host->name || !host->uri || (address->user_name && !host->user_name)
+	if (!host->name || !host->uri || !host->peer_uri || (address->user_name && !host->user_name)
 	    || (address->password_file && !host->password_file)) {
 		host_close(&host->base);
 		return error_no_memory(error);
@@ -155,6 +159,8 @@ int libvirt_driver_create(const struct hypervisor_settings *settings, const char
 	if (name_markers(driver, node, error) < 0)
 		return -ENOMEM;
 	virSetErrorFunc(NULL, keep_silent);
+	/* Its warnings, too: what they say reaches our own log with the error, and stderr is that log. */
+	setenv("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null", 0);
 	if (virInitialize() < 0 || virEventRegisterDefaultImpl() < 0)
 		return error_set(error, EIO, "cannot start libvirt's client library");
 	driver->wake_timer = virEventAddTimeout(WAKE_MS, on_wake, NULL, NULL);

@@ -29,7 +29,8 @@ struct libvirt_host {
 	struct hypervisor_host base;
 	struct libvirt_driver *driver;
 	char *name;
-	char *uri;
+	char *uri; /* ours, with our certificates */
+	char *peer_uri; /* that another host's libvirtd gets */
 	char *user_name; /* SASL; NULL: none */
 	char *password_file;
 	pthread_mutex_t mutex; /* guards connection */

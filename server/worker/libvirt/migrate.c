@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "server/worker/libvirt/disks.h"
+#include "server/worker/libvirt/tls.h"
 
 /* One call under way. */
 struct call {
@@ -133,10 +134,15 @@ int libvirt_migrate_live(struct hypervisor_host *source, struct hypervisor_host 
 	if (result == 0)
 		result = add_values(&call, error);
 	if (result == 0
-	    && virDomainMigrateToURI3(call.domain, call.target->uri, call.values, (unsigned int)call.count,
+	    && virDomainMigrateToURI3(call.domain, call.target->peer_uri, call.values, (unsigned int)call.count,
 				      flags_of(&call))
-		       < 0)
+		       < 0) {
+		const struct tls_sides sides = { call.source->name, call.target->name, options->migration_address };
+
 		result = libvirt_error(call.source, error, "migrate the guest");
+		if (options->has_tls && error)
+			tls_explain_move(error, &sides);
+	}
 	return result;
 }
 
