@@ -124,8 +124,9 @@ def checkers(tally):
 
 
 def daemon(tally):
-    """The shipped binary in trouble."""
+    """The shipped binary in trouble; and who may do what, with oslo.policy as the judge (by Debian's interpreter, which has it)."""
     tally.relay("daemon", ["python3", TOP / "tests/daemon/suite.py"])
+    tally.relay("daemon/policies", ["/usr/bin/python3", TOP / "tests/daemon/policies.py"])
 
 
 def configuration(tally):
