@@ -28,6 +28,8 @@ struct token_verifier {
 	size_t key_count;
 	pthread_rwlock_t sets_lock; /* guards the sets */
 	struct key_set *sets[TOKEN_KEY_SETS_MAX]; /* NULL: not read yet */
+	unsigned char set_digests[TOKEN_KEY_SETS_MAX][TOKEN_DIGEST_SIZE];
+	atomic_uint generation; /* of the sets: what was remembered falls with a change */
 	size_t set_count;
 	struct token_claims claims;
 	struct digester *digester;
@@ -363,12 +365,16 @@ int token_verify(struct token_verifier *verifier, const char *text, int64_t now_
 		*ret_caller = caller;
 		return 0;
 	}
+	unsigned int generation = atomic_load(&verifier->generation);
 	result = verify(verifier, text, now_us, &caller, error);
 	if (result < 0)
 		return refuse(verifier, result, error);
 	atomic_fetch_add_explicit(&verifier->verified, 1, memory_order_relaxed);
 	token_memory_remember(verifier->memory, digest, caller,
 			      caller->expires_us + verifier->claims.leeway_s * SECOND_US, now_us);
+	/* By a key that was withdrawn meanwhile, perhaps: it is not to be remembered beyond this request. */
+	if (generation != atomic_load(&verifier->generation))
+		token_memory_forget(verifier->memory, digest);
 	*ret_caller = caller;
 	return 0;
 }
@@ -376,17 +382,28 @@ int token_verify(struct token_verifier *verifier, const char *text, int64_t now_
 int token_verifier_set_keys(struct token_verifier *verifier, size_t place, const char *text, size_t size,
 			    struct error *error)
 {
+	unsigned char digest[TOKEN_DIGEST_SIZE];
 	struct key_set *set = NULL;
 	int result = place < verifier->set_count ? key_set_read(text, size, &set, error)
 						 : error_set(error, EINVAL, "there is no key set %zu", place);
 
+	if (result == 0 && !digester_run(verifier->digester, text, size, digest)) {
+		key_set_destroy(set);
+		return error_no_memory(error);
+	}
 	if (result < 0)
 		return result;
 	pthread_rwlock_wrlock(&verifier->sets_lock);
 	struct key_set *before = verifier->sets[place];
+	bool has_changed = before && memcmp(verifier->set_digests[place], digest, sizeof(digest)) != 0;
 	verifier->sets[place] = set;
+	memcpy(verifier->set_digests[place], digest, sizeof(digest));
 	pthread_rwlock_unlock(&verifier->sets_lock);
 	key_set_destroy(before);
+	if (has_changed) {
+		atomic_fetch_add(&verifier->generation, 1);
+		token_memory_clear(verifier->memory);
+	}
 	return 0;
 }
 

@@ -194,6 +194,18 @@ void token_memory_forget(struct token_memory *memory, const unsigned char digest
 		forget(shard, index);
 }
 
+void token_memory_clear(struct token_memory *memory)
+{
+	for (size_t i = 0; i < memory->shard_count; i++) {
+		struct shard *shard = &memory->shards[i];
+
+		LOCK_SCOPE(&shard->mutex);
+		for (uint32_t entry = 0; entry < shard->used; entry++)
+			if (shard->entries[entry].caller)
+				forget(shard, entry);
+	}
+}
+
 size_t token_memory_count(struct token_memory *memory)
 {
 	size_t count = 0;

@@ -18,5 +18,7 @@ struct caller *token_memory_recall(struct token_memory *memory, const unsigned c
 void token_memory_remember(struct token_memory *memory, const unsigned char digest[TOKEN_DIGEST_SIZE],
 			   struct caller *caller, int64_t valid_until_us, int64_t now_us);
 /* The token counts no more. */
+/* Forgets all. Thread-safe. */
+void token_memory_clear(struct token_memory *memory);
 void token_memory_forget(struct token_memory *memory, const unsigned char digest[TOKEN_DIGEST_SIZE]);
 size_t token_memory_count(struct token_memory *memory);

@@ -164,20 +164,28 @@ static bool is_away(struct identity *identity)
 	return clock_monotonic_ms(clock_system()) < identity->away_until_ms;
 }
 
+static int verify_again(struct identity *identity, const char *token, struct caller **ret_caller, struct error *error)
+{
+	int result =
+		token_verify(identity->parts.tokens, token, clock_now_us(identity->parts.clock), ret_caller, error);
+
+	return result == -ENOMEM || result == 0 ? result : error_set(error, EACCES, "no key that is known has made it");
+}
+
 static void ask(void *context, const char *token, token_answer_fn answer, void *answer_context)
 {
 	struct identity *identity = context;
 	unsigned char digest[TOKEN_DIGEST_SIZE];
 	CLEANUP_CALLER struct caller *caller = NULL;
 	struct error error = { 0 };
-	bool has_set = identity->key_sets && token_names_unknown_key(identity->parts.tokens, token)
-		       && key_sets_may_read(identity->key_sets);
+	bool is_unknown = identity->key_sets && token_names_unknown_key(identity->parts.tokens, token);
+	bool has_set = is_unknown && key_sets_may_read(identity->key_sets);
 	int result = 1;
 
 	if (!digester_run(identity->digester, token, strlen(token), digest))
 		result = error_no_memory(&error);
-	else if (!identity->keystone && !has_set)
-		result = error_set(&error, EACCES, "no key that is known has made it");
+	else if (!identity->keystone && !has_set) /* the sets may have been read between the two questions */
+		result = verify_again(identity, token, &caller, &error);
 	else
 		result = recall(identity, digest, &caller, &error);
 	if (result == 1 && !has_set && is_away(identity))
@@ -229,15 +237,18 @@ static int ask_keystone(struct identity *identity, const struct question *questi
 		remember(identity, question->digest, *ret_caller);
 	else if (result == -EACCES)
 		forget(identity, question->digest);
-	if (result != -EHOSTUNREACH)
+	if (result != -EHOSTUNREACH && result != -EREMOTEIO)
 		return result;
 
 	struct error trouble = *error;
 
 	log_error(identity->parts.log, NULL, "Keystone cannot be asked", &trouble);
-	pthread_mutex_lock(&identity->mutex);
-	identity->away_until_ms = clock_monotonic_ms(clock_system()) + AWAY_MS;
-	pthread_mutex_unlock(&identity->mutex);
+	/* An odd answer to one question is no reason to ask no other: anybody could bring it about. */
+	if (result == -EHOSTUNREACH) {
+		pthread_mutex_lock(&identity->mutex);
+		identity->away_until_ms = clock_monotonic_ms(clock_system()) + AWAY_MS;
+		pthread_mutex_unlock(&identity->mutex);
+	}
 	return recall_seen(identity, question->digest, ret_caller, trouble.text, error);
 }
 

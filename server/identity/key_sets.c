@@ -23,10 +23,10 @@ struct key_sets {
 	struct log *log;
 	pthread_t thread;
 	bool is_started;
-	pthread_mutex_t reading; /* one reading at a time; taken before `mutex` */
 	pthread_mutex_t mutex; /* guards all below */
 	pthread_cond_t wake;
 	bool is_stopping;
+	bool is_reading; /* one at a time; whoever wants the outcome waits */
 	int64_t early_ms; /* monotonic: the last early reading; 0: none */
 };
 
@@ -81,16 +81,22 @@ static int read_set(struct key_sets *sets, size_t place, struct error *error)
 	return result;
 }
 
+/* With the mutex held, which is let go meanwhile. One that is under way ends first. */
 static void read_all(struct key_sets *sets)
 {
-	LOCK_SCOPE(&sets->reading);
-
+	while (sets->is_reading)
+		pthread_cond_wait(&sets->wake, &sets->mutex);
+	sets->is_reading = true;
+	pthread_mutex_unlock(&sets->mutex);
 	for (size_t i = 0; i < sets->count; i++) {
 		struct error error = { 0 };
 
 		if (read_set(sets, i, &error) < 0)
 			log_error(sets->log, NULL, "key set cannot be read, the one before stays in force", &error);
 	}
+	pthread_mutex_lock(&sets->mutex);
+	sets->is_reading = false;
+	pthread_cond_broadcast(&sets->wake);
 }
 
 static int64_t shortest_interval_ms(const struct key_sets *sets)
@@ -117,9 +123,7 @@ static void *read_thread(void *context)
 				break;
 		if (sets->is_stopping)
 			break;
-		pthread_mutex_unlock(&sets->mutex);
 		read_all(sets);
-		pthread_mutex_lock(&sets->mutex);
 	}
 	pthread_mutex_unlock(&sets->mutex);
 	return NULL;
@@ -153,7 +157,6 @@ int key_sets_create(const struct key_set_settings *settings, size_t count, struc
 	if (!sets)
 		return error_no_memory(error);
 	*sets = (struct key_sets){ .settings = settings, .count = count, .tokens = tokens, .log = log };
-	pthread_mutex_init(&sets->reading, NULL);
 	pthread_mutex_init(&sets->mutex, NULL);
 	clock_condition_init(&sets->wake);
 	int result = read_first(sets, error);
@@ -179,7 +182,6 @@ void key_sets_destroy(struct key_sets *sets)
 		pthread_join(sets->thread, NULL);
 	pthread_cond_destroy(&sets->wake);
 	pthread_mutex_destroy(&sets->mutex);
-	pthread_mutex_destroy(&sets->reading);
 	free(sets);
 }
 
@@ -187,18 +189,23 @@ bool key_sets_may_read(struct key_sets *sets)
 {
 	LOCK_SCOPE(&sets->mutex);
 
-	return !sets->early_ms || clock_monotonic_ms(clock_system()) - sets->early_ms >= EARLY_READ_MS;
+	return sets->is_reading || !sets->early_ms
+	       || clock_monotonic_ms(clock_system()) - sets->early_ms >= EARLY_READ_MS;
 }
 
 void key_sets_read_now(struct key_sets *sets)
 {
-	pthread_mutex_lock(&sets->mutex);
+	LOCK_SCOPE(&sets->mutex);
 	int64_t now_ms = clock_monotonic_ms(clock_system());
-	bool may_read = !sets->early_ms || now_ms - sets->early_ms >= EARLY_READ_MS;
 
-	if (may_read)
-		sets->early_ms = now_ms;
-	pthread_mutex_unlock(&sets->mutex);
-	if (may_read)
-		read_all(sets);
+	/* What is being read is as new as what would be read after it. */
+	if (sets->is_reading) {
+		while (sets->is_reading)
+			pthread_cond_wait(&sets->wake, &sets->mutex);
+		return;
+	}
+	if (sets->early_ms && now_ms - sets->early_ms < EARLY_READ_MS)
+		return;
+	sets->early_ms = now_ms;
+	read_all(sets);
 }

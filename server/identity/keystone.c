@@ -181,6 +181,15 @@ static int ask(struct keystone *keystone, const char *own, const char *token, st
 	return http_fetch(&request, ret_response, error);
 }
 
+/* One that is of no use condemns the token, and says nothing about others. */
+static int read_answer(const struct http_response *response, struct caller **ret_caller, struct error *error)
+{
+	struct error trouble = { 0 };
+	int result = keystone_answer_read(response->body, response->size, ret_caller, &trouble);
+
+	return result == 0 ? 0 : error_set(error, result == -ENOMEM ? ENOMEM : EACCES, "%s", trouble.text);
+}
+
 int keystone_validate(struct keystone *keystone, const char *token, struct caller **ret_caller, struct error *error)
 {
 	char own[HTTP_TOKEN_SIZE] = "";
@@ -198,10 +207,11 @@ int keystone_validate(struct keystone *keystone, const char *token, struct calle
 			return result;
 		status = response.status;
 		if (status == 200)
-			return keystone_answer_read(response.body, response.size, ret_caller, error) < 0 ? -EHOSTUNREACH
-													 : 0;
+			return read_answer(&response, ret_caller, error);
 	}
 	if (status == 404)
 		return error_set(error, EACCES, "Keystone knows no such token, or not any more");
-	return error_set(error, EHOSTUNREACH, "Keystone answers with status %ld", status);
+	if (status == 400)
+		return error_set(error, EACCES, "Keystone takes it for none (status 400)");
+	return error_set(error, EREMOTEIO, "Keystone answers with status %ld", status);
 }

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa  # noqa: E402
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm  # noqa: E402
 
 from keystone_server import PASSWORD, Keystone  # noqa: E402
+from odd_keystone import OddKeystone  # noqa: E402
 from service import Api, Service, run_checks, state  # noqa: E402
 
 
@@ -376,7 +377,51 @@ def a_file_of_keys(folder):
         assert code == 78 and "keys.json" in words, words
 
 
-CHECKS = (published_keys, rotation, a_publisher_away, a_file_of_keys, keystones_tokens, openstack_command, revoked_tokens, bad_tokens,
+def rotation_at_once(folder):
+    """ten requests that bring the same token of a new key at once all wait for the set that is being read, and pass"""
+    for delay in (0.5, 0):
+        with Publisher() as publisher:
+            publisher.add("old", "RSA")
+            service = daemon_of_publisher(folder, {"url": publisher.url, "refresh_interval": 3600})
+            publisher.add("new", "ES256")
+            document = publisher.document
+            publisher.document = lambda: (time.sleep(delay), document())[1]
+            token = publisher.token("new", "ES256")
+            with ThreadPoolExecutor(10) as pool:
+                got = [answer.result() for answer in [pool.submit(status, service, token) for _ in range(10)]]
+            service.kill()
+        assert got == [200] * 10, got
+
+
+def a_withdrawn_key(folder):
+    """a key that its publisher withdraws is believed no more, not even for a token that was verified before"""
+    with Publisher() as publisher:
+        publisher.add("leaked", "RSA")
+        publisher.add("other", "RSA")
+        service = daemon_of_publisher(folder, {"url": publisher.url, "refresh_interval": 1})
+        seen, other = publisher.token("leaked", "RS256"), publisher.token("other", "RS256")
+        assert (status(service, seen), status(service, other)) == (200, 200)
+        del publisher.keys["leaked"]
+        asked = publisher.asked
+        service.wait(lambda: publisher.asked > asked + 1)
+        assert (status(service, seen), status(service, other)) == (401, 200)
+        service.kill()
+
+
+def an_odd_answer(folder):
+    """an odd answer of Keystone about one token condemns that token alone: others are asked about and pass at once"""
+    with OddKeystone(state.PROJECT) as keystone:
+        password = Path(folder) / "password"
+        password.write_text("secret\n")
+        service = Service(folder, identity={"keystone": {"url": keystone.url, "username": "nova", "password_file": str(password),
+                                                         "timeout": 2}}).start().load()
+        for number, (odd, refusal) in enumerate({"400": 401, "many-roles": 401, "no-token": 401, "500": 503, "403": 503, "404": 401}.items()):
+            assert status(service, odd) == refusal, odd
+            assert status(service, f"good{number}") == 200, odd
+        service.kill()
+
+
+CHECKS = (published_keys, rotation_at_once, a_withdrawn_key, an_odd_answer, rotation, a_publisher_away, a_file_of_keys, keystones_tokens, openstack_command, revoked_tokens, bad_tokens,
           a_hanging_keystone, keystone_away, a_wrong_password, an_end_while_asking)
 
 
