@@ -208,3 +208,34 @@ bool text_to_int64(const char *string, int64_t low, int64_t high, int64_t *ret_n
 	*ret_number = number;
 	return true;
 }
+
+unsigned int text_distance(const char *a, const char *b)
+{
+	enum { LONGEST = 63, TOO_MUCH = 3 };
+	unsigned int before[LONGEST + 1];
+	unsigned int above[LONGEST + 1];
+	unsigned int row[LONGEST + 1];
+	size_t a_length = strlen(a);
+	size_t b_length = strlen(b);
+
+	if (a_length > LONGEST || b_length > LONGEST || a_length + TOO_MUCH <= b_length
+	    || b_length + TOO_MUCH <= a_length)
+		return TOO_MUCH;
+	for (unsigned int j = 0; j <= b_length; j++)
+		above[j] = before[j] = j;
+	for (unsigned int i = 1; i <= a_length; i++) {
+		row[0] = i;
+		for (size_t j = 1; j <= b_length; j++) {
+			unsigned int best = above[j - 1] + (a[i - 1] != b[j - 1]);
+
+			best = above[j] + 1 < best ? above[j] + 1 : best;
+			best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
+				best = before[j - 2] + 1;
+			row[j] = best;
+		}
+		memcpy(before, above, sizeof(before));
+		memcpy(above, row, sizeof(above));
+	}
+	return above[b_length] < TOO_MUCH ? above[b_length] : TOO_MUCH;
+}

@@ -55,5 +55,8 @@ void text_append_as_utf8(struct text *text, const char *string);
 /* Lower-case hex of `length` bytes into `ret_hex`, which holds 2 * length + 1. */
 void text_hex(const void *bytes, size_t length, char *ret_hex);
 
+/* The number of single letters to add, take away, change or swap to make one of the other; more than 3 is 3. */
+unsigned int text_distance(const char *a, const char *b);
+
 /* Whole string as a decimal number within [low, high]; false leaves *ret_number alone. */
 bool text_to_int64(const char *string, int64_t low, int64_t high, int64_t *ret_number);

@@ -47,23 +47,13 @@ static void destroy_verifier(struct token_verifier **verifier)
 	token_verifier_destroy(*verifier);
 }
 
-/* Where the rule that is in force comes from: the last override of the name that counts. */
-static const struct policy_override *find_override(const struct config *config, const char *name)
+static void describe_origin(const struct policy *policy, const char *name, struct text *text)
 {
-	const struct policy_override *found = NULL;
+	unsigned int line;
+	const char *file = policy_origin(policy, name, &line);
 
-	for (size_t i = 0; i < config->policy.override_count; i++)
-		if (text_equal(config->policy.overrides[i].name, name))
-			found = &config->policy.overrides[i];
-	return found;
-}
-
-static void describe_origin(const struct config *config, const char *name, struct text *text)
-{
-	const struct policy_override *override = find_override(config, name);
-
-	if (override)
-		text_append_format(text, "%s:%u", override->file, override->line);
+	if (file)
+		text_append_format(text, "%s:%u", file, line);
 	else
 		text_append(text, "default");
 }
@@ -76,13 +66,13 @@ static bool is_asked(const struct question *question, const char *name)
 	return question->rule_count == 0;
 }
 
-static json_t *row_of(const struct policy *policy, const struct config *config, const char *name)
+static json_t *row_of(const struct policy *policy, const char *name)
 {
 	CLEANUP_TEXT struct text rule = TEXT_EMPTY;
 	CLEANUP_TEXT struct text origin = TEXT_EMPTY;
 
 	policy_print(policy, name, &rule);
-	describe_origin(config, name, &origin);
+	describe_origin(policy, name, &origin);
 	return json_pack("{s:s, s:s, s:s}", "name", name, "rule", rule.data ? rule.data : "", "origin",
 			 origin.data ? origin.data : "");
 }
@@ -116,12 +106,13 @@ static int print_rows(json_t *rows, bool is_json, const char *format_verdict)
 
 static int list(const struct question *question, const struct policy *policy, const struct config *config)
 {
+	(void)config;
 	json_t *rows = json_array();
 	const char *name;
 
 	for (size_t i = 0; (name = policy_name(policy, i)) != NULL; i++)
 		if (is_asked(question, name))
-			json_array_append_new(rows, row_of(policy, config, name));
+			json_array_append_new(rows, row_of(policy, name));
 	int result = print_rows(rows, question->is_json > 0, NULL);
 	json_decref(rows);
 	return result < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
@@ -199,7 +190,7 @@ static int check(const struct question *question, const struct policy *policy, c
 		}
 
 		enum policy_verdict verdict = policy_check(policy, name, caller, &target, &fault);
-		json_t *row = row_of(policy, config, name);
+		json_t *row = row_of(policy, name);
 
 		json_object_set_new(row, "verdict", json_string(verdict_word(verdict)));
 		explain(policy, name, caller, verdict, &fault, row);

@@ -53,36 +53,6 @@ void config_problem(struct config_reader *reader, struct tree_mark mark, const s
 		reader->report(reader->report_context, words.data);
 }
 
-unsigned int config_distance(const char *a, const char *b)
-{
-	enum { LONGEST = 63, TOO_MUCH = 3 };
-	unsigned int before[LONGEST + 1];
-	unsigned int above[LONGEST + 1];
-	unsigned int row[LONGEST + 1];
-	size_t a_length = strlen(a);
-	size_t b_length = strlen(b);
-
-	if (a_length > LONGEST || b_length > LONGEST)
-		return TOO_MUCH;
-	for (unsigned int j = 0; j <= b_length; j++)
-		above[j] = before[j] = j;
-	for (unsigned int i = 1; i <= a_length; i++) {
-		row[0] = i;
-		for (size_t j = 1; j <= b_length; j++) {
-			unsigned int best = above[j - 1] + (a[i - 1] != b[j - 1]);
-
-			best = above[j] + 1 < best ? above[j] + 1 : best;
-			best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
-				best = before[j - 2] + 1;
-			row[j] = best;
-		}
-		memcpy(before, above, sizeof(before));
-		memcpy(above, row, sizeof(above));
-	}
-	return above[b_length] < TOO_MUCH ? above[b_length] : TOO_MUCH;
-}
-
 static const struct config_key *find_key(const struct config_section *section, const char *name)
 {
 	for (size_t i = 0; i < section->count; i++)
@@ -100,7 +70,7 @@ static void tell_unknown(struct config_reader *reader, const struct config_secti
 	unsigned int nearest_distance = 3;
 
 	for (size_t i = 0; i < section->count; i++) {
-		unsigned int distance = config_distance(section->keys[i].name, entry->key);
+		unsigned int distance = text_distance(section->keys[i].name, entry->key);
 
 		if (distance < nearest_distance) {
 			nearest = section->keys[i].name;

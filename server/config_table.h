@@ -145,6 +145,3 @@ const char *config_expected_algorithm(const char *text);
 int config_check_token_key(const void *item, struct error *error);
 int config_check_key_set(const void *item, struct error *error);
 const char *config_expected_url(const char *text);
-
-/* The number of single letters to add, take away, change or swap to make one of the other; more than 3 is 3. */
-unsigned int config_distance(const char *a, const char *b);

@@ -208,7 +208,7 @@ static void name_unknown(const struct value *value, const struct tree_node *memb
 	const char *known;
 
 	for (unsigned int i = value->key->first_name; (known = value->key->name_of(i)) != NULL; i++) {
-		if (config_distance(known, name) <= 2) {
+		if (text_distance(known, name) <= 2) {
 			config_problem(value->reader, member->mark, value->place,
 				       "\"%.100s\" is not known; did you mean %s?", name, known);
 			return;

@@ -158,6 +158,17 @@ static int parse_text(struct builder *builder, struct policy_rule *rule, const c
 	return result;
 }
 
+static void report_superseded(const struct builder *builder, const struct policy_rule *rule,
+			      const struct policy_override *by)
+{
+	CLEANUP_TEXT struct text words = TEXT_EMPTY;
+
+	text_append_format(&words, "the rule is given again in %s:%u, and only that one counts",
+			   by->file ? by->file : "policies", by->line);
+	if (!text_failed(&words))
+		report(builder, rule, words.data);
+}
+
 static int add_overrides(struct builder *builder, struct error *error)
 {
 	for (size_t i = 0; i < builder->settings->override_count; i++) {
@@ -169,11 +180,12 @@ static int add_overrides(struct builder *builder, struct error *error)
 		if (!rule)
 			return error_no_memory(error);
 		if (rule->is_overridden)
-			report(builder, rule, "the rule is given again below, and only the last counts");
+			report_superseded(builder, rule, override);
 		if (override->file)
 			rule->file = policy_arena_copy(&builder->policy->arena, override->file, strlen(override->file));
 		rule->line = override->line;
 		rule->is_overridden = true;
+		rule->trouble = NULL; /* of one that does not count any more */
 		result = policy_parse_value(&parse, override->value, &rule->node);
 		rule->is_malformed = parse.is_malformed;
 		if (result == -EINVAL)
@@ -203,7 +215,13 @@ static int inherit_deprecated(struct builder *builder, const struct policy_defau
 		return 0;
 	rule->node = old->node;
 	rule->is_malformed = old->is_malformed;
-	text_append_format(&words, "the name is deprecated; its rule now also counts for %s", fallback->name);
+	rule->inherited = old;
+	if (old->is_registered)
+		text_append_format(&words,
+				   "it was once the name of %s too, and counts for that as long as no rule names it",
+				   fallback->name);
+	else
+		text_append_format(&words, "the name is deprecated; its rule now also counts for %s", fallback->name);
 	if (text_failed(&words))
 		return -ENOMEM;
 	report(builder, old, words.data);
@@ -334,7 +352,55 @@ bool policy_references_hold(const struct policy *policy)
 	return true;
 }
 
-/* Circles, and rules of the file that nothing asks for. */
+/* Of all names that are asked for, the one that may have been meant; NULL: none is near. */
+static const char *find_nearest(const struct policy *policy, const char *name)
+{
+	const char *nearest = NULL;
+	unsigned int nearest_distance = 3;
+
+	for (size_t i = 0; i < policy->rule_count; i++) {
+		unsigned int distance = policy->rules[i].is_registered ? text_distance(policy->rules[i].name, name) : 3;
+
+		if (distance >= nearest_distance)
+			continue;
+		nearest = policy->rules[i].name;
+		nearest_distance = distance;
+	}
+	return nearest;
+}
+
+static void report_unasked(const struct builder *builder, const struct policy_rule *rule)
+{
+	CLEANUP_TEXT struct text words = TEXT_EMPTY;
+	const char *nearest = find_nearest(builder->policy, rule->name);
+
+	text_append(&words, "nothing here asks for a policy of this name");
+	if (nearest)
+		text_append_format(&words, "; did you mean %s?", nearest);
+	if (!text_failed(&words))
+		report(builder, rule, words.data);
+}
+
+/* Grants to everybody by its form alone, as far as that is seen from near. */
+static bool is_open(const struct policy_node *node, unsigned int depth)
+{
+	bool needs_all = node->kind == POLICY_NODE_AND;
+
+	if (depth == 0)
+		return false;
+	if (node->kind == POLICY_NODE_RULE)
+		return node->rule && is_open(node->rule->node, depth - 1);
+	if (node->kind == POLICY_NODE_NOT)
+		return node->first->kind == POLICY_NODE_NEVER;
+	if (node->kind != POLICY_NODE_AND && node->kind != POLICY_NODE_OR)
+		return node->kind == POLICY_NODE_ALWAYS;
+	for (const struct policy_node *child = node->first; child; child = child->next)
+		if (is_open(child, depth - 1) != needs_all)
+			return !needs_all;
+	return needs_all;
+}
+
+/* Circles, doors that stand open, and rules of the file that nothing asks for. */
 static int report_overrides(const struct builder *builder)
 {
 	const struct policy *policy = builder->policy;
@@ -348,7 +414,11 @@ static int report_overrides(const struct builder *builder)
 			continue;
 		if (!policy->rules[i].is_registered && !policy->rules[i].is_referenced
 		    && &policy->rules[i] != policy->default_rule)
-			report(builder, &policy->rules[i], "nothing here asks for a policy of this name");
+			report_unasked(builder, &policy->rules[i]);
+		/* Of an empty one it was said already. */
+		if ((policy->rules[i].is_registered || policy->rules[i].is_referenced) && !policy->rules[i].trouble
+		    && is_open(policy->rules[i].node, 8))
+			report(builder, &policy->rules[i], "everybody may do it: the rule grants it to whoever asks");
 		visits[i] = VISIT_OPEN;
 		if (goes_in_circle(policy, policy->rules[i].node, visits, true, POLICY_DEPTH_MAX))
 			report(builder, &policy->rules[i],
@@ -381,7 +451,8 @@ static int build(struct builder *builder, struct error *error)
 	for (size_t i = 0; i < policy->rule_count; i++)
 		policy_node_cut(policy->rules[i].node);
 	for (size_t i = 0; i < policy->rule_count; i++)
-		resolve(builder, &policy->rules[i], policy->rules[i].node);
+		if (!policy->rules[i].inherited) /* it is resolved as the other's */
+			resolve(builder, &policy->rules[i], policy->rules[i].node);
 	if (report_overrides(builder) < 0)
 		return error_no_memory(error);
 	return 0;
@@ -422,6 +493,16 @@ bool policy_print(const struct policy *policy, const char *name, struct text *te
 	if (rule)
 		policy_node_print(rule->node, text);
 	return rule != NULL;
+}
+
+const char *policy_origin(const struct policy *policy, const char *name, unsigned int *ret_line)
+{
+	const struct policy_rule *rule = policy_find(policy, name);
+
+	if (rule && rule->inherited)
+		rule = rule->inherited;
+	*ret_line = rule ? rule->line : 0;
+	return rule ? rule->file : NULL;
 }
 
 const char *policy_name(const struct policy *policy, size_t index)

@@ -130,5 +130,8 @@ bool policy_is_admin(const struct policy *policy, const struct caller *caller);
 /* The rule as it was understood, in oslo.policy's own printing; false when there is none of that name. */
 bool policy_print(const struct policy *policy, const char *name, struct text *text);
 
+/* Where the rule that is in force comes from; the file is NULL where it is the default in code, or there is none. */
+const char *policy_origin(const struct policy *policy, const char *name, unsigned int *ret_line);
+
 /* Names in the order of the defaults, then of the file; NULL behind the last. */
 const char *policy_name(const struct policy *policy, size_t index);

@@ -139,8 +139,11 @@ static void tell(const struct policy_rule *rule, const struct policy_rule *circl
 static void mark_used(struct walk *walk)
 {
 	for (size_t i = 0; i < walk->policy->rule_count; i++)
-		if (walk->policy->rules[i].is_registered)
+		if (walk->policy->rules[i].is_registered) {
 			reach(walk, &walk->policy->rules[i]);
+			if (walk->policy->rules[i].inherited)
+				reach(walk, walk->policy->rules[i].inherited);
+		}
 }
 
 int policy_find_faults(const struct policy *policy, void (*on_fault)(void *context, const char *text), void *context,

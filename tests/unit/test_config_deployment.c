@@ -327,6 +327,9 @@ static void a_rule_that_can_only_fail_is_refused(void **state)
 		{ "{'" LIVE "': 'rule:" LIVE "'}",
 		  LIVE ": it goes round in a circle of rules, or too deep, by rule:" LIVE },
 		{ "{'" LIVE "': [[]]}", LIVE ": it can never grant" },
+		{ "{'os_compute_api:os-services': 'role:admin and'}",
+		  "os_compute_api:os-services: the rule \"role:admin and\" is not understood and always refuses: "
+		  "operators, brackets or blanks are out of place" },
 		/* taken, for it can grant, or is meant to refuse, or nobody asks it */
 		{ "{'" LIVE "': '!'}", NULL },
 		{ "{'" LIVE "': 'rule:nobody', nobody: '!'}", NULL },

@@ -254,6 +254,37 @@ static void doors_left_open_doubled_rules_and_circles_are_reported(void **state)
 	policy_destroy(policy);
 }
 
+static void a_door_that_is_open_in_other_words_is_reported_too(void **state)
+{
+	CLEANUP_TEXT struct text reports = TEXT_EMPTY;
+	struct policy *policy = MAKE(&reports, { MIGRATE, "\"@\"" }, { MIGRATE_HOST, "\"role:x or rule:anybody\"" },
+				     { "anybody", "\"not !\"" }, { "os_compute_api:os-services", "\"@\"" },
+				     { MIGRATE_LIVE, "\"@ and role:x\"" });
+
+	(void)state;
+	assert_non_null(strstr(reports.data, "policies.yaml:1: policy " MIGRATE ": everybody may do it"));
+	assert_non_null(strstr(reports.data, "policies.yaml:2: policy " MIGRATE_HOST ": everybody may do it"));
+	assert_non_null(strstr(reports.data, "policies.yaml:4: policy os_compute_api:os-services: everybody may"));
+	assert_null(strstr(reports.data, "policies.yaml:5:"));
+	policy_destroy(policy);
+}
+
+static void a_rule_tells_where_it_comes_from_also_under_a_deprecated_name(void **state)
+{
+	struct policy *policy = MAKE(NULL, { MIGRATE, "\"role:a\"" }, { "os_compute_api:os-services", "\"role:b\"" },
+				     { MIGRATE, "\"role:c\"" });
+	unsigned int line = 9;
+
+	(void)state;
+	assert_string_equal(policy_origin(policy, MIGRATE, &line), "policies.yaml");
+	assert_int_equal(line, 3);
+	assert_string_equal(policy_origin(policy, "os_compute_api:os-services:list", &line), "policies.yaml");
+	assert_int_equal(line, 2);
+	assert_null(policy_origin(policy, MIGRATE_HOST, &line));
+	assert_null(policy_origin(policy, "nothing", &line));
+	policy_destroy(policy);
+}
+
 static void a_misspelt_policy_name_is_reported(void **state)
 {
 	CLEANUP_TEXT struct text reports = TEXT_EMPTY;
@@ -267,6 +298,7 @@ static void a_misspelt_policy_name_is_reported(void **state)
 		strstr(reports.data, "policies.yaml:1: policy os_compute_api:os-migrate-server:migrate-live: nothing");
 
 	assert_non_null(found);
+	assert_non_null(strstr(found, "did you mean " MIGRATE_LIVE "?\n"));
 	assert_null(strstr(strchr(found, '\n'), "nothing here asks"));
 	policy_destroy(policy);
 }
@@ -453,6 +485,8 @@ int main(void)
 		cmocka_unit_test(a_rule_that_is_not_understood_is_reported_with_its_line_and_refuses),
 		cmocka_unit_test(a_value_that_is_no_rule_stops_the_start_with_file_and_line),
 		cmocka_unit_test(doors_left_open_doubled_rules_and_circles_are_reported),
+		cmocka_unit_test(a_door_that_is_open_in_other_words_is_reported_too),
+		cmocka_unit_test(a_rule_tells_where_it_comes_from_also_under_a_deprecated_name),
 		cmocka_unit_test(a_misspelt_policy_name_is_reported),
 		cmocka_unit_test(the_shipped_defaults_give_no_cause_for_a_report),
 		cmocka_unit_test(a_caller_and_its_credentials_get_the_same_verdicts),
