@@ -172,11 +172,12 @@ static bool take_target(struct request *request)
 	if (request->settings->public_endpoint) {
 		request->base_url = strdup(request->settings->public_endpoint);
 	} else {
-		const char *host = header(request, "Host");
+		const char *host = request->incoming->host ? request->incoming->host : header(request, "Host");
 		struct text base_url = TEXT_EMPTY;
 
-		text_append(&base_url, "http://");
+		text_append_format(&base_url, "%s://", request->incoming->scheme ? request->incoming->scheme : "http");
 		text_append_as_utf8(&base_url, host ? host : "localhost");
+		text_append(&base_url, request->incoming->prefix ? request->incoming->prefix : "");
 		request->base_url = text_take(&base_url);
 	}
 	return request->path && request->query && request->base_url;

@@ -50,6 +50,9 @@ struct api_request {
 	size_t body_size;
 	bool is_body_too_large; /* Content-Length beyond the limit: the body was not read */
 	const char *remote; /* the client's address, for the log */
+	const char *scheme; /* that the client used: "http" or "https" */
+	const char *host; /* that the client asked, as a proxy tells; NULL: by the header Host */
+	const char *prefix; /* of the path, which a proxy took away; "" or from a slash on; NULL is "" */
 	/* The value of a header, name in any case; NULL when it is not there; the last one where it came several times.
 	 * Asked within api_handle alone: later the connection may be gone. */
 	const char *(*header)(const void *context, const char *name);

@@ -1,4 +1,5 @@
 /* What is wrong though each value has its type: texts of no good form, and keys that need or exclude one another. */
+#include "server/certificate.h"
 #include "server/config_table.h"
 #include "server/fleet.h"
 
@@ -140,6 +141,19 @@ static void check_pair(struct config_reader *reader, struct tree_mark mark, cons
 	if (!first != !second)
 		config_problem(reader, mark, NULL, "%s needs %s", first ? first_name : second_name,
 			       first ? second_name : first_name);
+}
+
+/* The pair is judged before the listener has to take it. */
+static void check_certificate(struct config_reader *reader, const struct tree_node *document)
+{
+	const struct listener_settings *listener = &reader->config->listener;
+	struct error error = { 0 };
+
+	if (reader->problem_count > 0 || !listener->certificate_file || !listener->key_file)
+		return;
+	if (certificate_check(listener->certificate_file, listener->key_file, NULL, &error) < 0)
+		config_problem(reader, mark_of(document, "listener", "certificate_file"), NULL, "listener: %s",
+			       error.text);
 }
 
 static void check_hosts(struct config_reader *reader)
@@ -284,6 +298,7 @@ void config_check(struct config_reader *reader, const struct tree_node *document
 
 	check_pair(reader, mark_of(document, "listener", "certificate_file"), "listener.certificate_file",
 		   config->listener.certificate_file, "listener.key_file", config->listener.key_file);
+	check_certificate(reader, document);
 	check_vouching(reader, document);
 	check_driver(reader, document);
 	check_hosts(reader);

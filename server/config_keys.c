@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "server/config_table.h"
 #include "server/fleet.h"
+#include "server/forwarded.h"
 
 #define AT(member)       .offset = offsetof(struct config, member)
 #define IN(type, member) .offset = offsetof(struct type, member)
@@ -40,6 +41,9 @@ static const struct config_key listener_keys[] = {
 	{ "certificate_file", CONFIG_FILE, AT(listener.certificate_file), NULL,
 	  "certificate for HTTPS, PEM; without it the service speaks HTTP" },
 	{ "key_file", CONFIG_FILE, AT(listener.key_file), NULL, "private key of the certificate, PEM" },
+	{ "trusted_proxies", CONFIG_TEXTS, AT(listener.trusted_proxies), NULL,
+	  "addresses and networks of proxies whose Forwarded and X-Forwarded-* headers are believed",
+	  .count_offset = offsetof(struct config, listener.trusted_proxy_count), .expected = proxies_expected },
 };
 static const struct config_section listener_section = TABLE(listener_keys);
 

@@ -3,7 +3,6 @@
 #include "server/listener.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <microhttpd.h>
 #include <string.h>
 #include <strings.h>
@@ -15,6 +14,8 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "server/certificate.h"
+#include "server/forwarded.h"
 
 struct listener {
 	struct MHD_Daemon *daemon;
@@ -22,8 +23,8 @@ struct listener {
 	struct api *api;
 	struct clock *clock;
 	struct log *log;
-	char *certificate;
-	char *key;
+	struct proxies *proxies; /* whose words about the client are believed */
+	bool has_tls;
 	pthread_mutex_t mutex; /* guards the list of exchanges */
 	pthread_cond_t is_empty;
 	struct exchange *exchanges;
@@ -40,7 +41,8 @@ struct exchange {
 	bool is_too_large;
 	int64_t begun_ms;
 	char method[16];
-	char remote[INET6_ADDRSTRLEN];
+	char remote[INET6_ADDRSTRLEN]; /* the client's address, as far as it is known */
+	struct forwarded forwarded; /* what a trusted proxy says */
 	struct api_request request; /* as the API sees it, until its reply */
 
 	pthread_mutex_t mutex;
@@ -227,6 +229,9 @@ static void read_head(struct exchange *exchange, const char *method)
 	exchange->is_begun = true;
 	TEXT_COPY(exchange->method, method);
 	read_remote(exchange);
+	forwarded_read(exchange->listener->proxies, exchange->remote, find_header, exchange, &exchange->forwarded);
+	if (exchange->forwarded.client[0])
+		TEXT_COPY(exchange->remote, exchange->forwarded.client);
 	if (length && text_to_int64(length, 0, INT64_MAX, &bytes))
 		exchange->is_too_large = bytes > exchange->listener->settings->body_bytes_max;
 }
@@ -251,6 +256,11 @@ static enum MHD_Result ask_api(struct exchange *exchange)
 		.body_size = exchange->body.length,
 		.is_body_too_large = exchange->is_too_large,
 		.remote = exchange->remote,
+		.scheme = exchange->forwarded.scheme[0] ? exchange->forwarded.scheme
+			  : exchange->listener->has_tls ? "https"
+							: "http",
+		.host = exchange->forwarded.host[0] ? exchange->forwarded.host : NULL,
+		.prefix = exchange->forwarded.prefix,
 		.header = find_header,
 		.header_context = exchange,
 	};
@@ -301,23 +311,6 @@ static size_t keep_encoded(void *context, struct MHD_Connection *connection, cha
 	return strlen(text);
 }
 
-static int read_file(const char *path, char **ret_content, struct error *error)
-{
-	CLEANUP_TEXT struct text content = TEXT_EMPTY;
-	CLEANUP_CLOSE int file = open(path, O_RDONLY | O_CLOEXEC);
-	char buffer[4096];
-	ssize_t length;
-
-	if (file < 0)
-		return error_set_errno(error, errno, "cannot read the listener's %s", path);
-	while ((length = read(file, buffer, sizeof(buffer))) > 0)
-		text_append_bytes(&content, buffer, (size_t)length);
-	if (length < 0)
-		return error_set_errno(error, errno, "cannot read the listener's %s", path);
-	*ret_content = text_take(&content);
-	return *ret_content ? 0 : error_no_memory(error);
-}
-
 static int parse_address(const struct listener_settings *settings, struct sockaddr_storage *ret_address,
 			 struct error *error)
 {
@@ -343,8 +336,7 @@ static int start_daemon(struct listener *listener, struct error *error)
 	struct sockaddr_storage address;
 	int result = parse_address(settings, &address, error);
 	unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
-	struct MHD_OptionItem tls[] = { { MHD_OPTION_HTTPS_MEM_CERT, 0, listener->certificate },
-					{ MHD_OPTION_HTTPS_MEM_KEY, 0, listener->key },
+	struct MHD_OptionItem tls[] = { { MHD_OPTION_HTTPS_CERT_CALLBACK, 0, certificate_callback() },
 					{ MHD_OPTION_HTTPS_PRIORITIES, 0,
 					  (void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2" },
 					{ MHD_OPTION_END, 0, NULL } };
@@ -354,7 +346,7 @@ static int start_daemon(struct listener *listener, struct error *error)
 		return result;
 	if (address.ss_family == AF_INET6)
 		flags |= MHD_USE_IPv6;
-	if (listener->certificate)
+	if (listener->has_tls)
 		flags |= MHD_USE_TLS;
 	/* The pool's memory is for the head of the request and, beside it, that of the reply. */
 	listener->daemon = MHD_start_daemon(
@@ -365,7 +357,7 @@ static int start_daemon(struct listener *listener, struct error *error)
 		(size_t)settings->header_bytes_max + 4096, MHD_OPTION_CONNECTION_TIMEOUT,
 		(unsigned int)settings->idle_timeout_s, MHD_OPTION_URI_LOG_CALLBACK, begin, listener,
 		MHD_OPTION_NOTIFY_COMPLETED, end, listener, MHD_OPTION_UNESCAPE_CALLBACK, keep_encoded, NULL,
-		MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_ARRAY, listener->certificate ? tls : none,
+		MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_ARRAY, listener->has_tls ? tls : none,
 		MHD_OPTION_END);
 	if (!listener->daemon)
 		return error_set_errno(error, errno ? errno : EIO, "cannot listen on %s port %d", settings->address,
@@ -377,8 +369,8 @@ static void listener_free(struct listener *listener)
 {
 	pthread_cond_destroy(&listener->is_empty);
 	pthread_mutex_destroy(&listener->mutex);
-	free(listener->certificate);
-	free(listener->key);
+	proxies_destroy(listener->proxies);
+	certificate_forget();
 	free(listener);
 }
 
@@ -396,10 +388,10 @@ int listener_start(const struct listener_settings *settings, struct api *api, st
 	listener->api = api;
 	listener->clock = clock;
 	listener->log = log;
-	if (settings->certificate_file)
-		result = read_file(settings->certificate_file, &listener->certificate, error);
-	if (result == 0 && settings->certificate_file)
-		result = read_file(settings->key_file, &listener->key, error);
+	listener->has_tls = settings->certificate_file != NULL;
+	result = proxies_create(settings->trusted_proxies, settings->trusted_proxy_count, &listener->proxies, error);
+	if (result == 0 && listener->has_tls)
+		result = certificate_use(settings->certificate_file, settings->key_file, error);
 	if (result == 0)
 		result = start_daemon(listener, error);
 	if (result < 0) {

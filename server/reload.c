@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "server/admin_socket.h"
+#include "server/certificate.h"
 #include "server/config_changes.h"
 #include "server/generation.h"
 #include "server/registry.h"
@@ -96,6 +97,18 @@ static int put_in_force(struct reload *reload, struct generation *generation, st
 	return 0;
 }
 
+/* The listener began with TLS or without it, and stays so. The pair was judged a moment ago; should it be gone now, the one before
+ * stays. */
+static void renew_certificate(const struct reload *reload, const struct config *config)
+{
+	const struct config *first = generation_config(reload->parts.first);
+	struct error error = { 0 };
+
+	if (first->listener.certificate_file && config->listener.certificate_file
+	    && certificate_use(config->listener.certificate_file, config->listener.key_file, &error) < 0)
+		log_error(reload->parts.log, NULL, "the certificate stays as it was", &error);
+}
+
 static int read_anew(struct reload *reload, struct error *error)
 {
 	const struct reload_parts *parts = &reload->parts;
@@ -118,6 +131,7 @@ static int read_anew(struct reload *reload, struct error *error)
 		free(kept);
 		return result;
 	}
+	renew_certificate(reload, generation_config(kept->generation));
 	kept->next = reload->kept;
 	reload->kept = kept;
 	reload->newest = kept->generation;

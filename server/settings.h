@@ -23,6 +23,8 @@ struct listener_settings {
 	int64_t wait_timeout_s; /* wait_timeout: how long a request below 2.34 waits for the dispatcher's verdict */
 	const char *certificate_file; /* NULL: plain HTTP */
 	const char *key_file;
+	const char **trusted_proxies; /* addresses and networks */
+	size_t trusted_proxy_count;
 };
 
 /* api: … and public_endpoint */
