@@ -84,6 +84,9 @@ static bool can_be(const struct answers *answers, const struct policy_node *node
 	case POLICY_NODE_RULE:
 		return node->rule ? rule_can_be(answers, node->rule, granted) : !granted;
 	case POLICY_NODE_ROLE:
+		if (*node->match_text == '\0') /* no role has no name */
+			return !granted;
+		__attribute__((fallthrough));
 	case POLICY_NODE_GENERIC:
 		return !is_faulty_check(node);
 	case POLICY_NODE_IS_ADMIN:
@@ -128,6 +131,8 @@ static void tell(const struct policy_rule *rule, const struct policy_rule *circl
 		text_append(&text, rule->trouble);
 	else if (missing)
 		text_append_format(&text, "it refers to the rule \"%s\", which is not there", missing);
+	else if (rule->node->fault)
+		text_append(&text, rule->node->fault);
 	else
 		text_append(&text, "it can never grant");
 	text_append(&text, "; to let nobody do it, write \"!\"");

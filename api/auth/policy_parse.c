@@ -139,6 +139,8 @@ static int compile_check(struct policy_parse *parse, const char *atom, struct po
 		return -ENOMEM;
 	if (strcmp(node->kind_text, "role") == 0) {
 		node->kind = POLICY_NODE_ROLE;
+		if (*node->match_text == '\0')
+			report(parse, "the check \"%s\" can never grant: behind the colon stands no role", atom);
 	} else {
 		node->kind = POLICY_NODE_GENERIC;
 		if (compile_left(parse, node->kind_text, &node->left) < 0)
@@ -147,6 +149,11 @@ static int compile_check(struct policy_parse *parse, const char *atom, struct po
 			report(parse, "the check \"%s\" can never grant: before the colon stands %s", atom,
 			       node->left.fault);
 	}
+	if (policy_hides_bracket(atom, strlen(atom)))
+		report(parse,
+		       "in \"%s\" the brackets in the midst count as part of a name: write blanks before and behind "
+		       "\"and\", \"or\" and \"not\"",
+		       atom);
 	fault = policy_format_fault(&node->match);
 	if (fault)
 		report(parse, "the check \"%s\" can never grant: behind the colon stands %s", atom, fault);
@@ -172,8 +179,9 @@ static int parse_atom(struct policy_parse *parse, const char *atom, struct polic
 		parse->is_malformed = true;
 		node->fault = "it is no check";
 		report(parse,
-		       "the check \"%s\" is not understood and always refuses: it is no kind:match without a blank",
-		       atom);
+		       "the check \"%s\" is not understood and always refuses: a check is KIND:MATCH without a blank, "
+		       "like \"role:%s\"",
+		       atom, atom);
 		return 0;
 	}
 	node->kind_text = policy_arena_copy(parse->arena, atom, (size_t)(colon - atom));
@@ -324,8 +332,7 @@ static bool is_white_space(ucs4_t character)
 	       || character == 0x3000;
 }
 
-/* Bytes up to the next white space (or up to its end, when `through` is set). */
-static size_t run_length(const char *source, bool through)
+size_t policy_word_length(const char *source, bool through)
 {
 	const uint8_t *place = (const uint8_t *)source;
 	ucs4_t character;
@@ -375,8 +382,8 @@ static int shift_word(struct policy_parse *parse, struct stack *stack, const cha
 
 static int shift_all(struct policy_parse *parse, struct stack *stack, const char *source)
 {
-	for (source += run_length(source, true); *source; source += run_length(source, true)) {
-		size_t length = run_length(source, false);
+	for (source += policy_word_length(source, true); *source; source += policy_word_length(source, true)) {
+		size_t length = policy_word_length(source, false);
 		size_t open = strspn(source, "(");
 
 		for (size_t i = 0; i < open; i++)
@@ -387,6 +394,15 @@ static int shift_all(struct policy_parse *parse, struct stack *stack, const char
 		source += length;
 	}
 	return 0;
+}
+
+static void report_slip(struct policy_parse *parse, const char *source)
+{
+	CLEANUP_TEXT struct text words = TEXT_EMPTY;
+
+	policy_describe_slip(source, &words);
+	if (!text_failed(&words))
+		report(parse, "the rule \"%s\" is not understood and always refuses: %s", source, words.data);
 }
 
 int policy_parse_text(struct policy_parse *parse, const char *source, struct policy_node **ret_node)
@@ -415,15 +431,12 @@ int policy_parse_text(struct policy_parse *parse, const char *source, struct pol
 	} else if (stack.count == 1) {
 		node->kind = POLICY_NODE_RAISES;
 		node->fault = "one word that is no check (a quoted text, an operator or a bracket)";
-		report(parse, "the rule \"%s\" can never grant: it is %s", source, node->fault);
+		report_slip(parse, source);
 	} else {
 		parse->is_malformed = true;
 		node->kind = POLICY_NODE_NEVER;
 		node->fault = "it is no rule";
-		report(parse,
-		       "the rule \"%s\" is not understood and always refuses: operators, brackets or blanks are out of "
-		       "place",
-		       source);
+		report_slip(parse, source);
 	}
 	return 0;
 }

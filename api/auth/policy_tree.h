@@ -166,6 +166,12 @@ int policy_parse_value(struct policy_parse *parse, const json_t *value, struct p
 int policy_parse_text(struct policy_parse *parse, const char *source, struct policy_node **ret_node);
 struct policy_node *policy_node_join(struct policy_arena *arena, enum policy_node_kind kind, struct policy_node *first,
 				     struct policy_node *second);
+/* Bytes of `source` up to the next white space (or up to its end, when `through` is set). */
+size_t policy_word_length(const char *source, bool through);
+/* Has a bracket in its midst that opens and is none of `%(key)s`. */
+bool policy_hides_bracket(const char *word, size_t length);
+/* What is out of place in a text that is not understood, and how it is written rightly. */
+void policy_describe_slip(const char *source, struct text *words);
 /* Cuts what lies too deep to be reached without raising, so that every walk over a tree is bounded. */
 void policy_node_cut(struct policy_node *node);
 void policy_node_print(const struct policy_node *node, struct text *text);

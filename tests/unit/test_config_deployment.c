@@ -314,22 +314,24 @@ static void a_rule_that_can_only_fail_is_refused(void **state)
 		const char *problem;
 	} cases[] = {
 		{ "{'" LIVE "': 'role: admin'}", LIVE ": the rule \"role: admin\" is not understood and always "
-						      "refuses: operators, brackets or blanks are out "
-						      "of place" },
-		{ "{'" LIVE "': admin}", LIVE
-		  ": the check \"admin\" is not understood and always refuses: it is no kind:match without a blank" },
+						      "refuses: behind \"role:\" stands a blank: write "
+						      "\"role:admin\"" },
+		{ "{'" LIVE "': admin}", LIVE ": the check \"admin\" is not understood and always refuses: a check is "
+					      "KIND:MATCH without a blank, like "
+					      "\"role:admin\"" },
+		{ "{'" LIVE "': 'role:'}",
+		  LIVE ": the check \"role:\" can never grant: behind the colon stands no role" },
 		{ "{'" LIVE "': 'role:admin and'}", LIVE ": the rule \"role:admin and\" is not understood and always "
-							 "refuses: operators, brackets or blanks are "
-							 "out of place" },
+							 "refuses: behind \"and\" a check is missing" },
 		{ "{'" LIVE "': '1x:y'}",
 		  LIVE ": the check \"1x:y\" can never grant: before the colon stands no valid number" },
 		{ "{'" LIVE "': 'rule:nowhere'}", LIVE ": it refers to the rule \"nowhere\", which is not there" },
 		{ "{'" LIVE "': 'rule:" LIVE "'}",
 		  LIVE ": it goes round in a circle of rules, or too deep, by rule:" LIVE },
-		{ "{'" LIVE "': [[]]}", LIVE ": it can never grant" },
+		{ "{'" LIVE "': [[]]}", LIVE ": it is a list of nothing" },
 		{ "{'os_compute_api:os-services': 'role:admin and'}",
 		  "os_compute_api:os-services: the rule \"role:admin and\" is not understood and always refuses: "
-		  "operators, brackets or blanks are out of place" },
+		  "behind \"and\" a check is missing" },
 		/* taken, for it can grant, or is meant to refuse, or nobody asks it */
 		{ "{'" LIVE "': '!'}", NULL },
 		{ "{'" LIVE "': 'rule:nobody', nobody: '!'}", NULL },

@@ -214,6 +214,44 @@ static void a_rule_that_is_not_understood_is_reported_with_its_line_and_refuses(
 	policy_destroy(policy);
 }
 
+/* Each with what is said of it, and how it is written rightly. */
+static void what_is_out_of_place_is_told_with_the_right_spelling(void **state)
+{
+	static const struct {
+		const char *rule;
+		const char *words;
+	} slips[] = {
+		{ "\"role: admin\"", "behind \"role:\" stands a blank: write \"role:admin\"\n" },
+		{ "\"role :admin\"", "before \":admin\" stands a blank: write \"role:admin\"\n" },
+		{ "\"role : admin\"", "the colon stands between blanks" },
+		{ "\"admin\"", "like \"role:admin\"\n" },
+		{ "\"not(role:x)\"", "in \"not(role:x\" a bracket opens in the midst of a word" },
+		{ "\"(role:a)or(role:b)\"", "count as part of a name: write blanks" },
+		{ "\"(role:a\"", "of its brackets 1 open and 0 close\n" },
+		{ "\"role:a)) or role:b\"", "of its brackets 0 open and 2 close\n" },
+		{ "\"(role:a and\"", "behind \"and\" a check is missing\n" },
+		{ "\"or role:a\"", "before \"or\" a check is missing\n" },
+		{ "\"role:a AND or role:b\"", "before \"or\" a check is missing\n" },
+		{ "\"role:a role:b\"", "between \"role:a\" and \"role:b\" an \"and\" or an \"or\" is missing\n" },
+		{ "\"role:a not role:b\"", "between \"role:a\" and \"not\" an \"and\" or an \"or\" is missing\n" },
+		{ "\"not\"", "behind \"not\" a check is missing\n" },
+		{ "\"()\"", "there is no check in it\n" },
+		{ "\" \\n\"", "there is no check in it\n" },
+		{ "\"'role:a'\"", "quotes around a check are not taken: write role:a without them\n" },
+		{ "\"role:x or 'role:a'\"", "quotes around a check are not taken: write role:a without them\n" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(slips); i++) {
+		CLEANUP_TEXT struct text reports = TEXT_EMPTY;
+		struct policy *policy = MAKE(&reports, { MIGRATE, slips[i].rule });
+
+		if (!reports.data || !strstr(reports.data, slips[i].words))
+			fail_msg("%s: %s", slips[i].rule, reports.data ? reports.data : "(nothing)");
+		policy_destroy(policy);
+	}
+}
+
 static void a_value_that_is_no_rule_stops_the_start_with_file_and_line(void **state)
 {
 	static const char *const values[] = { "true", "5", "[5]", "[[\"role:a\"], true]" };
@@ -483,6 +521,7 @@ int main(void)
 		cmocka_unit_test(a_deprecated_name_in_the_file_counts_for_its_successors),
 		cmocka_unit_test(a_rule_that_raises_grants_nothing_and_says_which),
 		cmocka_unit_test(a_rule_that_is_not_understood_is_reported_with_its_line_and_refuses),
+		cmocka_unit_test(what_is_out_of_place_is_told_with_the_right_spelling),
 		cmocka_unit_test(a_value_that_is_no_rule_stops_the_start_with_file_and_line),
 		cmocka_unit_test(doors_left_open_doubled_rules_and_circles_are_reported),
 		cmocka_unit_test(a_door_that_is_open_in_other_words_is_reported_too),
