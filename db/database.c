@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "db/backup.h"
 #include "db/statement.h"
 #include "db/upgrade.h"
 
@@ -113,6 +114,8 @@ static int prepare_file(struct database *database, struct error *error)
 	int result = check_file(database->path, error);
 
 	if (result == 0)
+		result = db_lock(database->path, &database->lock, error);
+	if (result == 0)
 		result = session_open(database, true, &database->writer_session, error);
 	if (result == 0)
 		result = upgrade_read_version(database->writer_session, &version, error);
@@ -129,6 +132,8 @@ static void destroy(struct database *database)
 	pthread_mutex_destroy(&database->readers_mutex);
 	pthread_mutex_destroy(&database->queue_mutex);
 	pthread_cond_destroy(&database->queue_filled);
+	if (database->lock >= 0)
+		close(database->lock);
 	free(database->path);
 	free(database);
 }
@@ -141,6 +146,7 @@ int db_open(const char *path, struct clock *clock, struct log *log, struct datab
 		return error_no_memory(error);
 	database->clock = clock;
 	database->log = log;
+	database->lock = -1;
 	/* Before the process's first use of SQLite; later it is refused and the first one's word stays. */
 	sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, UNDO_IN_MEMORY_MAX);
 	pthread_mutex_init(&database->readers_mutex, NULL);

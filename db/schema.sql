@@ -181,6 +181,7 @@ CREATE TABLE jobs (
 	finished_us BIGINT NOT NULL
 );
 CREATE INDEX jobs_migration ON jobs (migration_id);
+CREATE INDEX jobs_action ON jobs (action_id);
 CREATE INDEX jobs_unfinished ON jobs (server_uuid) WHERE finished_us = 0;
 
 CREATE TABLE claims (
@@ -209,6 +210,7 @@ CREATE TABLE instance_actions (
 );
 CREATE INDEX instance_actions_server ON instance_actions (server_uuid, start_us, id);
 CREATE INDEX instance_actions_request ON instance_actions (request_id, server_uuid);
+CREATE INDEX instance_actions_updated ON instance_actions (updated_us);
 
 CREATE TABLE instance_action_events (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -39,6 +39,7 @@ struct database_watcher {
 
 struct database {
 	char *path;
+	int lock; /* descriptor of PATH.lock; -1: none */
 	struct clock *clock;
 	struct log *log;
 

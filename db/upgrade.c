@@ -7,11 +7,10 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "db/backup.h"
 #include "db/statement.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sqlite3.h>
 
 static const char newest_schema[] = {
 #include "db/schema.inc"
@@ -28,7 +27,9 @@ static const struct upgrade_step steps[] = {
 	{ 1, NULL },
 	{ 2, "ALTER TABLE hosts ADD COLUMN migration_interface TEXT;"
 	     "ALTER TABLE hosts ADD COLUMN tunnel_interface TEXT;"
-	     "ALTER TABLE hosts ADD COLUMN interfaces TEXT;" },
+	     "ALTER TABLE hosts ADD COLUMN interfaces TEXT;"
+	     "CREATE INDEX jobs_action ON jobs (action_id);"
+	     "CREATE INDEX instance_actions_updated ON instance_actions (updated_us);" },
 };
 
 const struct upgrade_plan *upgrade_plan_newest(void)
@@ -81,56 +82,11 @@ int upgrade_read_version(struct db_session *session, int *ret_version, struct er
 	return 0;
 }
 
-static int copy_pages(struct db_session *session, const char *path, struct error *error)
-{
-	sqlite3 *copy = NULL;
-	int result =
-		sqlite3_open_v2(path, &copy, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-
-	if (result == SQLITE_OK) {
-		sqlite3_backup *backup = sqlite3_backup_init(copy, "main", session->connection, "main");
-
-		if (backup)
-			sqlite3_backup_step(backup, -1);
-		result = backup ? sqlite3_backup_finish(backup) : sqlite3_errcode(copy);
-	}
-
-	int code = result == SQLITE_OK ? 0 : statement_translate(copy, path, result, error);
-	sqlite3_close(copy);
-	return code;
-}
-
-static int sync_directory(const char *path, struct error *error)
-{
-	CLEANUP_FREE char *directory = strdup(path);
-	if (!directory)
-		return error_no_memory(error);
-
-	char *slash = strrchr(directory, '/');
-	if (slash)
-		slash[slash == directory ? 1 : 0] = '\0';
-
-	CLEANUP_CLOSE int descriptor = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (descriptor < 0 || fsync(descriptor) < 0)
-		return error_set_errno(error, errno, "cannot write the directory of %s to disk", path);
-	return 0;
-}
-
 static int write_backup(struct db_session *session, const char *path, struct error *error)
 {
-	CLEANUP_FREE char *unfinished = text_format("%s.unfinished", path);
-	if (!unfinished)
-		return error_no_memory(error);
+	int result = db_backup(session->database->path, path, true, error);
 
-	unlink(unfinished);
-	int result = copy_pages(session, unfinished, error);
-	if (result == 0 && rename(unfinished, path) < 0)
-		result = error_set_errno(error, errno, "cannot rename %s to %s", unfinished, path);
-	if (result < 0) {
-		unlink(unfinished);
-		return error_wrap(error, "writing the backup %s before the upgrade", path);
-	}
-	return sync_directory(path, error);
+	return result < 0 ? error_wrap(error, "writing the backup %s before the upgrade", path) : 0;
 }
 
 /* An old file may hold what a new rule forbids; better to refuse than to go on with it. */

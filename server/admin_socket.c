@@ -159,6 +159,22 @@ static const struct admin_verb {
 	{ "host remove", remove_host },
 };
 
+/* As the API would answer. */
+static int status_of(int code)
+{
+	switch (code) {
+	case EBUSY:
+	case EEXIST:
+		return 409;
+	case ENOENT:
+		return 404;
+	case EINVAL:
+		return 400;
+	default:
+		return 500;
+	}
+}
+
 static int run(struct admin_socket *admin, const json_t *request, json_t *answer, struct error *error)
 {
 	const char *name = json_string_value(json_object_get(request, "verb"));
@@ -196,8 +212,10 @@ static void serve(struct admin_socket *admin, int connection)
 		error_set(&error, EINVAL, "that was no JSON object");
 	else
 		run(admin, request, answer, &error);
-	if (error.code)
+	if (error.code) {
 		json_object_set_new(answer, "error", json_string(error.text));
+		json_object_set_new(answer, "code", json_integer(status_of(error.code)));
+	}
 	CLEANUP_FREE char *text = json_dumps(answer, JSON_COMPACT);
 	if (text)
 		send_line(connection, text);

@@ -4,7 +4,8 @@
  *     {"verb": "host list"}                                              {"hosts": [{"name": …, "uri": …, …}]}
  *     {"verb": "host add", "name": N, "uri": U, "migration_address": A}  {}
  *     {"verb": "host remove", "name": N}                                 {}
- * A refusal is {"error": "why"}.
+ * A refusal is {"error": "why", "code": 409}: 409 for what is in the way there (a name that is taken, servers and moves on a host),
+ * 404 for what is not there, 400 for what was asked wrongly, else 500.
  */
 #pragma once
 

@@ -4,9 +4,11 @@
 #include "server/config.h"
 
 /* `arguments` are those behind the verb, ended by NULL. The result is the process's exit status. */
+int command_backup(char **arguments);
 int command_check(char **arguments);
 int command_host(char **arguments);
 int command_policy(char **arguments);
+int command_restore(char **arguments);
 int command_serve(char **arguments);
 int command_token(char **arguments);
 int command_version(char **arguments);

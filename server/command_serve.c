@@ -22,6 +22,7 @@
 #include "server/listener.h"
 #include "server/registry.h"
 #include "server/reload.h"
+#include "server/retention.h"
 #include "server/simulation.h"
 #include "server/worker/discover.h"
 #include "server/worker/libvirt/driver.h"
@@ -178,9 +179,11 @@ static void block_signals(sigset_t *ret_signals)
 static int wait_for_end(struct daemon *daemon, const sigset_t *signals)
 {
 	static const struct timespec look_interval = { .tv_sec = 3 };
+	struct retention retention = { .database = daemon->database, .log = daemon->log };
 	struct idle_memory memory = { 0 };
 
 	for (;;) {
+		retention_look(&retention, &reload_config(daemon->reload)->retention);
 		idle_memory_look(&memory);
 		int number = sigtimedwait(signals, NULL, &look_interval);
 

@@ -51,6 +51,7 @@ struct config {
 	struct scheduler_settings scheduler;
 	struct worker_settings worker;
 	struct hypervisor_settings hypervisor;
+	struct retention_settings retention;
 	struct fleet_settings fleet;
 	struct host_settings *hosts;
 	size_t host_count;

@@ -276,6 +276,14 @@ static const struct config_key worker_keys[] = {
 };
 static const struct config_section worker_section = TABLE(worker_keys);
 
+static const struct config_key retention_keys[] = {
+	{ "migrations_days", CONFIG_INTEGER, AT(retention.migrations_days), "0",
+	  "days after which a migration that ended is forgotten; 0 is never", RANGE(0, 36500) },
+	{ "instance_actions_days", CONFIG_INTEGER, AT(retention.instance_actions_days), "0",
+	  "days after which an instance action and its events are forgotten; 0 is never", RANGE(0, 36500) },
+};
+static const struct config_section retention_section = TABLE(retention_keys);
+
 static const struct config_choice drivers[] = {
 	{ "libvirt", HYPERVISOR_DRIVER_LIBVIRT },
 	{ "simulated", HYPERVISOR_DRIVER_SIMULATED },
@@ -375,6 +383,7 @@ static const struct config_key root_keys[] = {
 	SECTION("scheduler", scheduler_section),
 	SECTION("worker", worker_section),
 	SECTION("hypervisor", hypervisor_section),
+	SECTION("retention", retention_section),
 	{ "hosts", CONFIG_ITEMS, AT(hosts), NULL, "libvirt hosts that are registered at the start",
 	  .section = &host_section, .count_offset = offsetof(struct config, host_count),
 	  .item_size = sizeof(struct host_settings) },

@@ -12,6 +12,8 @@ static const struct verb {
 	int (*run)(char **arguments);
 	const char *usage;
 } verbs[] = {
+	{ "backup", command_backup,
+	  "FILE [--force] [--config FILE…]\n      copies the database, also while the daemon runs" },
 	{ "check", command_check,
 	  "[FILE…]\n      reads the configuration and prints what would be in force, and from which file and line each "
 	  "value "
@@ -24,6 +26,8 @@ static const struct verb {
 	  "list [POLICY…] | check POLICY… --role ROLE… --project ID [--server-project ID] [--token TOKEN] …   [--json] "
 	  "[--config FILE…]\n"
 	  "      says which rule is in force and where it comes from, and whether a caller may do it to a server" },
+	{ "restore", command_restore,
+	  "FILE [--config FILE…]\n      puts such a copy in the database's place, while no daemon runs" },
 	{ "serve", command_serve, "[--config FILE…]\n      runs the daemon in the foreground" },
 	{ "token", command_token,
 	  "--role ROLE… --project ID [--user ID] [--lifetime SECONDS] [--kid KID] [--exact-roles] [--config FILE…]\n"

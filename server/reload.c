@@ -167,6 +167,11 @@ void reload_look(struct reload *reload)
 		reload_now(reload);
 }
 
+const struct config *reload_config(const struct reload *reload)
+{
+	return generation_config(reload->newest);
+}
+
 void reload_stop_waiting(struct reload *reload)
 {
 	generation_stop(reload->parts.first);

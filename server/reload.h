@@ -32,6 +32,8 @@ int reload_create(const struct reload_parts *parts, struct reload **ret_reload, 
 void reload_look(struct reload *reload);
 /* Reads it anew. */
 void reload_now(struct reload *reload);
+/* What is in force now; until the next call. */
+const struct config *reload_config(const struct reload *reload);
 /* Requests that wait for somebody's word about a token are answered; when the listener is to stop. */
 void reload_stop_waiting(struct reload *reload);
 /* When the api and the admin socket are gone. The first generation stays its owner's. NULL is fine. */

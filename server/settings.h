@@ -64,6 +64,12 @@ struct identity_settings {
 
 enum timeout_action { TIMEOUT_ACTION_ABORT, TIMEOUT_ACTION_FORCE_COMPLETE };
 
+/* retention: … */
+struct retention_settings {
+	int64_t migrations_days; /* 0: they stay for ever */
+	int64_t instance_actions_days;
+};
+
 /* Nova's [libvirt] and [DEFAULT] names without units; `worker: …` for our own. */
 struct worker_settings {
 	int64_t threads; /* worker: threads: moves that are driven at the same time */

@@ -1,0 +1,185 @@
+"""What the daemon keeps: copies of its database, old records that are forgotten, hosts that may not go, files of an older version."""
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from service import BINARY, Service, state
+
+DAY_US = 24 * 3600 * 1000000
+
+
+def verb(service, *words):
+    return subprocess.run([BINARY, *words, "--config", service.config], capture_output=True, text=True, check=False)
+
+
+def hosts_of(service):
+    rows = service.api("admin", "manager", "member", "reader").get("/v2.1/os-services?binary=nova-compute").body["services"]
+    return {row["host"] for row in rows}
+
+
+def backup_and_restore(folder):
+    """a copy that is made while moves are ordered is whole; restore refuses a living daemon, puts the copy in place and keeps what was"""
+    service = Service(folder).start().load()
+    is_over = threading.Event()
+    client = service.api("member", "reader")
+
+    def write():
+        while not is_over.is_set():
+            client.act(state.server_uuid(1), "lock")
+            client.act(state.server_uuid(1), "unlock")
+    writer = threading.Thread(target=write)
+    writer.start()
+    copies = [service.folder / f"copy.{number}" for number in range(5)]
+    for copy in copies:
+        done = verb(service, "backup", str(copy))
+        assert done.returncode == 0, done
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+        with sqlite3.connect(f"file:{copy}?mode=ro", uri=True) as base:
+            assert base.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    is_over.set()
+    writer.join()
+    done = verb(service, "backup", str(copies[0]))
+    assert done.returncode == 1 and "--force" in done.stderr, done
+    assert verb(service, "backup", str(copies[0]), "--force").returncode == 0
+    assert verb(service, "host", "add", "late", "test:///late").returncode == 0 and "late" in hosts_of(service)
+    done = verb(service, "restore", str(copies[0]))
+    assert done.returncode == 1 and "in use by another process" in done.stderr, done
+    assert "late" in hosts_of(service)
+    service.kill()
+    done = verb(service, "restore", str(copies[0]))
+    assert done.returncode == 0 and ".replaced-" in done.stdout, done
+    service.start()
+    assert "late" not in hosts_of(service)
+    service.kill()
+    kept = next(service.folder.glob("migrationd.db.replaced-*"))
+    assert verb(service, "restore", str(kept)).returncode == 0
+    service.start()
+    assert "late" in hosts_of(service)
+    service.kill()
+    (service.folder / "text").write_text("no database\n" * 1000)
+    before = Path(service.sections["database"]).read_bytes()
+    assert verb(service, "restore", str(service.folder / "text")).returncode == 1
+    assert Path(service.sections["database"]).read_bytes() == before
+
+
+def killed_restore(folder):
+    """kill -9 at any moment of a restore leaves the old database whole, or the new one"""
+    service = Service(folder).start().load()
+    copy = service.folder / "copy"
+    assert verb(service, "backup", str(copy)).returncode == 0
+    for number in range(60):
+        assert verb(service, "host", "add", f"late-{number}", f"test:///{number}").returncode == 0
+    service.kill()
+    began = time.monotonic()
+    assert verb(service, "restore", str(copy)).returncode == 0
+    lasts = time.monotonic() - began
+    kept = next(service.folder.glob("migrationd.db.replaced-*"))
+    seen = set()
+    for part in range(12):
+        assert verb(service, "restore", str(kept)).returncode == 0
+        process = subprocess.Popen([BINARY, "restore", copy, "--config", service.config], stdout=subprocess.DEVNULL)
+        time.sleep(lasts * part / 11)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        with sqlite3.connect(service.sections["database"]) as base:
+            assert base.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            late = base.execute("SELECT COUNT(*) FROM hosts WHERE name LIKE 'late-%'").fetchone()[0]
+        assert late in (0, 60), late
+        seen.add(late)
+    print(f"# seen: {seen}")
+    service.start()
+    service.kill()
+
+
+def old_records(folder):
+    """old migrations and actions are forgotten by their age when that is asked for, and never otherwise; then they are in no list"""
+    service = Service(folder).start().load()
+    client = service.api("member", "reader")
+    for _ in range(3):
+        assert client.act(state.server_uuid(1), "lock").status == 202 and client.act(state.server_uuid(1), "unlock").status == 202
+    service.kill()
+    old = int(time.time() * 1e6) - 40 * DAY_US
+    with sqlite3.connect(service.sections["database"]) as base:
+        base.execute("UPDATE instance_actions SET updated_us = ?", (old,))
+        for number in range(450):
+            status = ("completed", "finished")[number % 9 == 0]
+            base.execute("INSERT INTO migrations SELECT NULL, printf('00000000-0000-4000-8000-%012d', ?1), ?2, ?3, 'live-migration', 'a', 'a', "
+                         "'b', 'b', '', 0, 0, 'u', 'p', 0, 0, 0, 0, 0, 0, 0, ?4, ?4", (number, state.server_uuid(1), status, old))
+    admin = ("admin", "manager", "member", "reader")
+    service.start()
+
+    def numbers():
+        migrations = service.api(*admin).get("/v2.1/os-migrations?limit=1000").body["migrations"]
+        actions = service.api(*admin).get(f"/v2.1/servers/{state.server_uuid(1)}/os-instance-actions").body["instanceActions"]
+        return len([row for row in migrations if row["source_compute"] == "a"]), len(actions)
+    time.sleep(1)
+    assert numbers() == (450, 6), numbers()
+    service.kill()
+    service.sections["retention"] = {"migrations_days": 30, "instance_actions_days": 30}
+    service.start()
+    service.wait(lambda: numbers() == (50, 0))  # those that wait for their confirm stay
+    gone = service.api(*admin).get("/v2.1/os-migrations?limit=10&marker=00000000-0000-4000-8000-000000000001", version="2.59")
+    assert gone.status == 400, gone.status
+    service.kill()
+
+
+def hosts_in_use(folder):
+    """a host with servers or moves is not removed, by either way, with 409 and the reason; one without is gone from every list"""
+    service = Service(folder).start().load()
+    done = verb(service, "host", "remove", "host1")
+    assert done.returncode == 1 and "servers stand there" in done.stderr, done
+    service.control(thaw=["jobs"])
+    service.control(close_gate="live")
+    admin = service.api("admin", "manager", "member", "reader")
+    assert admin.act(state.server_uuid(1), "os-migrateLive", {"host": None, "block_migration": "auto"}).status == 202
+    service.wait(lambda: admin.get("/v2.1/os-migrations?status=running").body["migrations"])
+    target = admin.get("/v2.1/os-migrations?status=running").body["migrations"][0]["dest_compute"]
+    done = verb(service, "host", "remove", target)
+    assert done.returncode == 1 and "unfinished jobs touch it" in done.stderr, done
+    verb(service, "host", "add", "spare", "test:///spare")
+    assert verb(service, "host", "remove", "spare").returncode == 0 and "spare" not in hosts_of(service)
+    assert verb(service, "host", "remove", "nowhere").returncode == 1
+    asked = service.api("admin", "manager", "member", "reader", version="2.53")
+    ids = {row["host"]: row["id"] for row in asked.get("/v2.1/os-services?binary=nova-compute").body["services"]}
+    for host in ("host1", target):
+        assert asked.request("DELETE", f"/v2.1/os-services/{ids[host]}", None).status == 409
+    service.kill()
+
+
+def an_older_file(folder):
+    """a database of the version before is upgraded, after a copy of it was written that is whole and of that version"""
+    service = Service(folder).start().load()
+    service.kill()
+    with sqlite3.connect(service.sections["database"]) as base:
+        for change in ("ALTER TABLE hosts DROP COLUMN migration_interface", "ALTER TABLE hosts DROP COLUMN tunnel_interface",
+                       "ALTER TABLE hosts DROP COLUMN interfaces", "DROP INDEX jobs_action", "DROP INDEX instance_actions_updated",
+                       "UPDATE schema_version SET version = 1"):
+            base.execute(change)
+    before = hosts_names(service.sections["database"])
+    service.start()
+    copy = Path(f"{service.sections['database']}.before-2")
+    assert hosts_names(copy) == before and stat.S_IMODE(copy.stat().st_mode) == 0o600
+    with sqlite3.connect(f"file:{copy}?mode=ro", uri=True) as base:
+        assert base.execute("SELECT version FROM schema_version").fetchall() == [(1,)]
+    assert '"database upgraded"' in service.log.read_text()
+    service.kill()
+    # A copy of the older version can be put back; it is upgraded at the next start.
+    os.rename(copy, service.folder / "older")
+    assert verb(service, "restore", str(service.folder / "older")).returncode == 0
+    service.start()
+    assert hosts_names(service.sections["database"]) == before
+    service.kill()
+
+
+def hosts_names(path):
+    with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as base:
+        return base.execute("SELECT name FROM hosts ORDER BY name").fetchall()
+
+
+CHECKS = (backup_and_restore, killed_restore, old_records, hosts_in_use, an_older_file)
