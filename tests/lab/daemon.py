@@ -112,7 +112,7 @@ class Daemon:
             "hosts": [{"name": host.name, "uri": host.tls_uri if self.settings.get("tls") else host.uri,
                        **self.addresses(host)} for host in self.lab.hosts],
         }
-        if self.settings.get("tls"):
+        if self.lab.authority:
             base["hypervisor"]["pki_path"] = str(self.lab.pki)
         own = {key: value for key, value in self.settings.items() if key not in ("deployment", "nics", "nics_missing", "tls")}
         self.config_path.write_text(yaml(merged(base, own)) + "\n")
@@ -173,6 +173,15 @@ class Daemon:
 
     def knows(self, guest):
         return self.admin.get(f"/v2.1/servers/{guest.uuid}").status == 200
+
+    def read_anew(self, settings):
+        """Other settings without a restart: SIGHUP, and until the log says that they are in force."""
+        self.settings = settings
+        self.write_config()
+        before = self.log_path.read_text(errors="replace").count("the new configuration is in force")
+        self.process.send_signal(signal.SIGHUP)
+        self.lab.wait(lambda: self.log_path.read_text(errors="replace").count("the new configuration is in force") > before, 20,
+                      f"the configuration is read anew:\n{self.log_tail()}")
 
     def kill(self):
         """`kill -9`: nothing is put in order."""

@@ -16,7 +16,7 @@ def _(bench):
     moved, cold, stays = bench.guest("moved-since"), bench.guest("waits-since", disk="private"), bench.guest("stays")
     copy = bench.daemon.folder / "copy.db"
     copy.unlink(missing_ok=True)
-    run(bench, "backup", copy)
+    run(bench, "backup", str(copy))
     bench.live(moved, host="compute-2")
     bench.wait_for_migration(moved, "completed")
     bench.act(cold, "migrate", {"host": "compute-3"}, version="2.56")
@@ -24,7 +24,7 @@ def _(bench):
     bench.act(cold, "confirmResize", expect=204)
     bench.wait_for_migration(cold, "confirmed")
     bench.daemon.kill()
-    run(bench, "restore", copy)
+    run(bench, "restore", str(copy))
     bench.daemon.start()
     bench.daemon.wait_for_fleet()
     for guest, host, boots in ((moved, 2, 1), (cold, 3, 2), (stays, 1, 1)):

@@ -115,6 +115,28 @@ def _(bench):
     lab.wait(lambda: bench.service_state(3) == "up", 30, "the host is up again")
 
 
+@scenario("reading the configuration anew leaves a move that is under way alone; afterwards the hosts are reached over TLS",
+          settings={"libvirt": {"live_migration_bandwidth": 8}})
+def _(bench):
+    guest, later = bench.guest("under-way", memory_mb=128, dirty_mb=64), bench.guest("later")
+
+    def secured(host):  # control connections to the host's port for TLS, as the kernel has them
+        words = ["ss", "--no-header", "--numeric", "--tcp", "state", "established", "dport", "=", ":16514", "and", "dst", "=", host.address]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    equal([secured(host) for host in bench.hosts], [[], [], []], "connections over TLS before")
+    bench.live(guest, host="compute-2")
+    bench.wait_for_migration(guest, "running")
+    bench.daemon.read_anew(OVER_TLS)
+    lab = bench.lab
+    lab.wait(lambda: all(secured(host) for host in bench.hosts), 30, "all hosts are reached over TLS")
+    equal(bench.migration(guest)["status"], "running", "status of the move that was under way")
+    bench.wait_for_migration(guest, "completed", 90)
+    bench.stands(guest, 2)
+    bench.live(later, host="compute-3")
+    bench.wait_for_migration(later, "completed")
+    bench.stands(later, 3)
+
+
 @scenario("where TLS is demanded a host without it is refused when it is added, with the reason", settings=OVER_TLS)
 def _(bench):
     done = subprocess.run(shlex.split(bench.daemon.command_line("host", "add", "plain", "qemu+tcp://192.0.2.7/system")),
