@@ -121,6 +121,7 @@ def checkers(tally):
         tally.add(is_good, f"checkers: {program}: {last}")
         if not is_good:
             tally.show(lines + done.stderr.decode(errors="replace").splitlines())
+    tally.relay("checkers/promises", ["python3", TOP / "tests/promises.py"])
 
 
 def daemon(tally):
