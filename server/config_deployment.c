@@ -183,20 +183,20 @@ static void apply_defaults(struct config_reader *reader, const struct tree_node 
 }
 
 void config_apply_deployment(struct config_reader *reader, const struct tree_node *own,
-			     const struct tree_node *document)
+			     const struct tree_node *deployment)
 {
-	struct deployment deployment = { 0 };
+	struct deployment settings = { 0 };
 	size_t problems_before = reader->problem_count;
 
 	size_t own_rules = reader->memory->override_count;
-	config_read_section(reader, &deployment_section, document, NULL, &deployment);
+	config_read_section(reader, &deployment_section, deployment, NULL, &settings);
 	config_rank_rules(reader, own_rules);
 	if (reader->problem_count > problems_before)
 		return;
 	for (size_t i = 0; i < ARRAY_LENGTH(mappings); i++)
-		apply(reader, &mappings[i], &deployment, own, document);
-	apply_defaults(reader, own, document);
-	reader->config->fleet.tunnel_interface = deployment.tunnel_interface;
-	reader->config->fleet.labels = deployment.labels;
-	reader->config->fleet.label_count = deployment.label_count;
+		apply(reader, &mappings[i], &settings, own, deployment);
+	apply_defaults(reader, own, deployment);
+	reader->config->fleet.tunnel_interface = settings.tunnel_interface;
+	reader->config->fleet.labels = settings.labels;
+	reader->config->fleet.label_count = settings.label_count;
 }

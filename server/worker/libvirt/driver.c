@@ -11,11 +11,11 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/uuid.h"
+#include "server/settings.h"
 #include "server/worker/libvirt/disks.h"
 #include "server/worker/libvirt/events.h"
 #include "server/worker/libvirt/inventory.h"
 #include "server/worker/libvirt/migrate.h"
-#include "server/settings.h"
 #include "server/worker/libvirt/uri.h"
 #include "server/worker/libvirt/volume.h"
 

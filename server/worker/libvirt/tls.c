@@ -17,30 +17,30 @@ static const struct reason {
 	const char *words; /* all of libvirt's that must be there, the next two may be NULL */
 	const char *also;
 	const char *and_also;
-	enum side whose;
 	const char *why;
+	enum side whose;
 	bool names_address;
 } reasons[] = {
-	{ "Unable to access credentials", "server-cert", NULL, SIDE_TARGET, "has no certificate", false },
-	{ "Unable to access credentials", "client-cert", NULL, SIDE_SOURCE, "has no certificate", false },
-	{ "Unable to access credentials", "ca-cert", NULL, SIDE_TARGET, "has no certificate of its CA", false },
-	{ "The server certificate", "has expired", NULL, SIDE_TARGET, "has a certificate that has expired", false },
-	{ "The client certificate", "has expired", NULL, SIDE_SOURCE, "has a certificate that has expired", false },
-	{ "The server certificate", "is not yet active", NULL, SIDE_TARGET, "has a certificate that is not valid yet",
+	{ "Unable to access credentials", "server-cert", NULL, "has no certificate", SIDE_TARGET, false },
+	{ "Unable to access credentials", "client-cert", NULL, "has no certificate", SIDE_SOURCE, false },
+	{ "Unable to access credentials", "ca-cert", NULL, "has no certificate of its CA", SIDE_TARGET, false },
+	{ "The server certificate", "has expired", NULL, "has a certificate that has expired", SIDE_TARGET, false },
+	{ "The client certificate", "has expired", NULL, "has a certificate that has expired", SIDE_SOURCE, false },
+	{ "The server certificate", "is not yet active", NULL, "has a certificate that is not valid yet", SIDE_TARGET,
 	  false },
-	{ "The client certificate", "is not yet active", NULL, SIDE_SOURCE, "has a certificate that is not valid yet",
+	{ "The client certificate", "is not yet active", NULL, "has a certificate that is not valid yet", SIDE_SOURCE,
 	  false },
-	{ "Our own certificate", "server-cert", "failed validation", SIDE_TARGET,
-	  "has a certificate that the CA beside it has not signed", false },
-	{ "Our own certificate", "client-cert", "failed validation", SIDE_SOURCE,
-	  "has a certificate that the CA beside it has not signed", false },
-	{ "known issuer", NULL, NULL, SIDE_TARGET, "has a certificate of a CA that the other side does not know",
+	{ "Our own certificate", "server-cert", "failed validation",
+	  "has a certificate that the CA beside it has not signed", SIDE_TARGET, false },
+	{ "Our own certificate", "client-cert", "failed validation",
+	  "has a certificate that the CA beside it has not signed", SIDE_SOURCE, false },
+	{ "known issuer", NULL, NULL, "has a certificate of a CA that the other side does not know", SIDE_TARGET,
 	  false },
-	{ "Certificate does not match the hostname", NULL, NULL, SIDE_TARGET,
-	  "has a certificate that is not for the name", true },
-	{ "Cannot read from TLS channel", "Not a migration stream", NULL, SIDE_TARGET,
-	  "has a certificate that the source does not accept: it is not for the name", true },
-	{ "Cannot write to TLS channel", NULL, NULL, SIDE_SOURCE, "shows no certificate that the target accepts",
+	{ "Certificate does not match the hostname", NULL, NULL, "has a certificate that is not for the name",
+	  SIDE_TARGET, true },
+	{ "Cannot read from TLS channel", "Not a migration stream", NULL,
+	  "has a certificate that the source does not accept: it is not for the name", SIDE_TARGET, true },
+	{ "Cannot write to TLS channel", NULL, NULL, "shows no certificate that the target accepts", SIDE_SOURCE,
 	  false },
 };
 
