@@ -22,6 +22,16 @@ struct proxies {
 	size_t count;
 };
 
+/* The first bytes of a text as a text of their own; false when they do not fit. */
+static bool cut(char *target, size_t size, const char *text, size_t length)
+{
+	if (length >= size)
+		return false;
+	memcpy(target, text, length);
+	target[length] = '\0';
+	return true;
+}
+
 static bool read_address(const char *text, unsigned char ret_bytes[16], bool *ret_is_four)
 {
 	static const unsigned char mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
@@ -41,8 +51,8 @@ static bool read_network(const char *text, struct network *ret_network)
 	int64_t bits;
 	bool is_four;
 
-	snprintf(address, sizeof(address), "%.*s", (int)(slash ? slash - text : INET6_ADDRSTRLEN), text);
-	if (!read_address(address, ret_network->bytes, &is_four))
+	if (!cut(address, sizeof(address), text, slash ? (size_t)(slash - text) : strlen(text))
+	    || !read_address(address, ret_network->bytes, &is_four))
 		return false;
 	bits = is_four ? 32 : 128;
 	if (slash && !text_to_int64(slash + 1, 0, bits, &bits))
@@ -119,8 +129,8 @@ static void take_host(const char *value, size_t length, struct forwarded *forwar
 {
 	static const char good[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._:[]";
 
-	if (length > 0 && length < sizeof(forwarded->host) && strspn(value, good) >= length)
-		snprintf(forwarded->host, sizeof(forwarded->host), "%.*s", (int)length, value);
+	if (length > 0 && strspn(value, good) >= length)
+		cut(forwarded->host, sizeof(forwarded->host), value, length);
 }
 
 static void take_prefix(const char *value, struct forwarded *forwarded)
@@ -130,8 +140,8 @@ static void take_prefix(const char *value, struct forwarded *forwarded)
 
 	while (length > 0 && value[length - 1] == '/')
 		length--;
-	if (length > 0 && length < sizeof(forwarded->prefix) && value[0] == '/' && strspn(value, good) >= length)
-		snprintf(forwarded->prefix, sizeof(forwarded->prefix), "%.*s", (int)length, value);
+	if (length > 0 && value[0] == '/' && strspn(value, good) >= length)
+		cut(forwarded->prefix, sizeof(forwarded->prefix), value, length);
 }
 
 /* "[2001:db8::1]:4711", "192.0.2.1:80" and plain ones, as an address. */
@@ -149,10 +159,8 @@ static bool read_node(const char *value, size_t length, char ret_address[INET6_A
 	} else if (colon && !memchr(colon + 1, ':', (size_t)(end - colon) - 1)) {
 		end = colon; /* one colon is a port's */
 	}
-	if (end - begin >= INET6_ADDRSTRLEN)
-		return false;
-	snprintf(ret_address, INET6_ADDRSTRLEN, "%.*s", (int)(end - begin), begin);
-	return read_address(ret_address, bytes, &is_four);
+	return cut(ret_address, INET6_ADDRSTRLEN, begin, (size_t)(end - begin))
+	       && read_address(ret_address, bytes, &is_four);
 }
 
 /* Each proxy adds the one that spoke to it: from the end on, the first that is none of ours is the client. */
