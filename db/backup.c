@@ -38,7 +38,7 @@ int db_lock(const char *database, int *ret_descriptor, struct error *error)
 				       path);
 	if (flock(descriptor, LOCK_EX | LOCK_NB) < 0)
 		return errno == EWOULDBLOCK
-			       ? error_set(error, EBUSY, "database %s is in use by another process", database)
+			       ? error_set(error, EBUSY, "database %s is in use by another daemon", database)
 			       : error_set_errno(error, errno, "cannot lock %s", path);
 	*ret_descriptor = descriptor;
 	descriptor = -1;
@@ -187,16 +187,23 @@ int db_backup(const char *database, const char *target, bool replaces, struct er
 	return result < 0 ? result : sync_directory_of(target, error);
 }
 
-/* DATABASE.replaced-20261125T181500Z */
+/* DATABASE.replaced-20261125T181500Z, with a number behind it where that was kept within the same second; NULL when out of
+ * memory. */
 static char *dated_name(const char *database)
 {
 	char date[32];
 	time_t now = time(NULL);
 	struct tm parts;
+	struct stat status;
 
 	if (!gmtime_r(&now, &parts) || strftime(date, sizeof(date), "%Y%m%dT%H%M%SZ", &parts) == 0)
 		return NULL;
-	return text_format("%s.replaced-%s", database, date);
+	char *name = text_format("%s.replaced-%s", database, date);
+	for (int number = 2; name && lstat(name, &status) == 0; number++) {
+		free(name);
+		name = text_format("%s.replaced-%s.%d", database, date, number);
+	}
+	return name;
 }
 
 /* All of the old database in its one file, its log gone, so that nothing of it can meet the new one. */
@@ -231,9 +238,8 @@ static int keep_old(const char *database, const char *kept, struct error *error)
 {
 	struct error trouble = { 0 };
 
-	if (settle_old(database, &trouble) == 0 && copy_to_new(database, kept, &trouble) == 0)
+	if (settle_old(database, &trouble) == 0 && db_backup(database, kept, false, &trouble) == 0)
 		return 0;
-	unlink(kept);
 	return trouble.code == ENOSPC ? error_set(error, ENOSPC, "%s", trouble.text) : put_aside(database, kept, error);
 }
 

@@ -49,7 +49,7 @@ def backup_and_restore(folder):
     assert verb(service, "backup", str(copies[0]), "--force").returncode == 0
     assert verb(service, "host", "add", "late", "test:///late").returncode == 0 and "late" in hosts_of(service)
     done = verb(service, "restore", str(copies[0]))
-    assert done.returncode == 1 and "in use by another process" in done.stderr, done
+    assert done.returncode == 1 and "in use by another daemon" in done.stderr, done
     assert "late" in hosts_of(service)
     service.kill()
     done = verb(service, "restore", str(copies[0]))
@@ -80,9 +80,12 @@ def killed_restore(folder):
     assert verb(service, "restore", str(copy)).returncode == 0
     lasts = time.monotonic() - began
     kept = next(service.folder.glob("migrationd.db.replaced-*"))
+    copies = {kept}
     seen = set()
     for part in range(12):
         assert verb(service, "restore", str(kept)).returncode == 0
+        assert copies <= set(service.folder.glob("migrationd.db.replaced-*")), "what was kept is never taken away"
+        copies |= set(service.folder.glob("migrationd.db.replaced-*"))
         process = subprocess.Popen([BINARY, "restore", copy, "--config", service.config], stdout=subprocess.DEVNULL)
         time.sleep(lasts * part / 11)
         process.send_signal(signal.SIGKILL)

@@ -95,7 +95,26 @@ static void write_file(const char *path, const void *bytes, size_t size)
 	assert_int_equal(fwrite(bytes, 1, size, file), size);
 }
 
-/* What is no copy, or a broken one, changes nothing. */
+/* Also when one second has seen several. */
+static void what_was_replaced_is_kept_each_time(void **state)
+{
+	struct db_fixture *fixture = *state;
+	CLEANUP_FREE char *copy = path_of(fixture, "copy");
+	char *kept[3] = { NULL };
+
+	OK(db_backup(fixture->path, copy, false, &fixture->error));
+	close_database(fixture);
+	for (size_t i = 0; i < 3; i++)
+		OK(db_restore(i == 0 ? copy : kept[i - 1], fixture->path, &kept[i], &fixture->error));
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(access(kept[i], R_OK), 0);
+		unlink(kept[i]);
+		free(kept[i]);
+	}
+	unlink(copy);
+	db_fixture_reopen(fixture);
+}
+
 static void only_a_whole_database_of_ours_is_put_in_place(void **state)
 {
 	struct db_fixture *fixture = *state;
@@ -152,7 +171,7 @@ static void two_cannot_have_the_database(void **state)
 	struct database *second = NULL;
 
 	assert_int_equal(db_open(fixture->path, fixture->clock, NULL, &second, &fixture->error), -EBUSY);
-	assert_non_null(strstr(fixture->error.text, "in use by another process"));
+	assert_non_null(strstr(fixture->error.text, "in use by another daemon"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, db_fixture_setup, db_fixture_teardown)
@@ -162,6 +181,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_copy_is_made_while_the_database_is_in_use_and_leads_back),
 		TEST(a_file_that_is_there_is_replaced_only_when_asked),
+		TEST(what_was_replaced_is_kept_each_time),
 		TEST(only_a_whole_database_of_ours_is_put_in_place),
 		TEST(a_database_that_cannot_be_read_any_more_is_put_aside),
 		TEST(two_cannot_have_the_database),
