@@ -3,7 +3,8 @@
 
 /* Under way: they load their hosts. A finished cold migration waits for its confirm and loads nothing. */
 #define MIGRATION_STATUSES_MOVING                                                                                      \
-	"('accepted', 'queued', 'preparing', 'pre-migrating', 'running', 'migrating', 'post-migrating', 'reverting')"
+	"('accepted', 'queued', 'preparing', 'pre-migrating', 'running', 'running (post-copy)', 'migrating', "         \
+	"'post-migrating', 'reverting')"
 
 /* Ended for good: nothing of them is to be confirmed, reverted or cleaned. */
 #define MIGRATION_STATUSES_ENDED "('completed', 'failed', 'error', 'cancelled', 'confirmed', 'reverted', 'done')"

@@ -147,9 +147,11 @@ CREATE INDEX migrations_user ON migrations (user_id, created_us, id);
 CREATE INDEX migrations_updated ON migrations (updated_us);
 -- Those under way, as db/migration_status.h lists them: a query must say the very same list.
 CREATE INDEX migrations_moving_source ON migrations (source_compute) WHERE status IN
-	('accepted', 'queued', 'preparing', 'pre-migrating', 'running', 'migrating', 'post-migrating', 'reverting');
+	('accepted', 'queued', 'preparing', 'pre-migrating', 'running', 'running (post-copy)', 'migrating',
+	 'post-migrating', 'reverting');
 CREATE INDEX migrations_moving_dest ON migrations (dest_compute) WHERE status IN
-	('accepted', 'queued', 'preparing', 'pre-migrating', 'running', 'migrating', 'post-migrating', 'reverting');
+	('accepted', 'queued', 'preparing', 'pre-migrating', 'running', 'running (post-copy)', 'migrating',
+	 'post-migrating', 'reverting');
 
 CREATE TABLE jobs (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,

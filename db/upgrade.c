@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "db/backup.h"
+#include "db/migration_status.h"
 #include "db/statement.h"
 
 #include <errno.h>
@@ -29,7 +30,12 @@ static const struct upgrade_step steps[] = {
 	     "ALTER TABLE hosts ADD COLUMN tunnel_interface TEXT;"
 	     "ALTER TABLE hosts ADD COLUMN interfaces TEXT;"
 	     "CREATE INDEX jobs_action ON jobs (action_id);"
-	     "CREATE INDEX instance_actions_updated ON instance_actions (updated_us);" },
+	     "CREATE INDEX instance_actions_updated ON instance_actions (updated_us);"
+	     "DROP INDEX migrations_moving_source; DROP INDEX migrations_moving_dest;"
+	     "CREATE INDEX migrations_moving_source ON migrations (source_compute) "
+	     "WHERE status IN " MIGRATION_STATUSES_MOVING ";"
+	     "CREATE INDEX migrations_moving_dest ON migrations (dest_compute) "
+	     "WHERE status IN " MIGRATION_STATUSES_MOVING ";" },
 };
 
 const struct upgrade_plan *upgrade_plan_newest(void)

@@ -216,6 +216,18 @@ static void check_tls(struct config_reader *reader)
 				config->hosts[i].name ? config->hosts[i].name : "?", config->hosts[i].uri);
 }
 
+/* As Nova refuses it: QEMU cannot switch several connections to post-copy (before 10.1). */
+static void check_postcopy(struct config_reader *reader, const struct tree_node *document)
+{
+	const struct worker_settings *settings = &reader->config->worker;
+
+	if (settings->live_migration_permit_post_copy && settings->live_migration_parallel_connections > 1)
+		config_problem(reader, mark_of(document, "libvirt", "live_migration_parallel_connections"), NULL,
+			       "libvirt.live_migration_parallel_connections of more than 1 and "
+			       "libvirt.live_migration_permit_post_copy exclude each other: QEMU has no post-copy over "
+			       "several connections; leave one of them out");
+}
+
 static void check_driver(struct config_reader *reader, const struct tree_node *document)
 {
 	const struct hypervisor_settings *settings = &reader->config->hypervisor;
@@ -301,6 +313,7 @@ void config_check(struct config_reader *reader, const struct tree_node *document
 	check_certificate(reader, document);
 	check_vouching(reader, document);
 	check_driver(reader, document);
+	check_postcopy(reader, document);
 	check_hosts(reader);
 	fill_hosts(reader);
 	check_tls(reader);

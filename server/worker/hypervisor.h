@@ -148,7 +148,7 @@ struct live_options {
 	bool may_postcopy;
 	bool may_auto_converge;
 	int64_t bandwidth_mib_s; /* 0: no cap */
-	int64_t initial_downtime_ms;
+	bool is_resume; /* of a post-copy that broke: both sides have their half */
 	int parallel_connections; /* 0 or 1: one */
 	bool has_tls; /* libvirt's native TLS for stream and disks */
 	bool is_storage_proven_shared; /* the marker volume was seen from the target: libvirt's check may be waived */
@@ -189,7 +189,8 @@ enum move_adjustment {
 	MOVE_SET_DOWNTIME, /* value: ms */
 	MOVE_SET_BANDWIDTH, /* value: MiB/s */
 	MOVE_PAUSE_GUEST, /* so that the copy ends */
-	MOVE_START_POSTCOPY,
+	MOVE_START_POSTCOPY, /* -EOPNOTSUPP: this move was begun without it */
+	MOVE_BREAK_POSTCOPY, /* a stream that stands still, so that it may be taken up again */
 };
 
 enum hypervisor_event_kind {
@@ -223,7 +224,7 @@ struct hypervisor_operations {
 	int (*prepare_live)(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
 			    const struct live_options *options, bool copies_disks, const struct volume_journal *journal,
 			    struct error *error);
-	/* Blocks for as long as it takes. */
+	/* Blocks for as long as it takes. -EOPNOTSUPP: nothing was begun, since a host refuses post-copy, which was asked for. */
 	int (*migrate_live)(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
 			    const struct live_options *options, bool copies_disks, struct error *error);
 	int (*progress)(struct hypervisor_host *source, const char *uuid, struct move_progress *ret_progress,

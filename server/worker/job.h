@@ -77,6 +77,8 @@ struct job_run {
 	size_t tried_count;
 	char ended_why[256]; /* why we ended the move before its time; "": we did not */
 	bool is_over_time; /* because of its time limit */
+	char postcopy_refused
+		[256]; /* why the hosts did not take post-copy, which is permitted; "": they did, or were not asked */
 	char *choice; /* why this target, for admins; owned, NULL: not chosen in this run */
 	char *migration_address; /* of the target, for a live move; owned, NULL: its libvirt's own choice */
 };
@@ -118,11 +120,10 @@ struct move_watch {
 	int64_t moved_bytes;
 	int64_t moved_at_ms; /* when they last changed */
 	int64_t written_at_ms;
-	int64_t iteration;
-	int64_t remaining_bytes; /* at the beginning of the iteration */
-	int downtime_step; /* the next one */
+	int64_t downtime_steps; /* that were taken */
 	bool is_abort_sent;
 	bool is_force_sent;
+	bool is_in_postcopy; /* and that is recorded */
 	bool is_active; /* as last seen */
 	int64_t seen_at_ms; /* when the source told something last */
 };

@@ -42,7 +42,6 @@ static struct live_options options_of(const struct job_run *run)
 		.may_postcopy = settings->live_migration_permit_post_copy,
 		.may_auto_converge = settings->live_migration_permit_auto_converge,
 		.bandwidth_mib_s = settings->live_migration_bandwidth_mib_s,
-		.initial_downtime_ms = settings->live_migration_downtime_ms,
 		.parallel_connections = (int)settings->live_migration_parallel_connections,
 		.has_tls = settings->live_migration_with_native_tls,
 	};
@@ -191,8 +190,9 @@ static char *describe_downtime(struct job_run *run)
 
 	if (operations(run)->completed(run->target, run->job.server_uuid, &progress, &ignored) < 0)
 		return NULL;
-	return text_format("moved to %s; the guest stood still for %lld ms", run->target_name,
-			   (long long)progress.downtime_ms);
+	return text_format("moved to %s; the guest stood still for %lld ms%s%s", run->target_name,
+			   (long long)progress.downtime_ms, run->postcopy_refused[0] ? "; post-copy was refused " : "",
+			   run->postcopy_refused);
 }
 
 struct place_request {
@@ -269,6 +269,38 @@ static int follow(struct job_run *run, const char *reason, struct error *error)
 	return settle(run, reason, error);
 }
 
+static int move(struct job_run *run, const struct live_options *options, bool copies_disks, struct error *error);
+
+/* Each half waits for the other with what it has: tried until the stream stands again, since only that saves the guest. */
+static int resume_postcopy(struct job_run *run, struct error *error)
+{
+	struct error trouble = { 0 };
+	int result = find_address(run, error);
+	struct live_options options = options_of(run);
+
+	if (result < 0)
+		return result;
+	options.may_postcopy = true; /* whatever the settings say by now */
+	options.is_resume = true;
+	result = move(run, &options, false, &trouble);
+	log_event(run->worker->parts.log, result < 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, run->job.request_id,
+		  "post-copy is resumed", LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("trouble", trouble.text));
+	if (result < 0)
+		return error_set(error, EAGAIN,
+				 "server %s is held up in post-copy from %s to %s, it is tried again: %s",
+				 run->job.server_uuid, run->source_name, run->target_name, trouble.text);
+	return settle(run, NULL, error);
+}
+
+static const char *why_hands_off(enum side_view source, enum side_view target)
+{
+	if (source == SIDE_BROKEN || target == SIDE_BROKEN)
+		return "The server's live migration broke in post-copy, and one of its halves is gone. Its memory is "
+		       "lost: "
+		       "stop what is left of it and start it again.";
+	return "The server was found on both hosts after its live migration. Stop one of them by hand.";
+}
+
 /* Asks both sides and does what the table says. `reason`: what is known of why the move did not end well. */
 static int settle(struct job_run *run, const char *reason, struct error *error)
 {
@@ -288,6 +320,8 @@ static int settle(struct job_run *run, const char *reason, struct error *error)
 		return finish_on_target(run, &at_target, error);
 	case RECOVER_FOLLOW:
 		return follow(run, reason, error);
+	case RECOVER_RESUME_POSTCOPY:
+		return resume_postcopy(run, error);
 	case RECOVER_RESUME_SOURCE: {
 		int result = operations(run)->start_guest(run->source, uuid, false, error);
 
@@ -300,7 +334,7 @@ static int settle(struct job_run *run, const char *reason, struct error *error)
 		lost.reason = "The server was found on neither host after its live migration.";
 		return job_finish(run, &lost, error);
 	case RECOVER_KEEP_HANDS_OFF:
-		lost.reason = "The server was found on both hosts after its live migration. Stop one of them by hand.";
+		lost.reason = why_hands_off(source, target);
 		return job_finish(run, &lost, error);
 	default:
 		return error_set(error, EAGAIN, "server %.36s: source %s, target %s: it is asked again", uuid,
@@ -388,6 +422,24 @@ static int move(struct job_run *run, const struct live_options *options, bool co
 	return result == -EAGAIN ? -EIO : result;
 }
 
+/* A host that refuses post-copy does so before anything is begun; Nova then moves without it, too. */
+static int move_as_hosts_may(struct job_run *run, const struct live_options *options, bool copies_disks,
+			     struct error *error)
+{
+	struct live_options without = *options;
+	int result = move(run, options, copies_disks, error);
+
+	if (result != -EOPNOTSUPP || !error)
+		return result;
+	TEXT_COPY(run->postcopy_refused, error->text);
+	error_clear(error);
+	log_event(run->worker->parts.log, LOG_LEVEL_WARNING, run->job.request_id,
+		  "post-copy is permitted, but refused: the move is begun without it",
+		  LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("trouble", run->postcopy_refused));
+	without.may_postcopy = false;
+	return move(run, &without, copies_disks, error);
+}
+
 /* Also where the answer was an error: both sides are asked then. */
 static int move_and_settle(struct job_run *run, const struct live_options *options, bool copies_disks, int64_t event,
 			   struct error *error)
@@ -397,7 +449,7 @@ static int move_and_settle(struct job_run *run, const struct live_options *optio
 
 	if (result < 0)
 		return result;
-	int step = move(run, options, copies_disks, &trouble);
+	int step = move_as_hosts_may(run, options, copies_disks, &trouble);
 	if (step == -EAGAIN)
 		return error_set(error, EAGAIN, "%s", trouble.text);
 	if (step < 0 && run->ended_why[0])

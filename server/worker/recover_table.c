@@ -23,13 +23,20 @@ static const struct recover_row rows[] = {
 
 	/* Two of them at once: never destroy either by ourselves. */
 	{ JOB_LIVE, "choosing", "done", ALIVE, ALIVE, RECOVER_KEEP_HANDS_OFF },
+
+	/* The stream of a post-copy broke: no page is lost as long as both halves are there. The target may not know it yet. */
+	{ JOB_LIVE, "choosing", "done", BROKEN, BROKEN | POSTCOPY, RECOVER_RESUME_POSTCOPY },
+	{ JOB_LIVE, "choosing", "done", POSTCOPY, BROKEN, RECOVER_FOLLOW },
+	/* The last page had gone over when it broke. */
+	{ JOB_LIVE, "choosing", "done", BROKEN, ALIVE, RECOVER_FINISH },
 	{ JOB_LIVE, "choosing", "done", BROKEN, ANY, RECOVER_KEEP_HANDS_OFF },
 	{ JOB_LIVE, "choosing", "done", ANY, BROKEN, RECOVER_KEEP_HANDS_OFF },
 
 	/* A peer-to-peer move outlives the daemon that began it. */
 	{ JOB_LIVE, "choosing", "done", MOVING | POSTCOPY, ANY, RECOVER_FOLLOW },
 	{ JOB_LIVE, "choosing", "done", HANDED_OVER, MOVING | POSTCOPY, RECOVER_FOLLOW },
-	{ JOB_LIVE, "choosing", "done", ABSENT | OFF, POSTCOPY, RECOVER_KEEP_HANDS_OFF },
+	/* It ends there this moment, or will be seen to be broken. */
+	{ JOB_LIVE, "choosing", "done", ABSENT | OFF, POSTCOPY, RECOVER_WAIT },
 	{ JOB_LIVE, "choosing", "done", ALIVE, POSTCOPY, RECOVER_KEEP_HANDS_OFF },
 
 	/* Running on the target: that is the truth, whatever was reported. */
@@ -128,6 +135,7 @@ const char *recover_action_name(enum recover_action action)
 		[RECOVER_FINISH] = "finish",
 		[RECOVER_ROLL_BACK] = "roll back",
 		[RECOVER_RESUME_SOURCE] = "resume the source",
+		[RECOVER_RESUME_POSTCOPY] = "resume post-copy",
 		[RECOVER_RESTORE_SOURCE] = "restore the source",
 		[RECOVER_GIVE_UP] = "give up",
 		[RECOVER_KEEP_HANDS_OFF] = "keep hands off",

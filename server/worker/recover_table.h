@@ -18,7 +18,7 @@ enum side_view {
 	SIDE_MOVING, /* source: a move out is under way; target: its half is arriving */
 	SIDE_HANDED_OVER, /* the source's half after the switch */
 	SIDE_POSTCOPY, /* its memory is on both sides */
-	SIDE_BROKEN, /* post-copy failed: neither half is whole */
+	SIDE_BROKEN, /* post-copy without its stream: neither half is whole */
 	SIDE_MAX,
 };
 
@@ -29,6 +29,7 @@ enum recover_action {
 	RECOVER_FINISH, /* the target has the guest: clean the source */
 	RECOVER_ROLL_BACK, /* the source has the guest: clean the target */
 	RECOVER_RESUME_SOURCE, /* the target has none: resume the source's half, then as above */
+	RECOVER_RESUME_POSTCOPY, /* its memory is on both sides, and the stream between them is made anew */
 	RECOVER_RESTORE_SOURCE, /* cold: clean the target, define the kept definition on the source, start it if it ran */
 	RECOVER_GIVE_UP, /* the guest runs nowhere and cannot be brought back: server in error, nothing is removed */
 	RECOVER_KEEP_HANDS_OFF, /* it runs on both sides, or in two broken halves: a person decides, nothing is removed */

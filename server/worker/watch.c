@@ -1,17 +1,15 @@
 /* The watch over a guest that moves. Its rules are Nova's (downtime in steps, completion timeout and its action, the switch
- * to post-copy) and one of ours: a stream of which not one byte moved for a while is ended, since nobody else notices. */
-#include <math.h>
+ * to post-copy) and one of ours: a stream of which not one byte moved for a while is ended, since nobody else notices. In
+ * post-copy nothing can be ended any more: there a stream that stands still is broken, so that it can be taken up again. */
+#include <errno.h>
 #include <stdio.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "db/migrations.h"
+#include "server/worker/downtime.h"
 #include "server/worker/job.h"
-
-#define GIB                (1024LL * 1024 * 1024)
-#define POSTCOPY_GAIN_MAX  10 /* percent of the rest that an iteration must gain, else post-copy is the better way */
-#define POSTCOPY_ITERATION 2 /* the first one has to be whole */
 
 static const struct hypervisor_operations *operations(const struct job_run *run)
 {
@@ -30,107 +28,112 @@ static int write_progress(struct db_session *session, void *context, struct erro
 	return db_migration_set_progress(session, request->migration_id, &request->memory, &request->disk, error);
 }
 
-static bool adjust(struct job_run *run, enum move_adjustment adjustment, int64_t value, const char *why)
+static int adjust(struct job_run *run, enum move_adjustment adjustment, int64_t value, const char *why)
 {
 	struct error error = { 0 };
-	bool is_done = operations(run)->adjust(run->source, run->job.server_uuid, adjustment, value, &error) == 0;
+	int result = operations(run)->adjust(run->source, run->job.server_uuid, adjustment, value, &error);
 
-	log_event(run->worker->parts.log, is_done ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, run->job.request_id, why,
+	log_event(run->worker->parts.log, result == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, run->job.request_id, why,
 		  LOG_TEXT("server", run->job.server_uuid), LOG_NUMBER("value", value),
 		  LOG_TEXT("trouble", error.text));
-	return is_done;
+	return result;
 }
 
 /* True: it was sent now. */
 static bool abort_move(struct job_run *run, struct move_watch *watch, const char *why)
 {
-	if (watch->is_abort_sent)
+	if (watch->is_abort_sent || watch->is_in_postcopy)
 		return false;
-	watch->is_abort_sent = adjust(run, MOVE_ABORT, 0, why);
+	watch->is_abort_sent = adjust(run, MOVE_ABORT, 0, why) == 0;
 	return watch->is_abort_sent;
 }
 
-/* Post-copy where it is permitted and the first iteration is over, else the guest stands still until the copy ends. */
+/* Post-copy where it is permitted and the hosts do it, else the guest stands still until the copy ends. */
 static void force_completion(struct job_run *run, struct move_watch *watch, const struct move_progress *progress,
 			     const char *why)
 {
-	if (watch->is_force_sent)
+	int result = -EOPNOTSUPP;
+
+	if (watch->is_force_sent || progress->is_in_postcopy)
 		return;
-	if (!run->limits->settings.live_migration_permit_post_copy)
-		watch->is_force_sent = adjust(run, MOVE_PAUSE_GUEST, 0, why);
-	else if (progress->iteration >= POSTCOPY_ITERATION)
-		watch->is_force_sent = adjust(run, MOVE_START_POSTCOPY, 0, why);
+	if (run->limits->settings.live_migration_permit_post_copy) {
+		if (progress->iteration < 1) /* QEMU takes no such wish before its stream has begun */
+			return;
+		result = adjust(run, MOVE_START_POSTCOPY, 0, why);
+		why = "guest is paused instead, post-copy being refused";
+	}
+	if (result == -EOPNOTSUPP)
+		result = adjust(run, MOVE_PAUSE_GUEST, 0, why);
+	watch->is_force_sent = result == 0;
 }
 
-/* Nova counts at least 2 GiB. */
-static int64_t size_gib(const struct move_progress *progress)
-{
-	int64_t gib = (progress->memory_total + progress->disk_total + GIB - 1) / GIB;
-
-	return gib < 2 ? 2 : gib;
-}
-
-/* The steps grow: a guest that nearly converges gets little, one that does not gets all at the end (Nova's
- * live_migration_downtime, _steps, _delay). */
-static int64_t step_downtime_ms(const struct worker_settings *settings, int step)
-{
-	double most = (double)settings->live_migration_downtime_ms;
-	double steps = (double)settings->live_migration_downtime_steps;
-	double offset = most / (steps + 1);
-	double base = pow(most - offset, 1 / steps);
-
-	return (int64_t)(offset + pow(base, step));
-}
-
-static void raise_downtime(struct job_run *run, struct move_watch *watch, int64_t elapsed_ms, int64_t gib)
+static void raise_downtime(struct job_run *run, struct move_watch *watch, int64_t elapsed_ms, double gib)
 {
 	const struct worker_settings *settings = &run->limits->settings;
-	int64_t delay_ms = settings->live_migration_downtime_delay_s * gib * 1000;
+	int64_t step = settings->live_migration_downtime_steps > 0 ? downtime_step_at(settings, gib, elapsed_ms) : -1;
 
-	if (settings->live_migration_downtime_ms <= 0 || settings->live_migration_downtime_steps <= 0
-	    || watch->downtime_step > settings->live_migration_downtime_steps
-	    || elapsed_ms < delay_ms * watch->downtime_step)
+	if (step < watch->downtime_steps)
 		return;
-	if (adjust(run, MOVE_SET_DOWNTIME, step_downtime_ms(settings, watch->downtime_step), "downtime is set"))
-		watch->downtime_step++;
+	if (adjust(run, MOVE_SET_DOWNTIME, downtime_step(settings, gib, step).downtime_ms, "downtime is set") == 0)
+		watch->downtime_steps = step + 1;
 }
 
-/* Nova's should_switch_to_postcopy. */
-static void switch_to_postcopy(struct job_run *run, struct move_watch *watch, const struct move_progress *progress)
+/* Half of the memory is on each side, and neither notices by itself that nothing comes through. */
+static void break_postcopy(struct job_run *run)
 {
-	int64_t remaining = progress->memory_remaining + progress->disk_remaining;
-	int64_t before = watch->remaining_bytes;
+	if (adjust(run, MOVE_BREAK_POSTCOPY, 0, "stream of post-copy stands still, it is broken to be taken up again")
+	    == 0)
+		snprintf(run->ended_why, sizeof(run->ended_why),
+			 "no byte went over in post-copy for %lld s (stall_timeout)",
+			 (long long)run->limits->settings.stall_timeout_s);
+}
 
-	if (progress->iteration <= watch->iteration)
+static bool is_stalled(const struct job_run *run, struct move_watch *watch, const struct move_progress *progress,
+		       int64_t now_ms)
+{
+	int64_t limit_s = run->limits->settings.stall_timeout_s;
+
+	if (progress->data_processed != watch->moved_bytes) {
+		watch->moved_bytes = progress->data_processed;
+		watch->moved_at_ms = now_ms;
+	}
+	return limit_s > 0 && now_ms - watch->moved_at_ms >= limit_s * 1000;
+}
+
+/* Once in post-copy it only has to go on; its client reads so by the status, as in Nova. */
+static void enter_postcopy(struct job_run *run, struct move_watch *watch)
+{
+	struct error error = { 0 };
+
+	if (watch->is_in_postcopy)
 		return;
-	watch->iteration = progress->iteration;
-	watch->remaining_bytes = remaining;
-	if (!run->limits->settings.live_migration_permit_post_copy || progress->iteration < POSTCOPY_ITERATION
-	    || progress->is_in_postcopy || before <= 0)
-		return;
-	if ((before - remaining) * 100 / before < POSTCOPY_GAIN_MAX)
-		force_completion(run, watch, progress, "copy gains too little, the rest follows after the switch");
+	watch->is_in_postcopy = job_enter(run, "moving", false, "running (post-copy)", &error) == 0;
+	if (!watch->is_in_postcopy)
+		log_error(run->worker->parts.log, run->job.request_id, "post-copy cannot be recorded", &error);
 }
 
 static void hold_to_time(struct job_run *run, struct move_watch *watch, const struct move_progress *progress)
 {
 	const struct worker_settings *settings = &run->limits->settings;
 	int64_t now_ms = clock_monotonic_ms(run->worker->parts.clock);
-	int64_t gib = size_gib(progress);
-	int64_t limit_ms = settings->live_migration_completion_timeout_s * gib * 1000;
+	int64_t elapsed_ms = now_ms - watch->began_ms;
+	double gib = downtime_gib(progress);
+	int64_t limit_ms = (int64_t)((double)settings->live_migration_completion_timeout_s * gib) * 1000;
 
-	if (progress->data_processed != watch->moved_bytes) {
-		watch->moved_bytes = progress->data_processed;
-		watch->moved_at_ms = now_ms;
-	}
-	if (settings->stall_timeout_s > 0 && now_ms - watch->moved_at_ms >= settings->stall_timeout_s * 1000) {
-		if (abort_move(run, watch, "stream stands still, move is ended"))
+	if (progress->elapsed_ms > elapsed_ms) /* it began before we did */
+		elapsed_ms = progress->elapsed_ms;
+	if (is_stalled(run, watch, progress, now_ms)) {
+		if (progress->is_in_postcopy)
+			break_postcopy(run);
+		else if (abort_move(run, watch, "stream stands still, move is ended"))
 			snprintf(run->ended_why, sizeof(run->ended_why),
 				 "no byte went over for %lld s (stall_timeout), so that the move was ended",
 				 (long long)settings->stall_timeout_s);
 	}
-	raise_downtime(run, watch, now_ms - watch->began_ms, gib);
-	if (limit_ms <= 0 || now_ms - watch->began_ms < limit_ms)
+	if (progress->is_in_postcopy)
+		return;
+	raise_downtime(run, watch, elapsed_ms, gib);
+	if (limit_ms <= 0 || elapsed_ms <= limit_ms)
 		return;
 	if (settings->live_migration_timeout_action == TIMEOUT_ACTION_FORCE_COMPLETE)
 		force_completion(run, watch, progress, "move takes too long, it is forced");
@@ -138,8 +141,8 @@ static void hold_to_time(struct job_run *run, struct move_watch *watch, const st
 		run->is_over_time = true;
 		snprintf(run->ended_why, sizeof(run->ended_why),
 			 "the move took longer than its limit of %lld s (live_migration_completion_timeout for each of "
-			 "%lld GiB), so that it was ended",
-			 (long long)limit_ms / 1000, (long long)gib);
+			 "%.1f GiB), so that it was ended",
+			 (long long)limit_ms / 1000, gib);
 	}
 }
 
@@ -199,9 +202,10 @@ void watch_once(struct job_run *run, struct move_watch *watch)
 	watch->seen_at_ms = clock_monotonic_ms(run->worker->parts.clock);
 	if (!progress.is_active)
 		return;
+	if (progress.is_in_postcopy)
+		enter_postcopy(run, watch);
 	if (run->job.is_force_complete_requested)
 		force_completion(run, watch, &progress, "force-complete asked for");
-	switch_to_postcopy(run, watch, &progress);
 	hold_to_time(run, watch, &progress);
 	record_progress(run, watch, &progress);
 }

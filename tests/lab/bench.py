@@ -14,7 +14,8 @@ ENDED = {"completed", "failed", "error", "cancelled", "finished", "confirmed", "
 
 
 class Scenario:
-    def __init__(self, sentence, function, suite, settings):
+    def __init__(self, sentence, function, suite, settings, refused):
+        self.refused = refused
         self.sentence = sentence
         self.function = function
         self.suite = suite
@@ -22,10 +23,11 @@ class Scenario:
         self.file = Path(inspect.getfile(function)).stem
 
 
-def scenario(sentence, suite="lab", settings=None):
-    """Marks a function as the scenario that proves the sentence, under a migrationd with these settings."""
+def scenario(sentence, suite="lab", settings=None, refused=lambda: None):
+    """Marks a function as the scenario that proves the sentence, under a migrationd with these settings. `refused` says why this
+    machine cannot show it; None where it can."""
     def mark(function):
-        SCENARIOS.append(Scenario(sentence, function, suite, settings or {}))
+        SCENARIOS.append(Scenario(sentence, function, suite, settings or {}, refused))
         return function
     return mark
 

@@ -19,6 +19,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import postcopy
 from certificates import Authority
 from guest import Guest, disk_image
 
@@ -127,7 +128,7 @@ class Host:
             f'auth_tcp = "none"\nauth_unix_rw = "none"\n'
             f'host_uuid = "6d6c6162-{self.lab.number:04x}-4000-8000-{self.number:012x}"\n')
         (self.folder / "c/libvirt/qemu.conf").write_text(
-            'security_driver = "none"\nstdio_handler = "file"\ncgroup_controllers = [ ]\nnamespaces = [ ]\n'
+            'security_driver = "none"\nclear_emulator_capabilities = 0\nstdio_handler = "file"\ncgroup_controllers = [ ]\nnamespaces = [ ]\n'
             f'migration_address = "{self.lab.listen_address(self.number)}"\nmigration_host = "{self.migration_address}"\n')
         if self.lab.authority:
             self.prepare_tls()
@@ -189,7 +190,7 @@ class Host:
         pid_file.unlink(missing_ok=True)
         with open(self.folder / "libvirtd.log", "ab") as log:
             self.process = subprocess.Popen(
-                self.lab.inside(self) + as_user() +
+                self.lab.inside(self) + self.lab.as_hosts_user() +
                 ["/usr/sbin/libvirtd", "--listen", "--timeout", "0", "--pid-file", str(pid_file)],
                 env=self.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
                 cwd="/")
@@ -299,6 +300,10 @@ class Lab:
 
     def remove_networks(self):
         pass
+
+    def as_hosts_user(self):
+        """The command's beginning that makes the rest run as hosts do: without post-copy, on any machine."""
+        return postcopy.deny(as_user())
 
     # Up and down.
     def __enter__(self):

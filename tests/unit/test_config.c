@@ -384,6 +384,12 @@ static void keys_that_exclude_each_other_are_told(void **state)
 			"c.yaml:2: hypervisor.control_socket is for the driver simulated only\n");
 	expect_problems(*state, AUTH "listener: {key_file: c.yaml}\n",
 			"c.yaml:2: listener.key_file needs listener.certificate_file\n");
+	expect_problems(
+		*state,
+		AUTH "libvirt:\n  live_migration_permit_post_copy: true\n  live_migration_parallel_connections: 2\n",
+		"c.yaml:4: libvirt.live_migration_parallel_connections of more than 1 and "
+		"libvirt.live_migration_permit_post_copy exclude each other: QEMU has no post-copy over several "
+		"connections; leave one of them out\n");
 }
 
 static void printing_shows_every_value_and_no_secret(void **state)

@@ -112,7 +112,12 @@ static void test_faults_seen_on_libvirt_lead_to_the_right_action(void **state)
 		{ "killed when handed over", SIDE_HANDED_OVER, SIDE_ALIVE, RECOVER_FINISH },
 		{ "switch begun, target gave up", SIDE_HANDED_OVER, SIDE_ABSENT, RECOVER_RESUME_SOURCE },
 		{ "dead on both sides", SIDE_ABSENT, SIDE_ABSENT, RECOVER_GIVE_UP },
-		{ "post-copy broken", SIDE_BROKEN, SIDE_BROKEN, RECOVER_KEEP_HANDS_OFF },
+		{ "post-copy broken", SIDE_BROKEN, SIDE_BROKEN, RECOVER_RESUME_POSTCOPY },
+		{ "post-copy broken, target not aware", SIDE_BROKEN, SIDE_POSTCOPY, RECOVER_RESUME_POSTCOPY },
+		{ "post-copy broken, source not aware", SIDE_POSTCOPY, SIDE_BROKEN, RECOVER_FOLLOW },
+		{ "post-copy about to end", SIDE_ABSENT, SIDE_POSTCOPY, RECOVER_WAIT },
+		{ "target QEMU killed in post-copy", SIDE_BROKEN, SIDE_ABSENT, RECOVER_KEEP_HANDS_OFF },
+		{ "source QEMU killed in post-copy", SIDE_OFF, SIDE_BROKEN, RECOVER_KEEP_HANDS_OFF },
 		{ "runs twice", SIDE_ALIVE, SIDE_ALIVE, RECOVER_KEEP_HANDS_OFF },
 	};
 

@@ -1,6 +1,8 @@
 /* Live migration, peer to peer. Its difficulty: the call's answer is only a hint, the truth is what both sides show. */
 #include "server/worker/libvirt/migrate.h"
 
+#include <errno.h>
+#include <libvirt/virterror.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,7 +32,9 @@ static unsigned int flags_of(const struct call *call)
 		VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE;
 
 	flags |= options->may_postcopy ? VIR_MIGRATE_POSTCOPY : 0U;
-	flags |= options->may_auto_converge ? VIR_MIGRATE_AUTO_CONVERGE : 0U;
+	flags |= options->is_resume ? VIR_MIGRATE_POSTCOPY_RESUME : 0U;
+	/* As Nova has it: a guest that may be switched to post-copy need not be slowed down. */
+	flags |= options->may_auto_converge && !options->may_postcopy ? VIR_MIGRATE_AUTO_CONVERGE : 0U;
 	flags |= options->has_tls ? VIR_MIGRATE_TLS : 0U;
 	flags |= options->parallel_connections > 1 ? VIR_MIGRATE_PARALLEL : 0U;
 	flags |= copies_disks ? VIR_MIGRATE_NON_SHARED_DISK : 0U;
@@ -116,6 +120,24 @@ int libvirt_prepare_live(struct hypervisor_host *source, struct hypervisor_host 
 	return result < 0 ? result : libvirt_disks_make(call.source, call.target, &call.disks, journal, error);
 }
 
+/* QEMU is told its capabilities before anything else is done, and says no to post-copy where its user may not use
+ * userfaultfd, or the guest's memory is of a kind that cannot. */
+static int migration_error(const struct call *call, struct error *error)
+{
+	const virError *cause = virGetLastError();
+	bool is_refused = call->options->may_postcopy && !call->options->is_resume && cause && cause->message
+			  && strstr(cause->message, "'migrate-set-capabilities'");
+
+	if (is_refused)
+		return error_set(error, EOPNOTSUPP, "from host %s to host %s: %s", call->source->name,
+				 call->target->name, cause->message);
+	const struct tls_sides sides = { call->source->name, call->target->name, call->options->migration_address };
+	int result = libvirt_error(call->source, error, "migrate the guest");
+	if (call->options->has_tls && error)
+		tls_explain_move(error, &sides);
+	return result;
+}
+
 int libvirt_migrate_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
 			 const struct live_options *options, bool copies_disks, struct error *error)
 {
@@ -128,7 +150,7 @@ int libvirt_migrate_live(struct hypervisor_host *source, struct hypervisor_host 
 		result = libvirt_domain_find(call.source, connection, uuid, &call.domain, error);
 	if (result == 0)
 		result = find_disks(&call, error);
-	if (result == 0 && !copies_disks && call.disks.private_count > 0)
+	if (result == 0 && !copies_disks && !options->is_resume && call.disks.private_count > 0)
 		result = error_set(error, EIO, "host %s does not see the disks any more that it saw when it was asked",
 				   call.target->name);
 	if (result == 0)
@@ -136,13 +158,8 @@ int libvirt_migrate_live(struct hypervisor_host *source, struct hypervisor_host 
 	if (result == 0
 	    && virDomainMigrateToURI3(call.domain, call.target->peer_uri, call.values, (unsigned int)call.count,
 				      flags_of(&call))
-		       < 0) {
-		const struct tls_sides sides = { call.source->name, call.target->name, options->migration_address };
-
-		result = libvirt_error(call.source, error, "migrate the guest");
-		if (options->has_tls && error)
-			tls_explain_move(error, &sides);
-	}
+		       < 0)
+		result = migration_error(&call, error);
 	return result;
 }
 
@@ -184,8 +201,10 @@ static int read_progress(struct libvirt_host *host, const char *uuid, unsigned i
 
 	(void)virTypedParamsGetInt(values, count, VIR_DOMAIN_JOB_AUTO_CONVERGE_THROTTLE, &progress.throttle_percent);
 	virTypedParamsFree(values, count);
-	progress.is_in_postcopy = virDomainGetState(domain, &state, &reason, 0) == 0 && state == VIR_DOMAIN_PAUSED
-				  && reason == VIR_DOMAIN_PAUSED_POSTCOPY;
+	bool is_paused = virDomainGetState(domain, &state, &reason, 0) == 0 && state == VIR_DOMAIN_PAUSED;
+	progress.is_in_postcopy = is_paused && reason == VIR_DOMAIN_PAUSED_POSTCOPY;
+	if (is_paused && reason == VIR_DOMAIN_PAUSED_POSTCOPY_FAILED) /* its job stays, and does nothing any more */
+		progress.is_active = false;
 	*ret_progress = progress;
 	return 0;
 }
@@ -227,6 +246,11 @@ int libvirt_adjust(struct hypervisor_host *source, const char *uuid, enum move_a
 		break;
 	case MOVE_START_POSTCOPY:
 		result = virDomainMigrateStartPostCopy(domain, 0);
+		if (result < 0 && virGetLastErrorCode() == VIR_ERR_OPERATION_INVALID)
+			return error_set(error, EOPNOTSUPP, "host %s: %s", host->name, virGetLastErrorMessage());
+		break;
+	case MOVE_BREAK_POSTCOPY:
+		result = virDomainAbortJobFlags(domain, VIR_DOMAIN_ABORT_JOB_POSTCOPY);
 		break;
 	default:
 		return error_set(error, EINVAL, "host %s: unknown adjustment of a migration", host->name);
