@@ -228,6 +228,22 @@ static void check_postcopy(struct config_reader *reader, const struct tree_node 
 			       "several connections; leave one of them out");
 }
 
+/* Nova's scheme is that of libvirt's connections between hosts; here each host's URI says it, and the two must agree. */
+static void check_scheme(struct config_reader *reader)
+{
+	const struct config *config = reader->config;
+	const char *scheme = config->worker.live_migration_scheme;
+	CLEANUP_FREE char *part = scheme ? text_format("+%s:", scheme) : NULL;
+
+	for (size_t i = 0; part && i < config->host_count; i++)
+		if (config->hosts[i].uri && text_starts_with(config->hosts[i].uri, "qemu")
+		    && !strstr(config->hosts[i].uri, part))
+			config_problem(reader, *config->hosts[i].mark, NULL,
+				       "host %s: libvirt.live_migration_scheme is %s, but its URI is %s",
+				       config->hosts[i].name ? config->hosts[i].name : "?", scheme,
+				       config->hosts[i].uri);
+}
+
 static void check_driver(struct config_reader *reader, const struct tree_node *document)
 {
 	const struct hypervisor_settings *settings = &reader->config->hypervisor;
@@ -317,6 +333,7 @@ void config_check(struct config_reader *reader, const struct tree_node *document
 	check_hosts(reader);
 	fill_hosts(reader);
 	check_tls(reader);
+	check_scheme(reader);
 	check_keys(reader, document);
 	check_policies(reader);
 }

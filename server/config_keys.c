@@ -252,7 +252,9 @@ static const struct config_key libvirt_keys[] = {
 	  "connections that memory is copied over; more than one excludes post-copy", RANGE(1, 255) },
 	{ "live_migration_with_native_tls", CONFIG_BOOLEAN, AT(worker.live_migration_with_native_tls), "false",
 	  "QEMU's own TLS for memory and disks" },
-	{ "live_migration_scheme", CONFIG_TEXT, AT(worker.live_migration_scheme), NULL, "scheme of the stream; tcp" },
+	{ "live_migration_scheme", CONFIG_TEXT, AT(worker.live_migration_scheme), NULL,
+	  "transport of the connections between hosts (tcp, tls, ssh), which the hosts' URIs must have; without it "
+	  "they say it" },
 	{ "live_migration_inbound_addr", CONFIG_TEXT, AT(worker.live_migration_inbound_addr), NULL,
 	  "address of the target for the stream, %s is the host's name; each host's migration_address without it",
 	  .expected = config_expected_migration_address },

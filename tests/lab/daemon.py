@@ -75,7 +75,8 @@ class Daemon:
     Settings are those of the configuration, put over the lab's own. Two keys are the lab's: `deployment` is the text of an
     OpenStackDeployment, a file of its own; `nics` names the two NICs of each host, (control, migration), so that the
     configuration has their addresses by name instead of each host's `migration_address`, but for the hosts (by number) in
-    `nics_missing`, which have the first one only. A third, `tls`, has the hosts reached over TLS.
+    `nics_missing`, which have the first one only; `nics` of None leaves them without an address. A third, `tls`, has the hosts
+    reached over TLS.
     """
 
     def __init__(self, lab, log_path, settings=None, wanted_port=0):
@@ -122,9 +123,11 @@ class Daemon:
             self.deployment_path.write_text(self.settings["deployment"])
 
     def addresses(self, host):
-        names = self.settings.get("nics")
-        if not names:
+        if "nics" not in self.settings:
             return {"migration_address": host.migration_address}
+        names = self.settings["nics"]
+        if not names:
+            return {}
         control, migration = self.lab.addresses(host.number)
         known = {names[0]: control}
         if host.number not in self.settings.get("nics_missing", ()):

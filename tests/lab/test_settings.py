@@ -1,6 +1,10 @@
 """Nova's settings of a live migration, each by the effect that libvirt and QEMU show of it on the source."""
 
+import subprocess
+import time
+
 from bench import check, equal, scenario
+from test_interface import MIB, bytes_of_a_move
 
 # Writes faster than it is copied: left alone it would never come to an end.
 BUSY = {"memory_mb": 96, "dirty_mb": 64, "pages_per_round": 2000}
@@ -45,3 +49,84 @@ def _(bench):
     told = str(bench.actions(guest))
     check("post-copy was refused" in told and "Postcopy is not supported" in told, f"an event says why: {told}")
     check("guest is paused instead, post-copy being refused" in bench.daemon.log_path.read_text(), "the log says so, too")
+
+
+def parameters(bench, guest):
+    """What QEMU on the source was told for the move: names and values, capabilities among them."""
+    told = {}
+    for words in ("info migrate_parameters", "info migrate_capabilities"):
+        for line in bench.hosts[0].virsh("qemu-monitor-command", guest.uuid, "--hmp", words).splitlines():
+            if ":" in line:
+                name, value = line.split(":", 1)
+                told[name.strip()] = value.split()[0].strip("'")
+    return told
+
+
+def connections(address):
+    """Established connections to the address, beside those to libvirtd."""
+    words = ["ss", "--no-header", "--numeric", "--tcp", "state", "established", "dst", "=", address]
+    rows = [line.split() for line in subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()]
+    return [row for row in rows if not row[3].endswith((":16509", ":16514"))]
+
+
+@scenario("live_migration_bandwidth, …_parallel_connections: QEMU is given the cap, and memory goes over as many connections",
+          settings={"libvirt": {"live_migration_bandwidth": 8, "live_migration_parallel_connections": 4}})
+def _(bench):
+    guest = moving(bench, "capped", memory_mb=96, dirty_mb=64)
+    told = parameters(bench, guest)
+    equal((told["max-bandwidth"], told["multifd-channels"], told["multifd"]), (str(8 * 1024 * 1024), "4", "on"), "what QEMU was told")
+    equal(len(connections(bench.hosts[1].migration_address)), 5, "connections, with the one that leads")
+    ends_on(bench, guest, 2)
+
+
+@scenario("live_migration_permit_auto_converge: a guest that writes faster than it is copied is slowed down, and its move ends",
+          settings={"libvirt": {"live_migration_bandwidth": 24, "live_migration_permit_auto_converge": True}})
+def _(bench):
+    guest = moving(bench, "slowed-down", **BUSY)
+    equal(parameters(bench, guest)["auto-converge"], "on", "what QEMU was told")
+    bench.lab.wait(lambda: statistics(bench, guest).get("throttle", 0) > 0, 60, "the guest is slowed down")
+    force(bench, guest)  # how far it must be slowed down is QEMU's to say
+    ends_on(bench, guest, 2)
+
+
+@scenario("without it the guest is left alone; live_migration_downtime grows in steps, each after its delay",
+          settings={"libvirt": {"live_migration_bandwidth": 16, "live_migration_downtime": 900, "live_migration_downtime_steps": 3,
+                                "live_migration_downtime_delay": 3}})
+def _(bench):
+    guest = moving(bench, "left-alone", **BUSY)
+    equal(parameters(bench, guest)["auto-converge"], "off", "what QEMU was told")
+    seen = []
+
+    def grows():
+        limit = int(parameters(bench, guest)["downtime-limit"])
+        if not seen or seen[-1] != limit:
+            seen.append(limit)
+        return limit == 900
+    bench.lab.wait(grows, 40, f"the whole downtime is allowed: {seen}")
+    check(seen == sorted(seen) and len(seen) >= 3, f"downtimes that were allowed: {seen}")
+    equal(statistics(bench, guest).get("throttle", 0), 0, "throttle")
+    force(bench, guest)
+    ends_on(bench, guest, 2)
+
+
+@scenario("shutdown_timeout: a guest that does not shut down by itself is left as much time in a cold migration, then put out",
+          settings={"shutdown_timeout": 5})
+def _(bench):
+    guest = bench.guest("takes-its-time")
+    began = time.monotonic()
+    bench.act(guest, "migrate", {"host": "compute-2"}, version="2.56")
+    bench.lab.wait(lambda: not bench.hosts[0].qemu_of(guest), 30, "the guest is off")
+    took = time.monotonic() - began
+    check(5 <= took < 15, f"it was off after {took:.1f} s")
+    bench.wait_for_migration(guest, "finished")
+    bench.act(guest, "confirmResize", expect=204)
+    bench.wait_for_migration(guest, "confirmed")
+    bench.stands(guest, 2, boots=2)
+
+
+@scenario("live_migration_inbound_addr: where neither the host nor a NIC says where, the stream goes to that address (namespaces)",
+          suite="network", settings={"nics": None, "libvirt": {"live_migration_inbound_addr": "10.91.0.2"}})
+def _(bench):
+    guest = bench.guest("inbound", dirty_mb=40)
+    over = bytes_of_a_move(bench, guest, 2)
+    check(over["manage"] > 40 * MIB and over["migrate"] < MIB, f"bytes over each NIC: {over}")

@@ -380,6 +380,10 @@ static void a_faulty_policy_file_is_told_with_its_line(void **state)
 
 static void keys_that_exclude_each_other_are_told(void **state)
 {
+	expect_problems(*state,
+			AUTH "libvirt: {live_migration_scheme: tls}\nhosts:\n- {name: a, uri: "
+			     "'qemu+tls://a/system'}\n- {name: b, uri: 'qemu+tcp://b/system'}\n",
+			"c.yaml:5: host b: libvirt.live_migration_scheme is tls, but its URI is qemu+tcp://b/system\n");
 	expect_problems(*state, AUTH "hypervisor: {control_socket: x}\n",
 			"c.yaml:2: hypervisor.control_socket is for the driver simulated only\n");
 	expect_problems(*state, AUTH "listener: {key_file: c.yaml}\n",
