@@ -95,7 +95,8 @@ struct worker_settings {
 	int64_t live_migration_bandwidth_mib_s; /* live_migration_bandwidth; 0: no cap */
 	int64_t live_migration_parallel_connections; /* 1: a single one */
 	bool live_migration_with_native_tls;
-	const char *live_migration_scheme; /* "tcp", "tls", "ssh": what the hosts' URIs must say; NULL: whatever they say */
+	const char *
+		live_migration_scheme; /* "tcp", "tls", "ssh": what the hosts' URIs must say; NULL: whatever they say */
 	const char *live_migration_inbound_addr; /* NULL: the host's migration_address, else its control address; "%s"
 						  * in it stands for the host's name */
 };
