@@ -502,14 +502,16 @@ static int carry_out(struct job_run *run, const struct check_result *check, stru
 static int check_target(struct job_run *run, const struct live_options *options, struct check_result *ret_check,
 			struct error *error)
 {
+	struct live_options asked = *options;
 	int result = find_address(run, error);
 
+	asked.migration_address = run->migration_address; /* found anew */
 	if (result == -ENODEV) {
 		*ret_check = (struct check_result){ .refusal = CHECK_REFUSED_BY_TARGET };
 		return -ECANCELED;
 	}
 	return result < 0 ? result
-			  : operations(run)->check_live(run->source, run->target, run->job.server_uuid, options,
+			  : operations(run)->check_live(run->source, run->target, run->job.server_uuid, &asked,
 							ret_check, error);
 }
 

@@ -139,9 +139,33 @@ static void what_keeps_a_guest_on_its_host_is_named(void **state)
 	}
 }
 
+/* As libvirt's netcf backend tells of an interface; its udev backend leaves the protocols out. */
+static void addresses_of_a_nic_are_read_where_libvirt_tells_them(void **state)
+{
+	static const char nic[] = "<interface type='bridge' name='br-mig'><start mode='onboot'/>"
+				  "<protocol family='ipv4'><ip address='198.51.100.7' prefix='24'/></protocol>"
+				  "<protocol family='ipv6'><ip address='fd00::7' prefix='64'/>"
+				  "<ip address='fe80::1' prefix='64'/></protocol>"
+				  "<bridge><interface type='ethernet' name='ens4'><mac address='02:00:00:00:00:01'/>"
+				  "<protocol family='ipv4'><ip address='203.0.113.9' prefix='24'/></protocol>"
+				  "</interface></bridge></interface>";
+	json_t *told = facts_addresses(nic), *silent = facts_addresses("<interface name='ens4'/>"),
+	       *broken = facts_addresses("<interface");
+
+	(void)state;
+	CLEANUP_FREE char *text = json_dumps(told, JSON_COMPACT);
+	assert_string_equal(text, "[\"198.51.100.7\",\"fd00::7\",\"fe80::1\"]"); /* not those of its ports */
+	assert_int_equal(json_array_size(silent), 0);
+	assert_int_equal(json_array_size(broken), 0);
+	json_decref(told);
+	json_decref(silent);
+	json_decref(broken);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(addresses_of_a_nic_are_read_where_libvirt_tells_them),
 		cmocka_unit_test(a_host_offers_its_types_machines_with_aliases_and_its_cpu),
 		cmocka_unit_test(what_a_host_does_not_tell_is_left_out),
 		cmocka_unit_test(cpu_info_has_novas_form),
