@@ -15,20 +15,39 @@
 
 #define REGISTRY_PLAIN_SCHEME "qemu+tcp:"
 
+/* A row that is brought up to date: writing it though nothing changed would wake everybody who follows the hosts. */
+struct update {
+	struct db_host *host;
+	bool has_changed;
+};
+
 /* A copy of `text` in *member, whose old one is released; NULL is NULL. */
-static int set_text(char **member, const char *text, struct error *error)
+static int set_text(struct update *update, char **member, const char *text, struct error *error)
 {
 	char *copy = text ? strdup(text) : NULL;
 
 	if (text && !copy)
 		return error_no_memory(error);
+	update->has_changed = update->has_changed || !text_equal(*member, text);
 	free(*member);
 	*member = copy;
 	return 0;
 }
 
+static void set_decimal(struct update *update, double *member, double value)
+{
+	update->has_changed = update->has_changed || *member < value || *member > value;
+	*member = value;
+}
+
+static void set_number(struct update *update, int64_t *member, int64_t value)
+{
+	update->has_changed = update->has_changed || *member != value;
+	*member = value;
+}
+
 /* NICs and addresses as a JSON object; NULL where none are configured. */
-static int set_interfaces(struct db_host *host, const struct host_settings *settings, struct error *error)
+static int set_interfaces(struct update *update, const struct host_settings *settings, struct error *error)
 {
 	json_t *interfaces = settings->interface_count > 0 ? json_object() : NULL;
 	CLEANUP_FREE char *text = NULL;
@@ -42,31 +61,34 @@ static int set_interfaces(struct db_host *host, const struct host_settings *sett
 	json_decref(interfaces);
 	if (settings->interface_count > 0 && !text)
 		return error_no_memory(error);
-	return set_text(&host->interfaces, text, error);
+	return set_text(update, &update->host->interfaces, text, error);
 }
 
-static int apply(struct db_host *host, const struct host_settings *settings, struct error *error)
+static int apply(struct update *update, const struct host_settings *settings, struct error *error)
 {
-	int result = set_text(&host->uri, settings->uri, error);
+	struct db_host *host = update->host;
+	const struct {
+		char **member;
+		const char *text;
+	} texts[] = {
+		{ &host->uri, settings->uri },
+		{ &host->user_name, settings->user_name },
+		{ &host->password_file, settings->password_file },
+		{ &host->migration_address, settings->migration_address },
+		{ &host->migration_interface, settings->live_migration_interface },
+		{ &host->tunnel_interface, settings->tunnel_interface },
+	};
+	int result = set_interfaces(update, settings, error);
 
-	if (result == 0)
-		result = set_text(&host->user_name, settings->user_name, error);
-	if (result == 0)
-		result = set_text(&host->password_file, settings->password_file, error);
-	if (result == 0)
-		result = set_text(&host->migration_address, settings->migration_address, error);
-	if (result == 0)
-		result = set_text(&host->migration_interface, settings->live_migration_interface, error);
-	if (result == 0)
-		result = set_text(&host->tunnel_interface, settings->tunnel_interface, error);
-	if (result == 0)
-		result = set_interfaces(host, settings, error);
-	host->cpu_allocation_ratio = settings->cpu_allocation_ratio;
-	host->ram_allocation_ratio = settings->ram_allocation_ratio;
-	host->disk_allocation_ratio = settings->disk_allocation_ratio;
-	host->reserved_memory_mb = settings->reserved_memory_mb;
+	for (size_t i = 0; i < ARRAY_LENGTH(texts) && result == 0; i++)
+		result = set_text(update, texts[i].member, texts[i].text, error);
+	set_decimal(update, &host->cpu_allocation_ratio, settings->cpu_allocation_ratio);
+	set_decimal(update, &host->ram_allocation_ratio, settings->ram_allocation_ratio);
+	set_decimal(update, &host->disk_allocation_ratio, settings->disk_allocation_ratio);
+	set_number(update, &host->reserved_memory_mb, settings->reserved_memory_mb);
 	/* Claims count whole GiB; a part of one that is reserved keeps all of it free. */
-	host->reserved_disk_gb = settings->reserved_disk_mb < 0 ? -1 : (settings->reserved_disk_mb + 1023) / 1024;
+	set_number(update, &host->reserved_disk_gb,
+		   settings->reserved_disk_mb < 0 ? -1 : (settings->reserved_disk_mb + 1023) / 1024);
 	return result;
 }
 
@@ -78,7 +100,8 @@ static int insert(struct db_session *session, const struct host_settings *settin
 	if (!TEXT_COPY(host.name, settings->name))
 		return error_set(error, EINVAL, "the name of host %.40s… is longer than %d bytes", settings->name,
 				 DB_NAME_SIZE - 1);
-	result = apply(&host, settings, error);
+	struct update update = { .host = &host };
+	result = apply(&update, settings, error);
 	return result < 0 ? result : db_host_insert(session, &host, error);
 }
 
@@ -89,9 +112,10 @@ static int load_host(struct db_session *session, const struct host_settings *set
 
 	if (result == -ENOENT)
 		return insert(session, settings, error);
+	struct update update = { .host = &host };
 	if (result == 0)
-		result = apply(&host, settings, error);
-	return result < 0 ? result : db_host_update(session, &host, error);
+		result = apply(&update, settings, error);
+	return result < 0 || !update.has_changed ? result : db_host_update(session, &host, error);
 }
 
 static int ensure_service(struct db_session *session, const char *binary, const char *node, struct error *error)
@@ -112,12 +136,9 @@ static int ensure_service(struct db_session *session, const char *binary, const 
 	return db_service_insert(session, &service, error);
 }
 
-static const struct host_settings *find_configured(const struct registry_settings *settings, const char *name)
+static int compare_names(const void *a, const void *b)
 {
-	for (size_t i = 0; i < settings->host_count; i++)
-		if (text_equal(settings->hosts[i].name, name))
-			return &settings->hosts[i];
-	return NULL;
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* A host that an operator registered while running: its interface and ratios are what the fleet says of it now. */
@@ -130,28 +151,32 @@ static int load_other(struct db_session *session, const struct registry_settings
 	if (settings->demands_tls && host->uri && text_starts_with(host->uri, REGISTRY_PLAIN_SCHEME))
 		return error_set(error, EINVAL,
 				 "host %s was registered with %s, which is not encrypted, and TLS is demanded now: "
-				 "remove it, or add "
-				 "it to the configuration with qemu+tls",
+				 "remove it, or configure it with qemu+tls",
 				 host->name, host->uri);
 	fleet_fill_host(settings->fleet, &filled, NULL);
-	bool is_same = text_equal(host->migration_interface, filled.live_migration_interface)
-		       && text_equal(host->tunnel_interface, filled.tunnel_interface);
-	if (is_same)
-		return 0;
-	result = set_text(&host->migration_interface, filled.live_migration_interface, error);
+	struct update update = { .host = host };
+	result = set_text(&update, &host->migration_interface, filled.live_migration_interface, error);
 	if (result == 0)
-		result = set_text(&host->tunnel_interface, filled.tunnel_interface, error);
-	return result < 0 ? result : db_host_update(session, host, error);
+		result = set_text(&update, &host->tunnel_interface, filled.tunnel_interface, error);
+	return result < 0 || !update.has_changed ? result : db_host_update(session, host, error);
 }
 
 static int load_others(struct db_session *session, const struct registry_settings *settings, struct error *error)
 {
 	CLEANUP_DB_HOSTS struct db_host_list hosts = { 0 };
-	int result = db_host_all(session, &hosts, error);
+	CLEANUP_FREE const char **names = calloc(settings->host_count + 1, sizeof(*names));
+	int result = names ? db_host_all(session, &hosts, error) : error_no_memory(error);
 
-	for (size_t i = 0; result == 0 && i < hosts.count; i++)
-		if (!find_configured(settings, hosts.items[i].name))
+	for (size_t i = 0; names && i < settings->host_count; i++)
+		names[i] = settings->hosts[i].name;
+	if (names)
+		qsort(names, settings->host_count, sizeof(*names), compare_names);
+	for (size_t i = 0; result == 0 && i < hosts.count; i++) {
+		const char *name = hosts.items[i].name;
+
+		if (!bsearch(&name, names, settings->host_count, sizeof(*names), compare_names))
 			result = load_other(session, settings, &hosts.items[i], error);
+	}
 	return result;
 }
 
