@@ -282,9 +282,11 @@ static int resume_postcopy(struct job_run *run, struct error *error)
 		return result;
 	options.may_postcopy = true; /* whatever the settings say by now */
 	options.is_resume = true;
+	options.parallel_connections = 1; /* post-copy had no more when it began */
 	result = move(run, &options, false, &trouble);
 	log_event(run->worker->parts.log, result < 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, run->job.request_id,
-		  "post-copy is resumed", LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("trouble", trouble.text));
+		  result < 0 ? "post-copy cannot be resumed yet" : "post-copy is resumed",
+		  LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("trouble", trouble.text));
 	if (result < 0)
 		return error_set(error, EAGAIN,
 				 "server %s is held up in post-copy from %s to %s, it is tried again: %s",
@@ -317,6 +319,10 @@ static int settle(struct job_run *run, const char *reason, struct error *error)
 		  LOG_TEXT("action", recover_action_name(action)));
 	switch (action) {
 	case RECOVER_FINISH:
+		/* libvirt defines the guest on the target when it is whole there; before that the broken source still has a part of
+		 * its memory. */
+		if (source == SIDE_BROKEN && !at_target.is_persistent)
+			return resume_postcopy(run, error);
 		return finish_on_target(run, &at_target, error);
 	case RECOVER_FOLLOW:
 		return follow(run, reason, error);
