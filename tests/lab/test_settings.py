@@ -130,3 +130,31 @@ def _(bench):
     guest = bench.guest("inbound", dirty_mb=40)
     over = bytes_of_a_move(bench, guest, 2)
     check(over["manage"] > 40 * MIB and over["migrate"] < MIB, f"bytes over each NIC: {over}")
+
+
+def phase(bench, guest):
+    rows = bench.daemon.rows("SELECT phase FROM jobs WHERE server_uuid = ? ORDER BY id DESC LIMIT 1", guest.uuid)
+    return rows[0][0] if rows else None
+
+
+@scenario("cold moves from a host, and moves to a host, have limits of their own; a guest has its time to shut down",
+          settings={"max_concurrent_cold_migrations": 1, "max_concurrent_incoming_migrations": 1, "shutdown_timeout": 6})
+def _(bench):
+    first, second, live = (bench.guest(name, number) for name, number in (("cold-first", 1), ("cold-second", 1), ("live-third", 3)))
+    bench.act(first, "migrate", {"host": "compute-2"})
+    bench.lab.wait(lambda: phase(bench, first) == "stopping", 20, "the first one is told to shut down")
+    began = time.monotonic()
+    bench.act(second, "migrate", {"host": "compute-3"})
+    bench.live(live, host="compute-2")
+    bench.lab.wait(lambda: phase(bench, second) == phase(bench, live) == "queued", 20, "the others wait")
+    equal(phase(bench, first), "stopping", "phase of the first")
+    bench.lab.wait(lambda: phase(bench, first) != "stopping", 30, "the first one is put out")
+    check(time.monotonic() - began > 4, "it had its time to shut down")
+    for guest, host, ended in ((first, 2, "finished"), (second, 3, "finished"), (live, 2, "completed")):
+        equal(bench.wait_for_migration(guest, ended, 60)["dest_compute"], f"compute-{host}", "where it went")
+    for guest, host in ((first, 2), (second, 3)):
+        bench.wait_for_status(guest, "VERIFY_RESIZE")
+        bench.act(guest, "confirmResize", expect=204)
+        bench.wait_for_migration(guest, "confirmed")
+        bench.stands(guest, host, boots=2)
+    bench.stands(live, 2)
