@@ -10,9 +10,11 @@
 #include "api/api.h"
 #include "api/auth/policy.h"
 #include "api/auth/token.h"
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "db/database.h"
 #include "server/admin_socket.h"
 #include "server/config.h"
@@ -20,14 +22,19 @@
 #include "server/generation.h"
 #include "server/idle_memory.h"
 #include "server/listener.h"
+#include "server/notify.h"
 #include "server/registry.h"
 #include "server/reload.h"
 #include "server/retention.h"
 #include "server/simulation.h"
+#include "server/watchdog.h"
 #include "server/worker/discover.h"
 #include "server/worker/libvirt/driver.h"
 #include "server/worker/simulated/fleet.h"
 #include "server/worker/worker.h"
+
+#define LOOK_INTERVAL_MS 3000
+#define ENDING_MS        30000 /* beside the listener's own patience: steps in progress come to their next record */
 
 struct daemon {
 	struct command_files files;
@@ -45,6 +52,7 @@ struct daemon {
 	struct simulation *simulation;
 	struct control_socket *control;
 	struct listener *listener;
+	struct watchdog watchdog;
 };
 
 static bool is_simulated(const struct daemon *daemon)
@@ -176,16 +184,50 @@ static void block_signals(sigset_t *ret_signals)
 	signal(SIGPIPE, SIG_IGN);
 }
 
+static int64_t listener_busy(void *listener)
+{
+	return listener_busy_ms(listener);
+}
+
+static int64_t worker_busy(void *worker)
+{
+	return worker_busy_ms(worker);
+}
+
+static void prepare_watchdog(struct daemon *daemon)
+{
+	watchdog_init(&daemon->watchdog, daemon->database, daemon->log, notify_watchdog_ms(daemon->log), notify_alive);
+	watchdog_add_part(&daemon->watchdog, "the listener", listener_busy, daemon->listener);
+	watchdog_add_part(&daemon->watchdog, "the dispatcher", worker_busy, daemon->worker);
+}
+
+/* A signal's number, or 0 when the time for the next look has come. The watchdog may want to be looked at in between. */
+static int wait_for_signal(struct daemon *daemon, const sigset_t *signals)
+{
+	int64_t until_ms = clock_monotonic_ms(clock_system()) + LOOK_INTERVAL_MS;
+
+	for (;;) {
+		int64_t left_ms = until_ms - clock_monotonic_ms(clock_system());
+
+		if (left_ms <= 0)
+			return 0;
+		int64_t sleep_ms = watchdog_look(&daemon->watchdog, left_ms);
+		const struct timespec sleep = { .tv_sec = sleep_ms / 1000, .tv_nsec = sleep_ms % 1000 * 1000000 };
+		int number = sigtimedwait(signals, NULL, &sleep);
+		if (number > 0)
+			return number;
+	}
+}
+
 static int wait_for_end(struct daemon *daemon, const sigset_t *signals)
 {
-	static const struct timespec look_interval = { .tv_sec = 3 };
 	struct retention retention = { .database = daemon->database, .log = daemon->log };
 	struct idle_memory memory = { 0 };
 
 	for (;;) {
 		retention_look(&retention, &reload_config(daemon->reload)->retention);
 		idle_memory_look(&memory);
-		int number = sigtimedwait(signals, NULL, &look_interval);
+		int number = wait_for_signal(daemon, signals);
 
 		if (number == SIGHUP)
 			reload_now(daemon->reload);
@@ -224,6 +266,15 @@ static int open_generation(struct daemon *daemon, struct config *config, struct 
 	return result;
 }
 
+static void tell_ready(struct daemon *daemon)
+{
+	const struct config *config = daemon->config;
+	CLEANUP_FREE char *status = text_format("%s on %s port %d", is_simulated(daemon) ? "Simulating" : "Serving",
+						config->listener.address, listener_port(daemon->listener));
+
+	notify_ready(daemon->log, status ? status : "Serving");
+}
+
 static int run(struct daemon *daemon, struct config *config, const sigset_t *signals, struct error *error)
 {
 	int result = db_open(config->database, daemon->clock, daemon->log, &daemon->database, error);
@@ -246,8 +297,18 @@ static int run(struct daemon *daemon, struct config *config, const sigset_t *sig
 		return result;
 	log_event(daemon->log, LOG_LEVEL_INFO, NULL, "listening", LOG_TEXT("address", daemon->config->listener.address),
 		  LOG_NUMBER("port", listener_port(daemon->listener)), LOG_TEXT("node", daemon->config->node));
+	prepare_watchdog(daemon);
+	tell_ready(daemon);
 	log_event(daemon->log, LOG_LEVEL_INFO, NULL, "ending", LOG_NUMBER("signal", wait_for_end(daemon, signals)));
+	notify_stopping(daemon->log, daemon->config->listener.drain_timeout_s * 1000 + ENDING_MS);
 	return 0;
+}
+
+/* A wrong configuration or a foreign database stays wrong however often it is tried; a port that is taken or a disk that fails may
+ * be well in a moment. A service manager tries again by this. */
+static int exit_status(const struct error *error)
+{
+	return error->code == EINVAL || error->code == ENOTSUP ? EXIT_CONFIGURATION : EXIT_FAILURE;
 }
 
 int command_serve(char **arguments)
@@ -274,5 +335,5 @@ int command_serve(char **arguments)
 		/* Every commit is on disk, and the move is taken up again by the next start. */
 		_exit(EXIT_SUCCESS);
 	}
-	return result < 0 ? EXIT_CONFIGURATION : EXIT_SUCCESS;
+	return result < 0 ? exit_status(&error) : EXIT_SUCCESS;
 }

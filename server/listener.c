@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <microhttpd.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
@@ -39,6 +40,7 @@ struct exchange {
 	struct text body;
 	bool is_begun;
 	bool is_too_large;
+	_Atomic int64_t held_since_ms; /* a thread has been at it; 0: none is (of the system's clock) */
 	int64_t begun_ms;
 	char method[16];
 	char remote[INET6_ADDRSTRLEN]; /* the client's address, as far as it is known */
@@ -276,17 +278,8 @@ static enum MHD_Result ask_api(struct exchange *exchange)
 	return MHD_YES;
 }
 
-static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *url, const char *method,
-			      const char *version, const char *upload, size_t *upload_size, void **state)
+static enum MHD_Result take_step(struct exchange *exchange, const char *method, const char *upload, size_t *upload_size)
 {
-	struct exchange *exchange = *state;
-
-	(void)context;
-	(void)connection;
-	(void)url;
-	(void)version;
-	if (!exchange)
-		return MHD_NO; /* no memory at its begin: nothing to answer with */
 	if (!exchange->is_begun) {
 		read_head(exchange, method);
 		return MHD_YES;
@@ -301,6 +294,23 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
 	if (answer_health(exchange))
 		return send_reply(exchange);
 	return ask_api(exchange);
+}
+
+static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *url, const char *method,
+			      const char *version, const char *upload, size_t *upload_size, void **state)
+{
+	struct exchange *exchange = *state;
+
+	(void)context;
+	(void)connection;
+	(void)url;
+	(void)version;
+	if (!exchange)
+		return MHD_NO; /* no memory at its begin: nothing to answer with */
+	atomic_store(&exchange->held_since_ms, clock_monotonic_ms(clock_system()));
+	enum MHD_Result result = take_step(exchange, method, upload, upload_size);
+	atomic_store(&exchange->held_since_ms, 0);
+	return result;
 }
 
 /* The API decodes what it needs; libmicrohttpd's own decoding would lose what the client really sent. */
@@ -407,6 +417,20 @@ int listener_port(const struct listener *listener)
 	const union MHD_DaemonInfo *info = MHD_get_daemon_info(listener->daemon, MHD_DAEMON_INFO_BIND_PORT);
 
 	return info ? info->port : 0;
+}
+
+int64_t listener_busy_ms(struct listener *listener)
+{
+	int64_t now_ms = clock_monotonic_ms(clock_system()), longest_ms = 0;
+
+	LOCK_SCOPE(&listener->mutex);
+	for (struct exchange *exchange = listener->exchanges; exchange; exchange = exchange->next) {
+		int64_t since_ms = atomic_load(&exchange->held_since_ms);
+
+		if (since_ms > 0 && now_ms - since_ms > longest_ms)
+			longest_ms = now_ms - since_ms;
+	}
+	return longest_ms;
 }
 
 static void wait_for_exchanges(struct listener *listener, int64_t time_ms)

@@ -17,6 +17,8 @@ int listener_start(const struct listener_settings *settings, struct api *api, st
 		   struct listener **ret_listener, struct error *error);
 /* The port that is listened on (for port 0). */
 int listener_port(const struct listener *listener);
+/* How long the request that a thread has been at the longest has held it; 0: none does. A request that waits holds none. */
+int64_t listener_busy_ms(struct listener *listener);
 /* Takes no new connection, lets requests in flight end for at most the drain time, answers the rest with 503, and
  * releases everything. The api must still be there. */
 void listener_stop(struct listener *listener);

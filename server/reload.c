@@ -12,6 +12,7 @@
 #include "server/certificate.h"
 #include "server/config_changes.h"
 #include "server/generation.h"
+#include "server/notify.h"
 #include "server/registry.h"
 #include "server/worker/discover.h"
 #include "server/worker/worker.h"
@@ -142,9 +143,11 @@ void reload_now(struct reload *reload)
 {
 	struct error error = { 0 };
 
+	notify_reloading(reload->parts.log);
 	reload->changes = 0;
 	reload->read = config_fingerprint(generation_config(reload->newest));
 	if (read_anew(reload, &error) < 0) {
+		notify_ready(reload->parts.log, "Serving by the old configuration: the new one is wrong, see the log");
 		log_event(reload->parts.log, LOG_LEVEL_ERROR, NULL,
 			  "the new configuration is refused, the old one stays in force",
 			  LOG_TEXT("reason", error.text));
@@ -153,6 +156,7 @@ void reload_now(struct reload *reload)
 	reload->seen = reload->read = config_fingerprint(generation_config(reload->newest));
 	log_event(reload->parts.log, LOG_LEVEL_INFO, NULL, "the new configuration is in force",
 		  LOG_NUMBER("changed_keys", (int64_t)reload->changes));
+	notify_ready(reload->parts.log, "Serving by a configuration that was read anew");
 	sweep(reload);
 }
 

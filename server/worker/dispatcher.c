@@ -325,6 +325,7 @@ static void *dispatcher_thread(void *context)
 	while (!worker->is_stopping) {
 		worker->is_woken = false;
 		worker->is_dispatching = true;
+		worker->dispatching_since_ms = clock_monotonic_ms(clock_system());
 		pthread_mutex_unlock(&worker->mutex);
 		dispatch(worker);
 		pthread_mutex_lock(&worker->mutex);
@@ -478,6 +479,13 @@ bool worker_wait_idle(struct worker *worker, int64_t deadline_ms)
 		if (!clock_wait(clock_system(), &worker->wake, &worker->mutex, deadline_ms))
 			return false;
 	return true;
+}
+
+int64_t worker_busy_ms(struct worker *worker)
+{
+	LOCK_SCOPE(&worker->mutex);
+
+	return worker->is_dispatching ? clock_monotonic_ms(clock_system()) - worker->dispatching_since_ms : 0;
 }
 
 void worker_destroy(struct worker *worker)

@@ -54,6 +54,7 @@ struct worker {
 	bool is_stopping;
 	bool is_woken; /* jobs changed */
 	bool is_dispatching;
+	int64_t dispatching_since_ms; /* of the system's clock, while is_dispatching */
 	int64_t running; /* jobs' threads */
 	int64_t moving; /* hypervisor calls that block */
 	struct job_slot *slots;

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct clock;
 struct database;
@@ -43,4 +44,6 @@ bool worker_stop(struct worker *worker);
 /* Waits, at most until that time of the system's clock, until no job runs and none may begin now (one that waits for its next
  * try does not count). False: the time came first. Thread-safe. */
 bool worker_wait_idle(struct worker *worker, int64_t deadline_ms);
+/* For how long the dispatcher has been at its round, which blocks on nothing but the database; 0: it rests. Thread-safe. */
+int64_t worker_busy_ms(struct worker *worker);
 void worker_destroy(struct worker *worker); /* NULL is fine */

@@ -1,0 +1,248 @@
+/* Words to the service manager, as they come over its socket; and the watchdog, which is silent about a daemon that is stuck. */
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "db/statement.h"
+#include "server/notify.h"
+#include "server/watchdog.h"
+#include "tests/unit/db_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define INTERVAL_MS 200
+#define PATIENCE_MS 10000
+
+static void sleep_ms(int64_t ms)
+{
+	usleep((useconds_t)ms * 1000);
+}
+
+/* The manager's end of the socket; the path lies beside the database. */
+static int listen_as_manager(const struct db_fixture *fixture)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int descriptor = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+
+	assert_true(descriptor >= 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/notify", fixture->directory);
+	unlink(address.sun_path);
+	assert_int_equal(bind(descriptor, (const struct sockaddr *)&address, sizeof(address)), 0);
+	setenv("NOTIFY_SOCKET", address.sun_path, 1);
+	return descriptor;
+}
+
+/* "" when nothing was said. */
+static const char *heard(int descriptor)
+{
+	static char words[1024];
+	ssize_t length = recv(descriptor, words, sizeof(words) - 1, 0);
+
+	words[length > 0 ? length : 0] = '\0';
+	return words;
+}
+
+static void stop_listening(const struct db_fixture *fixture, int descriptor)
+{
+	CLEANUP_FREE char *path = text_format("%s/notify", fixture->directory);
+
+	close(descriptor);
+	unlink(path);
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("WATCHDOG_PID");
+}
+
+static void the_manager_hears_each_word(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int manager = listen_as_manager(fixture);
+
+	notify_ready(NULL, "Serving on 127.0.0.1 port 8774\nWATCHDOG=trigger");
+	assert_string_equal(heard(manager), "READY=1\nSTATUS=Serving on 127.0.0.1 port 8774");
+	notify_reloading(NULL);
+	const char *words = heard(manager);
+	assert_true(text_starts_with(words, "RELOADING=1\nMONOTONIC_USEC="));
+	notify_stopping(NULL, 60000);
+	assert_true(text_starts_with(heard(manager), "STOPPING=1\nEXTEND_TIMEOUT_USEC=60000000\nSTATUS="));
+	notify_alive(NULL);
+	assert_string_equal(heard(manager), "WATCHDOG=1");
+	stop_listening(fixture, manager);
+}
+
+static void without_a_manager_nothing_happens(void **state)
+{
+	(void)state;
+	unsetenv("NOTIFY_SOCKET");
+	notify_ready(NULL, "Serving");
+	notify_alive(NULL);
+	assert_int_equal(notify_watchdog_ms(NULL), 0);
+}
+
+static void the_watchdogs_time_is_for_this_process_alone(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int manager = listen_as_manager(fixture);
+	CLEANUP_FREE char *own = text_format("%d", (int)getpid());
+
+	setenv("WATCHDOG_USEC", "30000000", 1);
+	setenv("WATCHDOG_PID", own, 1);
+	assert_int_equal(notify_watchdog_ms(NULL), 30000);
+	setenv("WATCHDOG_PID", "1", 1);
+	assert_int_equal(notify_watchdog_ms(NULL), 0);
+	stop_listening(fixture, manager);
+}
+
+static atomic_int signs;
+static atomic_llong busy_ms;
+
+static void count_sign(struct log *log)
+{
+	(void)log;
+	atomic_fetch_add(&signs, 1);
+}
+
+static int64_t tell_busy(void *part)
+{
+	(void)part;
+	return atomic_load(&busy_ms);
+}
+
+/* As the daemon does, until there are so many signs or the time is over; whether there are. */
+static bool look_until(struct watchdog *watchdog, int count, int64_t for_ms)
+{
+	int64_t until_ms = clock_monotonic_ms(clock_system()) + for_ms;
+
+	while (atomic_load(&signs) < count && clock_monotonic_ms(clock_system()) < until_ms)
+		sleep_ms(watchdog_look(watchdog, 20));
+	return atomic_load(&signs) >= count;
+}
+
+static void begin(struct watchdog *watchdog, struct db_fixture *fixture)
+{
+	atomic_store(&signs, 0);
+	atomic_store(&busy_ms, 0);
+	watchdog_init(watchdog, fixture->database, NULL, INTERVAL_MS, count_sign);
+	watchdog_add_part(watchdog, "a part", tell_busy, NULL);
+}
+
+static void a_working_daemon_gives_a_sign_every_half_interval(void **state)
+{
+	struct watchdog watchdog;
+	int64_t began_ms = clock_monotonic_ms(clock_system());
+
+	begin(&watchdog, *state);
+	assert_true(look_until(&watchdog, 5, PATIENCE_MS));
+	assert_true(clock_monotonic_ms(clock_system()) - began_ms >= 4 * INTERVAL_MS / 2);
+	assert_in_range(watchdog_look(&watchdog, 3000), 1, INTERVAL_MS / 2);
+	db_fixture_reopen(*state); /* its last writes know the watchdog */
+}
+
+static void nobody_who_watches_gets_no_sign(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct watchdog watchdog;
+
+	atomic_store(&signs, 0);
+	watchdog_init(&watchdog, fixture->database, NULL, 0, count_sign);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(watchdog_look(&watchdog, 3000), 3000);
+	assert_int_equal(atomic_load(&signs), 0);
+}
+
+struct gate {
+	pthread_mutex_t mutex; /* held: the writer stands */
+	atomic_bool is_reached;
+};
+
+static int stand_at_gate(struct db_session *session, void *context, struct error *error)
+{
+	struct gate *gate = context;
+
+	(void)session;
+	(void)error;
+	atomic_store(&gate->is_reached, true);
+	LOCK_SCOPE(&gate->mutex);
+	return 0;
+}
+
+static void a_writer_that_stands_still_silences_it_until_it_goes_on(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct gate gate = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+	struct watchdog watchdog;
+
+	begin(&watchdog, fixture);
+	assert_true(look_until(&watchdog, 1, PATIENCE_MS));
+	pthread_mutex_lock(&gate.mutex);
+	db_submit(fixture->database, stand_at_gate, NULL, &gate);
+	while (!atomic_load(&gate.is_reached))
+		sleep_ms(1);
+	int before = atomic_load(&signs);
+	assert_false(look_until(&watchdog, before + 1, 4 * INTERVAL_MS));
+	assert_string_equal(watchdog.silent_about, "the database's writer");
+	pthread_mutex_unlock(&gate.mutex);
+	assert_true(look_until(&watchdog, before + 2, PATIENCE_MS));
+	assert_null(watchdog.silent_about);
+	db_fixture_reopen(fixture);
+}
+
+static int fail_write(struct db_session *session, void *context, struct error *error)
+{
+	(void)context;
+	return statement_execute(session, "DROP TABLE none_of_this_name", error);
+}
+
+static void a_write_that_fails_is_no_reason_for_silence(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct watchdog watchdog;
+
+	begin(&watchdog, fixture);
+	for (int i = 0; i < 3; i++) {
+		db_submit(fixture->database, fail_write, NULL, NULL);
+		assert_true(look_until(&watchdog, i + 1, PATIENCE_MS));
+	}
+	db_fixture_reopen(fixture);
+}
+
+static void a_part_that_does_not_come_back_silences_it_until_it_does(void **state)
+{
+	struct watchdog watchdog;
+
+	begin(&watchdog, *state);
+	atomic_store(&busy_ms, INTERVAL_MS / 2); /* at work, but not for too long */
+	assert_true(look_until(&watchdog, 2, PATIENCE_MS));
+	atomic_store(&busy_ms, INTERVAL_MS / 2 + 1);
+	int before = atomic_load(&signs);
+	assert_false(look_until(&watchdog, before + 1, 4 * INTERVAL_MS));
+	assert_string_equal(watchdog.silent_about, "a part");
+	atomic_store(&busy_ms, 0);
+	assert_true(look_until(&watchdog, before + 2, PATIENCE_MS));
+	db_fixture_reopen(*state);
+}
+
+int main(void)
+{
+#define WITH_DATABASE(test) cmocka_unit_test_setup_teardown(test, db_fixture_setup, db_fixture_teardown)
+	const struct CMUnitTest tests[] = {
+		WITH_DATABASE(the_manager_hears_each_word),
+		cmocka_unit_test(without_a_manager_nothing_happens),
+		WITH_DATABASE(the_watchdogs_time_is_for_this_process_alone),
+		WITH_DATABASE(a_working_daemon_gives_a_sign_every_half_interval),
+		WITH_DATABASE(nobody_who_watches_gets_no_sign),
+		WITH_DATABASE(a_writer_that_stands_still_silences_it_until_it_goes_on),
+		WITH_DATABASE(a_write_that_fails_is_no_reason_for_silence),
+		WITH_DATABASE(a_part_that_does_not_come_back_silences_it_until_it_does),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
