@@ -21,6 +21,7 @@
 #include "server/registry.h"
 
 #define REQUEST_BYTES_MAX 65536
+#define REASON_BYTES_MAX  255 /* as Nova has it */
 #define PATIENCE_S        5
 
 struct admin_socket {
@@ -99,10 +100,11 @@ static int list_hosts(struct admin_socket *admin, const json_t *request, json_t 
 	for (size_t i = 0; i < hosts.count; i++) {
 		const struct db_host *host = &hosts.items[i];
 
-		json_array_append_new(list, json_pack("{s:s, s:s?, s:s?, s:s, s:s}", "name", host->name, "uri",
+		json_array_append_new(list, json_pack("{s:s, s:s?, s:s?, s:s, s:s, s:s?}", "name", host->name, "uri",
 						      host->uri, "migration_address", host->migration_address, "state",
 						      db_service_is_up(&host->service) ? "up" : "down", "status",
-						      host->service.is_disabled ? "disabled" : "enabled"));
+						      host->service.is_disabled ? "disabled" : "enabled",
+						      "disabled_reason", host->service.disabled_reason));
 	}
 	return json_object_set_new(answer, "hosts", list) < 0 ? error_no_memory(error) : 0;
 }
@@ -150,13 +152,40 @@ static int remove_host(struct admin_socket *admin, const json_t *request, json_t
 	return result;
 }
 
+static int switch_host(struct admin_socket *admin, const json_t *request, bool is_disabled, struct error *error)
+{
+	const char *name = json_string_value(json_object_get(request, "name"));
+	const char *reason = json_string_value(json_object_get(request, "reason"));
+
+	if (!name)
+		return error_set(error, EINVAL, "which host is to be %s?", is_disabled ? "disabled" : "enabled");
+	if (reason && strlen(reason) > REASON_BYTES_MAX)
+		return error_set(error, EINVAL, "the reason is longer than %d bytes", REASON_BYTES_MAX);
+	int result = registry_disable(admin->database, name, is_disabled, reason, error);
+	if (result == 0)
+		log_event(admin->log, LOG_LEVEL_INFO, NULL, is_disabled ? "host disabled" : "host enabled",
+			  LOG_TEXT("host", name), LOG_TEXT("reason", reason));
+	return result;
+}
+
+static int disable_host(struct admin_socket *admin, const json_t *request, json_t *answer, struct error *error)
+{
+	(void)answer;
+	return switch_host(admin, request, true, error);
+}
+
+static int enable_host(struct admin_socket *admin, const json_t *request, json_t *answer, struct error *error)
+{
+	(void)answer;
+	return switch_host(admin, request, false, error);
+}
+
 static const struct admin_verb {
 	const char *name;
 	int (*run)(struct admin_socket *admin, const json_t *request, json_t *answer, struct error *error);
 } verbs[] = {
-	{ "host add", add_host },
-	{ "host list", list_hosts },
-	{ "host remove", remove_host },
+	{ "host add", add_host },    { "host disable", disable_host }, { "host enable", enable_host },
+	{ "host list", list_hosts }, { "host remove", remove_host },
 };
 
 /* As the API would answer. */

@@ -4,6 +4,8 @@
  *     {"verb": "host list"}                                              {"hosts": [{"name": …, "uri": …, …}]}
  *     {"verb": "host add", "name": N, "uri": U, "migration_address": A}  {}
  *     {"verb": "host remove", "name": N}                                 {}
+ *     {"verb": "host disable", "name": N, "reason": R}                   {}
+ *     {"verb": "host enable", "name": N}                                 {}
  * A refusal is {"error": "why", "code": 409}: 409 for what is in the way there (a name that is taken, servers and moves on a host),
  * 404 for what is not there, 400 for what was asked wrongly, else 500.
  */

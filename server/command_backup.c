@@ -7,62 +7,98 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "db/backup.h"
+#include "server/verbs.h"
 
-/* 0: the file that was named and the configuration were read. */
-static int begin(const char *verb, char **arguments, const char **ret_file, int *ret_forced, struct config *ret_config)
+struct backup_arguments {
+	struct verb_list files;
+	const char *file;
+	bool is_forced;
+};
+
+static int backup(void *context)
 {
-	struct command_files files = { 0 };
-	const struct command_option options[] = {
-		COMMAND_CONFIG_OPTION(&files),
-		{ "", ret_file, 1, NULL },
-		{ "force", NULL, 0, ret_forced },
-	};
-
-	/* Only a backup has something that could be forced. */
-	if (command_read_options(verb, arguments, options, ret_forced ? 3 : 2) < 0)
-		return EXIT_USAGE;
-	if (!*ret_file) {
-		fprintf(stderr, "migrationd %s: which file? See migrationd --help\n", verb);
-		return EXIT_USAGE;
-	}
-	return command_read_config(&files, false, ret_config);
-}
-
-int command_backup(char **arguments)
-{
+	const struct backup_arguments *arguments = context;
 	CLEANUP_CONFIG struct config config = { 0 };
-	const char *file = NULL;
-	int is_forced = 0;
 	struct error error = { 0 };
-	int status = begin("backup", arguments, &file, &is_forced, &config);
+	int status = command_read_config(&arguments->files, false, &config);
 
 	if (status != 0)
 		return status;
-	if (db_backup(config.database, file, is_forced > 0, &error) < 0) {
+	if (db_backup(config.database, arguments->file, arguments->is_forced, &error) < 0) {
 		fprintf(stderr, "migrationd backup: %s\n", error.text);
 		return EXIT_FAILURE;
 	}
-	printf("%s is a copy of %s\n", file, config.database);
-	return EXIT_SUCCESS;
+	printf("%s is a copy of %s\n", arguments->file, config.database);
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-int command_restore(char **arguments)
+static int restore(void *context)
 {
+	const struct backup_arguments *arguments = context;
 	CLEANUP_CONFIG struct config config = { 0 };
 	CLEANUP_FREE char *kept = NULL;
-	const char *file = NULL;
 	struct error error = { 0 };
-	int status = begin("restore", arguments, &file, NULL, &config);
+	int status = command_read_config(&arguments->files, false, &config);
 
 	if (status != 0)
 		return status;
-	if (db_restore(file, config.database, &kept, &error) < 0) {
+	if (db_restore(arguments->file, config.database, &kept, &error) < 0) {
 		fprintf(stderr, "migrationd restore: %s\n", error.text);
 		return EXIT_FAILURE;
 	}
-	printf("%s is a copy of %s now", config.database, file);
+	printf("%s is a copy of %s now", config.database, arguments->file);
 	if (kept)
 		printf("; what was there before is %s", kept);
 	putchar('\n');
-	return EXIT_SUCCESS;
+	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
+
+static const struct verb_argument target[] = {
+	{ "FILE", NULL, "where the copy goes", VERB_TEXT, .offset = offsetof(struct backup_arguments, file),
+	  .is_required = true, .completes = VERB_COMPLETES_FILE },
+};
+
+static const struct verb_argument backup_options[] = {
+	{ NULL, "force", "over a file that is there already", VERB_SWITCH,
+	  .offset = offsetof(struct backup_arguments, is_forced) },
+	VERB_OPTION_CONFIG(struct backup_arguments, files),
+};
+
+static const struct verb_example backup_examples[] = {
+	{ "migrationd backup /var/backups/migrationd.db --force", "a copy of tonight over that of last night" },
+	{ 0 },
+};
+
+const struct verb verb_backup = {
+	.name = "backup",
+	.summary = "copies the database, also while the daemon runs",
+	.operands = VERB_ROWS(target),
+	.options = VERB_ROWS(backup_options),
+	.examples = backup_examples,
+	.arguments_size = sizeof(struct backup_arguments),
+	.run = backup,
+};
+
+static const struct verb_argument source[] = {
+	{ "FILE", NULL, "a copy that backup made", VERB_TEXT, .offset = offsetof(struct backup_arguments, file),
+	  .is_required = true, .completes = VERB_COMPLETES_FILE },
+};
+
+static const struct verb_argument restore_options[] = { VERB_OPTION_CONFIG(struct backup_arguments, files) };
+
+static const char *const restore_description[] = {
+	"What was there before is kept beside it under a dated name, and what is no whole database of ours changes "
+	"nothing. At the "
+	"next start libvirt is asked where each guest is, so that moves made since the copy lose nobody.",
+	NULL,
+};
+
+const struct verb verb_restore = {
+	.name = "restore",
+	.summary = "puts a copy in the database's place, while no daemon runs",
+	.description = restore_description,
+	.operands = VERB_ROWS(source),
+	.options = VERB_ROWS(restore_options),
+	.arguments_size = sizeof(struct backup_arguments),
+	.run = restore,
+};

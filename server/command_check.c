@@ -7,18 +7,19 @@
 
 #include "base/text.h"
 #include "server/config.h"
+#include "server/verbs.h"
 
-int command_check(char **arguments)
+struct check_arguments {
+	struct verb_list files;
+};
+
+static int check(void *context)
 {
-	struct command_files files = { 0 };
-	const struct command_option options[] = { COMMAND_CONFIG_OPTION(&files),
-						  { "", files.paths, 16, &files.count } };
+	const struct check_arguments *arguments = context;
 	CLEANUP_CONFIG struct config config = { 0 };
 	CLEANUP_TEXT struct text text = TEXT_EMPTY;
+	int status = command_read_config(&arguments->files, true, &config);
 
-	if (command_read_options("check", arguments, options, 2) < 0)
-		return EXIT_USAGE;
-	int status = command_read_config(&files, true, &config);
 	if (status != 0)
 		return status;
 	command_warn_of_policies(&config);
@@ -28,3 +29,36 @@ int command_check(char **arguments)
 	fputs(text.data ? text.data : "", stdout);
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
+
+static const struct verb_argument operands[] = {
+	{ "FILE", NULL, "the configuration, like --config", VERB_TEXTS,
+	  .offset = offsetof(struct check_arguments, files), .values_max = VERB_CONFIG_FILES_MAX,
+	  .completes = VERB_COMPLETES_FILE },
+};
+
+static const struct verb_argument options[] = { VERB_OPTION_CONFIG(struct check_arguments, files) };
+
+static const char *const description[] = {
+	"Each key is printed with its value and, behind a #, the file and line that it comes from. What is wrong is "
+	"told as "
+	"FILE:LINE: with the right name beside a slip; the exit status is 78 then. What is taken though it is odd is "
+	"told as a "
+	"warning.",
+	NULL,
+};
+
+static const struct verb_example examples[] = {
+	{ "migrationd check /etc/migrationd/migrationd.yaml", "what the daemon would go by" },
+	{ 0 },
+};
+
+const struct verb verb_check = {
+	.name = "check",
+	.summary = "reads the configuration and prints what would be in force, and where each value comes from",
+	.description = description,
+	.operands = VERB_ROWS(operands),
+	.options = VERB_ROWS(options),
+	.examples = examples,
+	.arguments_size = sizeof(struct check_arguments),
+	.run = check,
+};

@@ -16,16 +16,15 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "server/config.h"
+#include "server/verbs.h"
 
 #define RULES_MAX 64
 
 /* Who asks, for what, to which server. */
 struct question {
-	struct command_files files;
-	const char *rules[RULES_MAX];
-	int rule_count;
-	const char *roles[CALLER_ROLE_MAX];
-	int role_count;
+	struct verb_list files;
+	struct verb_list rules;
+	struct verb_list roles;
 	const char *project;
 	const char *user;
 	const char *domain;
@@ -33,8 +32,8 @@ struct question {
 	const char *server_project; /* the server's; the caller's own without it */
 	const char *server_user;
 	const char *token;
-	int is_exact;
-	int is_json;
+	bool is_exact;
+	bool is_json;
 };
 
 static void destroy_policy(struct policy **policy)
@@ -60,10 +59,10 @@ static void describe_origin(const struct policy *policy, const char *name, struc
 
 static bool is_asked(const struct question *question, const char *name)
 {
-	for (int i = 0; i < question->rule_count; i++)
-		if (text_equal(question->rules[i], name))
+	for (int i = 0; i < question->rules.count; i++)
+		if (text_equal(question->rules.items[i], name))
 			return true;
-	return question->rule_count == 0;
+	return question->rules.count == 0;
 }
 
 static json_t *row_of(const struct policy *policy, const char *name)
@@ -113,7 +112,7 @@ static int list(const struct question *question, const struct policy *policy, co
 	for (size_t i = 0; (name = policy_name(policy, i)) != NULL; i++)
 		if (is_asked(question, name))
 			json_array_append_new(rows, row_of(policy, name));
-	int result = print_rows(rows, question->is_json > 0, NULL);
+	int result = print_rows(rows, question->is_json, NULL);
 	json_decref(rows);
 	return result < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
@@ -129,8 +128,8 @@ static int find_caller(const struct question *question, const struct config *con
 					  .project_id = question->project,
 					  .domain_id = question->domain,
 					  .system_scope = question->system_scope,
-					  .roles = question->roles,
-					  .role_count = (size_t)question->role_count,
+					  .roles = question->roles.items,
+					  .role_count = (size_t)question->roles.count,
 					  .is_admin_project = true };
 		return 0;
 	}
@@ -178,8 +177,8 @@ static int check(const struct question *question, const struct policy *policy, c
 	};
 	json_t *rows = json_array();
 
-	for (int i = 0; i < question->rule_count; i++) {
-		const char *name = question->rules[i];
+	for (int i = 0; i < question->rules.count; i++) {
+		const char *name = question->rules.items[i];
 		struct error fault = { 0 };
 		CLEANUP_TEXT struct text rule = TEXT_EMPTY;
 
@@ -198,51 +197,22 @@ static int check(const struct question *question, const struct policy *policy, c
 		if (verdict != POLICY_ALLOWED)
 			status = EXIT_FAILURE;
 	}
-	if (print_rows(rows, question->is_json > 0, "verdict") < 0 || fflush(stdout) != 0)
+	if (print_rows(rows, question->is_json, "verdict") < 0 || fflush(stdout) != 0)
 		status = EXIT_FAILURE;
 	json_decref(rows);
 	return status;
 }
 
-static const struct policy_verb {
-	const char *name;
-	int (*run)(const struct question *question, const struct policy *policy, const struct config *config);
-	bool needs_rules;
-} verbs[] = {
-	{ "list", list, false },
-	{ "check", check, true },
-};
-
-static int run(const struct policy_verb *verb, char **words)
+static int run(struct question *question,
+	       int (*answer)(const struct question *question, const struct policy *policy, const struct config *config))
 {
-	struct question question = { .user = "cli", .project = NULL };
-	const struct command_option options[] = {
-		COMMAND_CONFIG_OPTION(&question.files),
-		{ "", question.rules, RULES_MAX, &question.rule_count },
-		{ "role", question.roles, CALLER_ROLE_MAX, &question.role_count },
-		{ "project", &question.project, 1, NULL },
-		{ "user", &question.user, 1, NULL },
-		{ "domain", &question.domain, 1, NULL },
-		{ "system-scope", &question.system_scope, 1, NULL },
-		{ "server-project", &question.server_project, 1, NULL },
-		{ "server-user", &question.server_user, 1, NULL },
-		{ "token", &question.token, 1, NULL },
-		{ "exact-roles", NULL, 0, &question.is_exact },
-		{ "json", NULL, 0, &question.is_json },
-	};
 	CLEANUP_CONFIG struct config config = { 0 };
 	CLEANUP(destroy_policy) struct policy *policy = NULL;
 	struct error error = { 0 };
 
-	if (command_read_options("policy", words, options, ARRAY_LENGTH(options)) < 0)
-		return EXIT_USAGE;
-	if (verb->needs_rules && question.rule_count == 0) {
-		fputs("migrationd policy check: which policy? See migrationd policy list\n", stderr);
-		return EXIT_USAGE;
-	}
-	if (!question.is_exact)
-		command_imply_roles(question.roles, &question.role_count);
-	int status = command_read_config(&question.files, false, &config);
+	if (!question->is_exact)
+		command_imply_roles(&question->roles);
+	int status = command_read_config(&question->files, false, &config);
 	if (status != 0)
 		return status;
 	command_warn_of_policies(&config);
@@ -250,19 +220,104 @@ static int run(const struct policy_verb *verb, char **words)
 		fprintf(stderr, "migrationd policy: %s\n", error.text);
 		return EXIT_CONFIGURATION;
 	}
-	return verb->run(&question, policy, &config);
+	return answer(question, policy, &config);
 }
 
-int command_policy(char **arguments)
+static int run_list(void *context)
 {
-	for (size_t i = 0; arguments[0] && i < ARRAY_LENGTH(verbs); i++)
-		if (strcmp(arguments[0], verbs[i].name) == 0)
-			return run(&verbs[i], arguments + 1);
-	fputs("usage: migrationd policy list [POLICY…] [--json]   [--config FILE…]\n"
-	      "       migrationd policy check POLICY… --role ROLE… --project ID [--user ID] [--domain ID | "
-	      "--system-scope all]\n"
-	      "           [--token TOKEN] [--server-project ID] [--server-user ID] [--exact-roles] [--json]   "
-	      "[--config FILE…]\n",
-	      stderr);
-	return EXIT_USAGE;
+	return run(context, list);
 }
+
+static int run_check(void *context)
+{
+	return run(context, check);
+}
+
+#define POLICY_OPERAND(...)                                                                                            \
+	{                                                                                                              \
+		"POLICY", NULL, "a policy's name, as Nova has it", VERB_TEXTS,                                         \
+			.offset = offsetof(struct question, rules), .values_max = RULES_MAX,                           \
+			.completes = VERB_COMPLETES_POLICY, ##__VA_ARGS__                                              \
+	}
+
+static const struct verb_argument list_operands[] = { POLICY_OPERAND() };
+
+static const struct verb_argument list_options[] = {
+	VERB_OPTION_JSON(struct question, is_json),
+	VERB_OPTION_CONFIG(struct question, files),
+};
+
+static const struct verb_example list_examples[] = {
+	{ "migrationd policy list os_compute_api:os-migrate-server:migrate_live",
+	  "the rule in force, and its file and line" },
+	{ 0 },
+};
+
+static const char *const list_json[] = {
+	"With --json a list of objects: name, rule, origin (FILE:LINE, or \"default\").",
+	NULL,
+};
+
+static const struct verb policy_list = {
+	.name = "list",
+	.summary = "says which rule is in force, and where it comes from",
+	.description = list_json,
+	.operands = VERB_ROWS(list_operands),
+	.options = VERB_ROWS(list_options),
+	.examples = list_examples,
+	.arguments_size = sizeof(struct question),
+	.run = run_list,
+};
+
+static const struct verb_argument check_operands[] = { POLICY_OPERAND(.is_required = true) };
+
+static const struct verb_argument check_options[] = {
+	{ "ROLE", "role", "a role of the caller", VERB_TEXTS, .offset = offsetof(struct question, roles),
+	  .values_max = VERB_LIST_MAX, .completes = VERB_COMPLETES_ROLE },
+	{ "ID", "project", "the caller's project", VERB_TEXT, .offset = offsetof(struct question, project) },
+	{ "ID", "user", "the caller", VERB_TEXT, .offset = offsetof(struct question, user), .by_default = "cli" },
+	{ "ID", "domain", "the token is for this domain", VERB_TEXT, .offset = offsetof(struct question, domain) },
+	{ "SCOPE", "system-scope", "the token is for the system (all)", VERB_TEXT,
+	  .offset = offsetof(struct question, system_scope) },
+	{ "TOKEN", "token", "the caller is who bears this token", VERB_TEXT,
+	  .offset = offsetof(struct question, token) },
+	{ "ID", "server-project", "the server's project; the caller's without it", VERB_TEXT,
+	  .offset = offsetof(struct question, server_project) },
+	{ "ID", "server-user", "the server's user", VERB_TEXT, .offset = offsetof(struct question, server_user) },
+	{ NULL, "exact-roles", "the roles as they are given, and none that they imply", VERB_SWITCH,
+	  .offset = offsetof(struct question, is_exact) },
+	VERB_OPTION_JSON(struct question, is_json),
+	VERB_OPTION_CONFIG(struct question, files),
+};
+
+static const char *const check_description[] = {
+	"The exit status is 1 when any of the policies does not let the caller. With --json a list of objects: name, "
+	"rule, origin, "
+	"verdict (\"passed\", \"failed\"), and why where there is more to say.",
+	NULL,
+};
+
+static const struct verb_example check_examples[] = {
+	{ "migrationd policy check os_compute_api:os-migrate-server:migrate --role member --project demo",
+	  "may a member migrate a server of the own project?" },
+	{ 0 },
+};
+
+static const struct verb policy_check_verb = {
+	.name = "check",
+	.summary = "says whether a caller may do it to a server",
+	.description = check_description,
+	.operands = VERB_ROWS(check_operands),
+	.options = VERB_ROWS(check_options),
+	.examples = check_examples,
+	.arguments_size = sizeof(struct question),
+	.run = run_check,
+};
+
+static const struct verb *const inner[] = { &policy_list, &policy_check_verb, NULL };
+
+const struct verb verb_policy = {
+	.name = "policy",
+	.summary = "who may do what, by the configuration",
+	.verbs = inner,
+};

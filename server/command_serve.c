@@ -27,6 +27,7 @@
 #include "server/reload.h"
 #include "server/retention.h"
 #include "server/simulation.h"
+#include "server/verbs.h"
 #include "server/watchdog.h"
 #include "server/worker/discover.h"
 #include "server/worker/libvirt/driver.h"
@@ -36,8 +37,12 @@
 #define LOOK_INTERVAL_MS 3000
 #define ENDING_MS        30000 /* beside the listener's own patience: steps in progress come to their next record */
 
+struct serve_arguments {
+	struct verb_list files;
+};
+
 struct daemon {
-	struct command_files files;
+	struct serve_arguments arguments;
 	struct generation *first; /* lives until the end: hypervisor, workers and listener have its settings */
 	const struct config *config; /* as it was read, then the first one's */
 	struct reload *reload;
@@ -241,7 +246,7 @@ static int wait_for_end(struct daemon *daemon, const sigset_t *signals)
 static int open_reload(struct daemon *daemon, struct error *error)
 {
 	const struct reload_parts parts = {
-		.source = command_source(&daemon->files),
+		.source = command_source(&daemon->arguments.files),
 		.first = daemon->first,
 		.database = daemon->database,
 		.clock = daemon->clock,
@@ -311,17 +316,14 @@ static int exit_status(const struct error *error)
 	return error->code == EINVAL || error->code == ENOTSUP ? EXIT_CONFIGURATION : EXIT_FAILURE;
 }
 
-int command_serve(char **arguments)
+static int serve(void *context)
 {
 	CLEANUP_CONFIG struct config config = { 0 };
-	struct daemon daemon = { .config = &config };
-	const struct command_option options[] = { COMMAND_CONFIG_OPTION(&daemon.files) };
+	struct daemon daemon = { .arguments = *(struct serve_arguments *)context, .config = &config };
 	struct error error = { 0 };
 	sigset_t signals;
+	int status = command_read_config(&daemon.arguments.files, false, &config);
 
-	if (command_read_options("serve", arguments, options, 1) < 0)
-		return EXIT_USAGE;
-	int status = command_read_config(&daemon.files, false, &config);
 	if (status != 0)
 		return status;
 	block_signals(&signals);
@@ -337,3 +339,28 @@ int command_serve(char **arguments)
 	}
 	return result < 0 ? exit_status(&error) : EXIT_SUCCESS;
 }
+
+static const struct verb_argument options[] = { VERB_OPTION_CONFIG(struct serve_arguments, files) };
+
+static const char *const description[] = {
+	"It writes its log to standard error, reads the configuration anew on SIGHUP and when one of its files "
+	"changes, and ends on "
+	"SIGTERM and SIGINT, after the requests in flight.",
+	NULL,
+};
+
+static const struct verb_example examples[] = {
+	{ "migrationd serve --config /etc/migrationd/migrationd.yaml --config /etc/migrationd/osdpl.yaml",
+	  "with an OpenStackDeployment beside the own settings" },
+	{ 0 },
+};
+
+const struct verb verb_serve = {
+	.name = "serve",
+	.summary = "runs the daemon in the foreground",
+	.description = description,
+	.options = VERB_ROWS(options),
+	.examples = examples,
+	.arguments_size = sizeof(struct serve_arguments),
+	.run = serve,
+};

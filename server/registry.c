@@ -238,3 +238,33 @@ int registry_remove(struct database *database, const char *name, struct error *e
 {
 	return db_write(database, remove_host, &name, error);
 }
+
+struct service_switch {
+	const char *name;
+	bool is_disabled;
+	const char *reason;
+};
+
+static int switch_service(struct db_session *session, void *context, struct error *error)
+{
+	const struct service_switch *wish = context;
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	int result = db_host_by_name(session, wish->name, &host, error);
+
+	if (result < 0)
+		return result;
+	free(host.service.disabled_reason);
+	host.service.disabled_reason = wish->reason ? strdup(wish->reason) : NULL;
+	if (wish->reason && !host.service.disabled_reason)
+		return error_no_memory(error);
+	host.service.is_disabled = wish->is_disabled;
+	return db_service_update(session, &host.service, error);
+}
+
+int registry_disable(struct database *database, const char *name, bool is_disabled, const char *reason,
+		     struct error *error)
+{
+	struct service_switch wish = { name, is_disabled, reason };
+
+	return db_write(database, switch_service, &wish, error);
+}

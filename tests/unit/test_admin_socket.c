@@ -91,6 +91,37 @@ static void an_added_host_is_listed_until_it_is_removed(void **state)
 	assert_string_equal(empty, "{\"hosts\":[]}");
 }
 
+static void a_disabled_host_tells_why_until_it_is_enabled(void **state)
+{
+	CLEANUP_FREE char *added = ask(*state, "{\"verb\": \"host add\", \"name\": \"compute-1\", \"uri\": "
+					       "\"qemu+tcp://127.1.0.1/session\"}");
+	assert_string_equal(added, "{}");
+	CLEANUP_FREE char *disabled =
+		ask(*state, "{\"verb\": \"host disable\", \"name\": \"compute-1\", \"reason\": \"memory\"}");
+	assert_string_equal(disabled, "{}");
+	{
+		CLEANUP_DB_HOST struct db_host host = { 0 };
+
+		read_host(*state, "compute-1", 0, &host);
+		assert_true(host.service.is_disabled);
+		assert_string_equal(host.service.disabled_reason, "memory");
+	}
+	CLEANUP_FREE char *listed = ask(*state, "{\"verb\": \"host list\"}");
+	assert_non_null(strstr(listed, "\"status\":\"disabled\",\"disabled_reason\":\"memory\""));
+	CLEANUP_FREE char *enabled = ask(*state, "{\"verb\": \"host enable\", \"name\": \"compute-1\"}");
+	assert_string_equal(enabled, "{}");
+
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	read_host(*state, "compute-1", 0, &host);
+	assert_false(host.service.is_disabled);
+	assert_null(host.service.disabled_reason);
+
+	CLEANUP_FREE char *unknown = ask(*state, "{\"verb\": \"host disable\", \"name\": \"none\"}");
+	assert_non_null(strstr(unknown, "404"));
+	CLEANUP_FREE char *nameless = ask(*state, "{\"verb\": \"host enable\"}");
+	assert_non_null(strstr(nameless, "400"));
+}
+
 static void a_name_is_taken_once(void **state)
 {
 	const char *request =
@@ -185,6 +216,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_added_host_is_listed_until_it_is_removed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_disabled_host_tells_why_until_it_is_enabled, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_name_is_taken_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_request_of_no_good_form_is_refused_with_the_reason, set_up,
 						tear_down),
