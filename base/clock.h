@@ -20,6 +20,8 @@ void clock_manual_run(struct clock *clock, bool is_running);
 
 int64_t clock_now_us(struct clock *clock); /* UTC, microseconds since 1970 */
 int64_t clock_monotonic_ms(struct clock *clock); /* for durations and time limits */
+int64_t
+clock_measure_us(void); /* the system's monotonic time, whatever clock a test has set: how long something really took */
 
 /* A condition that can be waited on until a time of this clock (CLOCK_MONOTONIC inside). */
 int clock_condition_init(pthread_cond_t *condition);

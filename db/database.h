@@ -34,6 +34,7 @@ struct database;
 struct db_session;
 struct error;
 struct log;
+struct metrics;
 
 enum db_table {
 	DB_TABLE_SERVICES,
@@ -81,8 +82,10 @@ int db_write(struct database *database, db_write_fn write, void *context, struct
 typedef void (*db_watch_fn)(void *context, enum db_table table, int64_t id);
 int db_watch(struct database *database, db_watch_fn watch, void *context, struct error *error);
 
-/* Commits since the start, and writes in them: for metrics and tests of the group commit. */
+/* Commits since the start, and writes in them: for tests of the group commit. */
 void db_statistics(struct database *database, int64_t *ret_commits, int64_t *ret_writes);
+/* From now on commits are counted and timed there; before the first write. The metrics outlive the database. */
+int db_measure(struct database *database, struct metrics *metrics, struct error *error);
 
 /* Erases every row (not the schema) and restarts all ids: for tests' loading of a whole state by the simulated driver. */
 int db_erase_all(struct db_session *session, struct error *error);

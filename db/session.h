@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 
+struct metric_family;
 struct sqlite3;
 struct statement;
 struct write_request;
@@ -48,6 +49,9 @@ struct database {
 	size_t idle_reader_count;
 	size_t held_reader_count;
 
+	struct {
+		struct metric_family *commits, *seconds, *writes; /* NULL: nobody counts */
+	} measures; /* set before the first write */
 	struct db_session *writer_session; /* touched by the writer's thread alone once it runs */
 	pthread_t writer_thread;
 	bool is_writer_running;

@@ -2,8 +2,10 @@
  * difficulty: SQLite may answer a full disk or an I/O fault by rolling back the whole transaction; then all writes that stood
  * in it have failed, and none of them may be acknowledged. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "db/statement.h"
 
 #include <sqlite3.h>
@@ -11,6 +13,9 @@
 
 /* A commit's latency is bounded by this; what is beyond waits for the next one. */
 #define WRITES_PER_COMMIT_MAX 512
+
+/* How a commit ends, to be counted. */
+enum { COMMIT_OK, COMMIT_FAILED };
 
 struct write_request {
 	db_write_fn write;
@@ -116,8 +121,10 @@ static void fail_all(struct write_request *first, const struct write_request *en
 			fail_request(request, error->code ? -error->code : -EIO, error);
 }
 
+/* A transaction that failed as a whole. */
 static void roll_back(struct db_session *session)
 {
+	metric_add(session->database->measures.commits, COMMIT_FAILED, 1);
 	if (is_in_transaction(session))
 		statement_execute(session, "ROLLBACK", NULL);
 	session->change_count = 0;
@@ -168,6 +175,7 @@ static int64_t commit_group(struct db_session *session, struct write_request *fi
 			begin = request;
 			writes = 0;
 			if (run_verb(session, "BEGIN IMMEDIATE", &error) < 0) {
+				metric_add(session->database->measures.commits, COMMIT_FAILED, 1);
 				fail_request(request, -error.code, &error);
 				continue;
 			}
@@ -254,13 +262,65 @@ static void count_commit(struct database *database, int64_t writes)
 	database->writes += writes;
 }
 
+int db_measure(struct database *database, struct metrics *metrics, struct error *error)
+{
+	static const char *const names[] = { "result" };
+	static const char *const values[] = { [COMMIT_OK] = "ok", [COMMIT_FAILED] = "failed" };
+	static const struct metric_labels by_result = { names, 1, values, ARRAY_LENGTH(values) };
+	static const int64_t bounds_us[] = { 500,   1000,   2500,   5000,    10000,   25000,
+					     50000, 100000, 250000, 1000000, 5000000, 30000000 };
+	static const int64_t bounds_writes[] = { 1, 2, 4, 8, 16, 32, 64, 128, 256, WRITES_PER_COMMIT_MAX };
+	static const struct metric_definition commits = {
+		.name = "migrationd_database_commits_total",
+		.help = "Commits of the database; failed ones were not kept, and their requests were told so.",
+		.type = METRIC_COUNTER,
+		.labels = { &by_result },
+	};
+	static const struct metric_definition seconds = {
+		.name = "migrationd_database_commit_duration_seconds",
+		.help = "Time of one commit, from its first write until it is on disk.",
+		.type = METRIC_HISTOGRAM,
+		.scale = 1e-6,
+		.bounds = bounds_us,
+		.bound_count = ARRAY_LENGTH(bounds_us),
+	};
+	static const struct metric_definition writes = {
+		.name = "migrationd_database_commit_writes",
+		.help = "Writes that one commit took to disk together.",
+		.type = METRIC_HISTOGRAM,
+		.bounds = bounds_writes,
+		.bound_count = ARRAY_LENGTH(bounds_writes),
+	};
+	int result = metrics_register(metrics, &commits, &database->measures.commits, error);
+
+	if (result == 0)
+		result = metrics_register(metrics, &seconds, &database->measures.seconds, error);
+	if (result == 0)
+		result = metrics_register(metrics, &writes, &database->measures.writes, error);
+	return result;
+}
+
+/* Where each write of a group was refused nothing was committed. */
+static void measure_commit(struct database *database, int64_t writes, int64_t took_us)
+{
+	if (writes == 0)
+		return;
+	metric_add(database->measures.commits, COMMIT_OK, 1);
+	metric_observe(database->measures.seconds, 0, took_us);
+	metric_observe(database->measures.writes, 0, writes);
+}
+
 static void *run_writer(void *argument)
 {
 	struct database *database = argument;
 	struct write_request *request;
 
 	while ((request = take_group(database)) != NULL) {
-		count_commit(database, commit_group(database->writer_session, request));
+		int64_t began_us = clock_measure_us();
+		int64_t writes = commit_group(database->writer_session, request);
+
+		measure_commit(database, writes, clock_measure_us() - began_us);
+		count_commit(database, writes);
 		while (request) {
 			struct write_request *next = request->next;
 
