@@ -3,6 +3,7 @@
 #include "server/worker/job.h"
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -227,7 +228,9 @@ static int write_choice(struct db_session *session, void *context, struct error 
 
 	if (result < 0)
 		return result;
+	int64_t began_us = clock_measure_us();
 	result = choose(session, request, error);
+	measure_pass(run, clock_measure_us() - began_us);
 	host_memory_unlock(run->worker->host_memory);
 	if (result == -ECANCELED) { /* a refusal is an answer: what was written of it stays */
 		text_append(&request->for_others, error->text);

@@ -132,6 +132,8 @@ static int run_job(struct job_slot *slot, struct error *error)
 		result = load(run, error);
 	if (result == 0)
 		result = run_kind(run, error);
+	if (result == 0 && run->job.finished_us)
+		measure_end(run);
 	for (size_t i = 0; i < run->tried_count; i++)
 		free((char *)run->tried[i].reason);
 	free(run->migration_address);
@@ -407,6 +409,8 @@ int worker_create(const struct worker_parts *parts, struct worker **ret_worker, 
 	if (result == 0)
 		result = db_watch(parts->database, on_change, worker, error);
 	if (result == 0)
+		result = worker_measures_register(parts->metrics, &worker->measures, error);
+	if (result == 0)
 		result = host_memory_create(parts->database, parts->log, &worker->host_memory, error);
 	if (result < 0) {
 		worker_destroy(worker);
@@ -486,6 +490,36 @@ int64_t worker_busy_ms(struct worker *worker)
 	LOCK_SCOPE(&worker->mutex);
 
 	return worker->is_dispatching ? clock_monotonic_ms(clock_system()) - worker->dispatching_since_ms : 0;
+}
+
+struct look_request {
+	struct worker *worker;
+	worker_hosts_fn look;
+	void *context;
+};
+
+static void look_at_table(void *context, const struct host_table *table)
+{
+	const struct look_request *request = context;
+	size_t count = 0;
+	const struct host_state *states = host_table_states(table, &count);
+
+	request->look(request->context, states, count, &worker_limits_now(request->worker)->scheduler);
+}
+
+void worker_look_at_hosts(struct worker *worker, worker_hosts_fn look, void *context)
+{
+	struct look_request request = { worker, look, context };
+
+	host_memory_look(worker->host_memory, look_at_table, &request);
+}
+
+void worker_count_running(struct worker *worker, int64_t *ret_running, int64_t *ret_limit)
+{
+	LOCK_SCOPE(&worker->mutex);
+
+	*ret_running = worker->running;
+	*ret_limit = worker_limits_now(worker)->settings.threads;
 }
 
 void worker_destroy(struct worker *worker)

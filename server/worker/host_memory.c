@@ -325,6 +325,14 @@ void host_memory_unlock(struct host_memory *memory)
 	pthread_mutex_unlock(&memory->mutex);
 }
 
+void host_memory_look(struct host_memory *memory, void (*look)(void *context, const struct host_table *table),
+		      void *context)
+{
+	LOCK_SCOPE(&memory->mutex);
+
+	look(context, memory->table);
+}
+
 /* One host, or all where so many changed, by a snapshot of its own: a choice waits for no more than that. */
 static int read_next(struct host_memory *memory, struct error *error)
 {

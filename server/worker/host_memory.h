@@ -31,5 +31,8 @@ void host_memory_destroy(struct host_memory *memory); /* NULL is fine */
 int host_memory_lock(struct host_memory *memory, struct db_session *session, struct host_table **ret_table,
 		     struct error *error);
 void host_memory_unlock(struct host_memory *memory);
+/* The table as it is known now, without reading anything; choices wait meanwhile. */
+void host_memory_look(struct host_memory *memory, void (*look)(void *context, const struct host_table *table),
+		      void *context);
 /* What was read may have been undone (a transaction that failed): all is read again. */
 void host_memory_forget(struct host_memory *memory);

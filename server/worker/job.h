@@ -9,6 +9,7 @@
 #include "server/scheduler/scheduler.h"
 #include "server/settings.h"
 #include "server/worker/hypervisor.h"
+#include "server/worker/measure.h"
 #include "server/worker/recover_table.h"
 #include "server/worker/worker.h"
 
@@ -49,6 +50,7 @@ struct worker {
 	pthread_t dispatcher;
 	bool is_started;
 	struct host_memory *host_memory;
+	struct worker_measures measures;
 	pthread_mutex_t mutex; /* guards all below */
 	pthread_cond_t wake;
 	bool is_stopping;
@@ -82,6 +84,7 @@ struct job_run {
 		[256]; /* why the hosts did not take post-copy, which is permitted; "": they did, or were not asked */
 	char *choice; /* why this target, for admins; owned, NULL: not chosen in this run */
 	char *migration_address; /* of the target, for a live move; owned, NULL: its libvirt's own choice */
+	struct job_measure measure;
 };
 
 /* Handle of a host, opened at first use. -ENOENT when the database has no such host. */

@@ -190,6 +190,7 @@ static char *describe_downtime(struct job_run *run)
 
 	if (operations(run)->completed(run->target, run->job.server_uuid, &progress, &ignored) < 0)
 		return NULL;
+	measure_live(run, &progress);
 	return text_format("moved to %s; the guest stood still for %lld ms%s%s", run->target_name,
 			   (long long)progress.downtime_ms, run->postcopy_refused[0] ? "; post-copy was refused " : "",
 			   run->postcopy_refused);

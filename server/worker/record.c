@@ -193,6 +193,23 @@ int job_release_claims(struct job_run *run, struct error *error)
 	return db_write(run->worker->parts.database, write_release, run, error);
 }
 
+/* For the metrics, which count it when the end is on disk. */
+static void note_outcome(struct job_run *run, const struct job_end *end)
+{
+	bool is_refused = end->verdict_status >= 400;
+
+	run->measure.outcome = end->is_lost                                     ? JOB_LOST
+			       : is_refused                                     ? JOB_REFUSED
+			       : end->is_failed                                 ? JOB_FAILED
+			       : text_equal(end->migration_status, "cancelled") ? JOB_CANCELLED
+										: JOB_COMPLETED;
+	run->measure.failure = end->is_lost        ? JOB_FAILURE_LOST
+			       : is_refused        ? JOB_FAILURE_NO_HOST
+			       : run->is_over_time ? JOB_FAILURE_TIMEOUT
+			       : run->ended_why[0] ? JOB_FAILURE_STALLED
+						   : JOB_FAILURE_HOST;
+}
+
 struct finish_request {
 	struct job_run *run;
 	const struct job_end *end;
@@ -283,6 +300,7 @@ int job_write_end(struct db_session *session, struct job_run *run, const char *f
 	struct job_end end = { .is_failed = is_failed, .reason = failure };
 	int result = 0;
 
+	note_outcome(run, &end);
 	if (run->job.action_id)
 		result = write_end_events(session, run, &end, error);
 	if (result == 0 && run->job.action_id)
@@ -298,5 +316,6 @@ int job_finish(struct job_run *run, const struct job_end *end, struct error *err
 {
 	struct finish_request request = { run, end };
 
+	note_outcome(run, end);
 	return db_write(run->worker->parts.database, write_finish, &request, error);
 }

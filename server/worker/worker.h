@@ -10,13 +10,16 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct clock;
 struct database;
 struct error;
 struct hypervisor;
+struct host_state;
 struct log;
+struct metrics;
 struct scheduler_settings;
 struct worker;
 struct worker_settings;
@@ -27,6 +30,7 @@ struct worker_parts {
 	struct hypervisor *hypervisor;
 	struct clock *clock;
 	struct log *log; /* may be NULL */
+	struct metrics *metrics; /* NULL: nobody measures */
 	const struct worker_settings *settings; /* copied, as the next */
 	const struct scheduler_settings *scheduler;
 	const char *node; /* our name in leases and events */
@@ -46,4 +50,11 @@ bool worker_stop(struct worker *worker);
 bool worker_wait_idle(struct worker *worker, int64_t deadline_ms);
 /* For how long the dispatcher has been at its round, which blocks on nothing but the database; 0: it rests. Thread-safe. */
 int64_t worker_busy_ms(struct worker *worker);
+/* Called with all hosts as choices see them, by id, and the settings that choices go by; must be quick, since choices wait
+ * meanwhile. Nothing is read for it: where jobs were never started there are none. Thread-safe. */
+typedef void (*worker_hosts_fn)(void *context, const struct host_state *hosts, size_t count,
+				const struct scheduler_settings *settings);
+void worker_look_at_hosts(struct worker *worker, worker_hosts_fn look, void *context);
+/* Jobs that a thread has in hand now, of so many that may be. Thread-safe. */
+void worker_count_running(struct worker *worker, int64_t *ret_running, int64_t *ret_limit);
 void worker_destroy(struct worker *worker); /* NULL is fine */

@@ -1,6 +1,7 @@
 /* Live migrations through the dispatcher on the simulated fleet, with a real database. */
 #include "tests/unit/db_fixture.h"
 
+#include "base/metrics.h"
 #include "base/text.h"
 #include "db/claims.h"
 #include "server/scheduler/scheduler.h"
@@ -18,6 +19,7 @@ struct bench {
 	struct db_fixture *fixture;
 	struct hypervisor *fleet;
 	struct worker *worker;
+	struct metrics *metrics;
 	struct worker_settings settings;
 	struct scheduler_settings scheduler;
 	int64_t hosts[3];
@@ -35,7 +37,9 @@ static int setup(void **state)
 		.threads = 4, .lease_s = 60, .progress_interval_s = 1, .poll_interval_ms = 500, .retry_interval_s = 5
 	};
 	bench.scheduler = scheduler_settings_default;
+	bench.metrics = metrics_create();
 	struct worker_parts parts = { .database = bench.fixture->database,
+				      .metrics = bench.metrics,
 				      .clock = bench.fixture->clock,
 				      .settings = &bench.settings,
 				      .scheduler = &bench.scheduler,
@@ -58,6 +62,7 @@ static int teardown(void **state)
 	db_close(fixture->database);
 	fixture->database = NULL;
 	worker_destroy(bench.worker);
+	metrics_destroy(bench.metrics);
 	bench.fleet->operations->destroy(bench.fleet);
 	OK(db_open(fixture->path, fixture->clock, NULL, &fixture->database, &fixture->error));
 	return db_fixture_teardown(state);
@@ -152,6 +157,20 @@ static void assert_ended(const struct db_job *job, const char *status, const cha
 	assert_int_equal(simulated_state(bench.fleet, host, job->server_uuid), GUEST_RUNNING);
 }
 
+/* It is counted just after its end is on disk. */
+static void assert_counted(const char *line)
+{
+	for (int i = 0; i < 400; i++) {
+		CLEANUP_TEXT struct text text = TEXT_EMPTY;
+
+		metrics_render(bench.metrics, &text);
+		if (strstr(text.data, line))
+			return;
+		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+	}
+	fail_msg("metrics do not have: %s", line);
+}
+
 static void test_a_live_move_ends_completed_on_the_target_with_no_claim_left(void **state)
 {
 	CLEANUP_DB_JOB struct db_job job = { 0 };
@@ -164,6 +183,11 @@ static void test_a_live_move_ends_completed_on_the_target_with_no_claim_left(voi
 	assert_int_equal(job.verdict.status, 202);
 	assert_ended(&job, "completed", "two", false);
 	assert_int_equal(simulated_state(bench.fleet, "one", uuid), GUEST_ABSENT);
+	assert_counted("\nmigrationd_moves_total{kind=\"live\",outcome=\"completed\"} 1\n");
+	assert_counted("\nmigrationd_move_duration_seconds_count{kind=\"live\"} 1\n");
+	assert_counted("\nmigrationd_live_migration_downtime_seconds_count 1\n");
+	assert_counted("\nmigrationd_live_migration_bytes_total{part=\"memory\"} 1073741824\n");
+	assert_counted("\nmigrationd_scheduler_pass_duration_seconds_count 1\n");
 }
 
 static void test_a_failure_in_the_copy_leaves_the_server_where_it_was(void **state)
@@ -178,6 +202,9 @@ static void test_a_failure_in_the_copy_leaves_the_server_where_it_was(void **sta
 	wait_finished(id, &job);
 	assert_ended(&job, "failed", "one", true);
 	assert_int_equal(simulated_state(bench.fleet, "two", uuid), GUEST_ABSENT);
+	assert_counted("\nmigrationd_moves_total{kind=\"live\",outcome=\"failed\"} 1\n");
+	assert_counted("\nmigrationd_move_failures_total{kind=\"live\",reason=\"host\"} 1\n");
+	assert_counted("\nmigrationd_move_duration_seconds_count{kind=\"live\"} 0\n");
 }
 
 static void test_a_refused_check_goes_to_the_next_host(void **state)
@@ -368,6 +395,8 @@ static void test_a_confirm_leaves_the_server_on_the_target(void **state)
 	wait_done(id);
 	settle(uuid, id, "confirm");
 	assert_server(uuid, "active", "two");
+	assert_counted("\nmigrationd_moves_total{kind=\"cold\",outcome=\"completed\"} 1\n");
+	assert_counted("\nmigrationd_moves_total{kind=\"confirm\",outcome=\"completed\"} 1\n");
 }
 
 int main(void)
