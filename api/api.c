@@ -265,7 +265,7 @@ static int reply_not_found(struct request *request)
 }
 
 /* From the token on. */
-static int handle_authenticated(struct request *request, struct error *error)
+static int handle_authenticated(struct request *request, const struct route *route, struct error *error)
 {
 	const char *project_id = request->caller->project_id;
 
@@ -273,7 +273,6 @@ static int handle_authenticated(struct request *request, struct error *error)
 		snprintf(request->link_project, sizeof(request->link_project), "/%s", project_id);
 	request->is_admin = policy_is_admin(request->settings->policy, request->caller);
 
-	const struct route *route = route_find(request, request->route_path);
 	if (!route)
 		return reply_not_found(request);
 	if (!read_version(request))
@@ -304,7 +303,7 @@ static void on_vouched(void *context, int result, struct caller *caller, const s
 		return;
 	}
 	request->caller = caller;
-	if (handle_authenticated(request, &error) < 0)
+	if (handle_authenticated(request, route_find(request, request->route_path), &error) < 0)
 		request_reply_error(request, &error);
 }
 
@@ -317,15 +316,17 @@ static bool is_for_authority(const struct request *request, int result)
 static int handle_routed(struct request *request, const char *path, struct error *error)
 {
 	const char *token = find_token(request);
+	const struct route *route = route_find(request, path); /* told also where the token is refused */
 	struct error trouble = { 0 };
 
 	request->route_path = path;
+	request->route = route_number(route);
 	if (!token)
 		return refuse_token(request, "there is none");
 	int result = token_verify(request->settings->tokens, token, clock_now_us(request->settings->clock),
 				  &request->caller, &trouble);
 	if (result == 0)
-		return handle_authenticated(request, error);
+		return handle_authenticated(request, route, error);
 	if (result == -ENOMEM)
 		return request_reply_error(request, &trouble);
 	if (!is_for_authority(request, result))
@@ -361,6 +362,10 @@ static int handle(struct request *request, struct error *error)
 	const char *below_old = path_below(request->path, "/v2");
 	bool is_document = (below && (!below[0] || !below[1])) || (below_old && (!below_old[0] || !below_old[1]))
 			   || text_equal(request->path, "/");
+	if (is_document && text_equal(request->incoming->method, "GET"))
+		request->route = route_document_number(below       ? DOCUMENT_V21
+						       : below_old ? DOCUMENT_V2
+								   : DOCUMENT_VERSIONS);
 	if (text_equal(request->incoming->method, "OPTIONS") && !is_document) {
 		request->has_request_id = false; /* recorded: an answer without any header of Nova's */
 		return request_reply_bare(request, 200);

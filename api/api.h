@@ -73,6 +73,7 @@ struct api_reply {
 	char *body; /* heap; the taker may keep it (TAKE_POINTER); NULL when empty */
 	size_t body_size;
 	char request_id[REQUEST_ID_SIZE];
+	size_t route; /* of those of api_route_at: whose answer it is */
 };
 
 /* Called exactly once per request, on any thread; must not block. */
@@ -86,6 +87,11 @@ int api_renew(struct api *api, const struct api_settings *settings, struct error
 void api_stop_waiting(struct api *api);
 /* No request may be under way, and the database has made its last commit: the api watches its jobs. */
 void api_destroy(struct api *api);
+
+/* What can be asked, for those who count by it, since there is no end of paths: method, version ("/v2.1", or "") and the pattern
+ * of the path below it ("/servers/{id}"). Number 0 is all that is none of them. */
+size_t api_route_count(void);
+void api_route_at(size_t number, const char **ret_method, const char **ret_version, const char **ret_pattern);
 
 /* Thread-safe. */
 void api_handle(struct api *api, const struct api_request *incoming, api_reply_fn reply, void *context);

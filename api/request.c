@@ -49,7 +49,9 @@ static void add_header(struct api_reply *reply, const char *name, const char *fo
 /* Takes over the body, answers and frees the request. */
 static int finish(struct request *request, int status, const char *content_type, char *body)
 {
-	struct api_reply reply = { .status = status, .body = body, .body_size = body ? strlen(body) : 0 };
+	struct api_reply reply = {
+		.status = status, .body = body, .body_size = body ? strlen(body) : 0, .route = request->route
+	};
 
 	if (content_type)
 		add_header(&reply, "Content-Type", "%s", content_type);

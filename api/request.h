@@ -41,6 +41,7 @@ struct request {
 	char project_id[REQUEST_PART_SIZE]; /* of the URL; "" when it has none */
 	char *path; /* decoded, without the query; owned */
 	const char *route_path; /* the part of it that the route table knows */
+	size_t route; /* api_route_at's number */
 	struct {
 		char *version, *older_version, *media_type; /* owned; NULL: not there */
 		bool is_kept;

@@ -75,6 +75,40 @@ const struct route *route_table(size_t *ret_count)
 	return routes;
 }
 
+static const struct {
+	const char *version, *pattern;
+} documents[DOCUMENT_MAX] = {
+	[DOCUMENT_VERSIONS] = { "", "/" }, [DOCUMENT_V2] = { "/v2", "" }, [DOCUMENT_V21] = { "/v2.1", "" }
+};
+
+/* 0 is none; then the routes, then the documents. */
+size_t route_number(const struct route *route)
+{
+	return route ? (size_t)(route - routes) + 1 : 0;
+}
+
+size_t route_document_number(enum route_document document)
+{
+	return 1 + ARRAY_LENGTH(routes) + (size_t)document;
+}
+
+size_t api_route_count(void)
+{
+	return route_document_number(DOCUMENT_MAX);
+}
+
+void api_route_at(size_t number, const char **ret_method, const char **ret_version, const char **ret_pattern)
+{
+	bool is_route = number > 0 && number <= ARRAY_LENGTH(routes);
+	bool is_document = number > ARRAY_LENGTH(routes) && number < api_route_count();
+
+	*ret_method = is_route ? routes[number - 1].method : is_document ? "GET" : "other";
+	*ret_version = is_route ? "/v2.1" : is_document ? documents[number - 1 - ARRAY_LENGTH(routes)].version : "";
+	*ret_pattern = is_route      ? routes[number - 1].pattern
+		       : is_document ? documents[number - 1 - ARRAY_LENGTH(routes)].pattern
+				     : "other";
+}
+
 /* The part of the path up to the next slash; false when it is empty or too long. */
 static bool take_part(const char **path, char ret_part[REQUEST_PART_SIZE])
 {

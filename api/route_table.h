@@ -21,6 +21,13 @@ struct route {
 /* All of them, for those who describe the service. */
 const struct route *route_table(size_t *ret_count);
 
+/* The documents about versions, which stand above all routes and need no token. */
+enum route_document { DOCUMENT_VERSIONS, DOCUMENT_V2, DOCUMENT_V21, DOCUMENT_MAX };
+
+/* Numbers for api_route_at. NULL: 0. */
+size_t route_number(const struct route *route);
+size_t route_document_number(enum route_document document);
+
 /* The route of a decoded path below /v2.1 (with its leading slash); fills id, id2 and project_id of the request. NULL when
  * there is none. */
 const struct route *route_find(struct request *request, const char *path);

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/text.h"
 #include "db/database.h"
 #include "server/admin_socket.h"
@@ -22,7 +23,11 @@
 #include "server/generation.h"
 #include "server/idle_memory.h"
 #include "server/listener.h"
+#include "server/metrics.h"
 #include "server/notify.h"
+#include "server/probe_door.h"
+#include "server/probes.h"
+#include "server/readiness.h"
 #include "server/registry.h"
 #include "server/reload.h"
 #include "server/retention.h"
@@ -48,6 +53,11 @@ struct daemon {
 	struct reload *reload;
 	struct clock *clock; /* the system's; simulated: one that a test sets */
 	struct log *log;
+	struct metrics *metrics; /* what each room counts */
+	struct service_metrics *service_metrics;
+	struct readiness *readiness;
+	struct probes *probes;
+	struct probe_door *probe_door;
 	struct database *database;
 	struct hypervisor *hypervisor;
 	struct discovery *discovery;
@@ -95,6 +105,7 @@ static int open_workers(struct daemon *daemon, struct error *error)
 		.hypervisor = daemon->hypervisor,
 		.clock = daemon->clock,
 		.log = daemon->log,
+		.metrics = daemon->metrics,
 		.settings = &config->worker,
 		.scheduler = &config->scheduler,
 		.node = config->node,
@@ -130,8 +141,43 @@ static int open_api(struct daemon *daemon, struct error *error)
 	return api_create(generation_api_settings(daemon->first), &daemon->api, error);
 }
 
+/* What monitors ask. */
+static int open_probes(struct daemon *daemon, struct error *error)
+{
+	const struct config *config = daemon->config;
+	const struct service_metrics_parts parts = {
+		.metrics = daemon->metrics,
+		.database = daemon->database,
+		.worker = daemon->worker,
+		.settings = &config->metrics,
+		.node = config->node,
+		.driver = daemon->hypervisor->operations->driver_name,
+		.certificate_file = config->listener.certificate_file,
+		.key_file = config->listener.key_file,
+	};
+	int result = service_metrics_create(&parts, &daemon->service_metrics, error);
+
+	if (result == 0)
+		result = readiness_create(daemon->database, daemon->log, &daemon->readiness, error);
+	if (result < 0)
+		return result;
+
+	const struct probes_parts probes = { daemon->readiness, daemon->metrics, &config->metrics };
+	result = probes_create(&probes, &daemon->probes, error);
+	if (result == 0 && config->metrics.address)
+		result = probe_door_start(config->metrics.address, config->metrics.port, daemon->probes,
+					  service_metrics_http(daemon->service_metrics), &daemon->probe_door, error);
+	return result;
+}
+
 static int open_doors(struct daemon *daemon, struct error *error)
 {
+	const struct listener_parts parts = {
+		.api = daemon->api,
+		.probes = daemon->probes,
+		.measures = service_metrics_http(daemon->service_metrics),
+		.log = daemon->log,
+	};
 	const struct config *config = daemon->config;
 	const struct registry_settings hosts = config_registry(config);
 	int result =
@@ -141,19 +187,20 @@ static int open_doors(struct daemon *daemon, struct error *error)
 		result = control_socket_start(config->hypervisor.control_socket, daemon->simulation, &daemon->control,
 					      error);
 	if (result == 0)
-		result = listener_start(&config->listener, daemon->api, clock_system(), daemon->log, &daemon->listener,
-					error);
+		result = listener_start(&config->listener, &parts, &daemon->listener, error);
 	return result;
 }
 
 /* False when a blocking call of the hypervisor still runs: its thread uses what would be released here. */
 static bool close_all(struct daemon *daemon)
 {
+	readiness_enter(daemon->readiness, READINESS_ENDING);
 	if (daemon->api)
 		api_stop_waiting(daemon->api);
 	if (daemon->reload)
 		reload_stop_waiting(daemon->reload);
 	listener_stop(daemon->listener);
+	probe_door_stop(daemon->probe_door);
 	if (daemon->hypervisor && is_simulated(daemon))
 		simulated_open_all_gates(daemon->hypervisor); /* or a job that stands at one would never end */
 	control_socket_stop(daemon->control);
@@ -172,6 +219,10 @@ static bool close_all(struct daemon *daemon)
 	reload_destroy(daemon->reload);
 	generation_destroy(daemon->first);
 	simulation_destroy(daemon->simulation);
+	probes_destroy(daemon->probes);
+	readiness_destroy(daemon->readiness);
+	service_metrics_destroy(daemon->service_metrics);
+	metrics_destroy(daemon->metrics);
 	log_destroy(daemon->log);
 	if (daemon->clock != clock_system())
 		clock_manual_destroy(daemon->clock);
@@ -282,8 +333,15 @@ static void tell_ready(struct daemon *daemon)
 
 static int run(struct daemon *daemon, struct config *config, const sigset_t *signals, struct error *error)
 {
-	int result = db_open(config->database, daemon->clock, daemon->log, &daemon->database, error);
+	int result = 0;
 
+	daemon->metrics = metrics_create();
+	if (!daemon->metrics)
+		result = error_no_memory(error);
+	if (result == 0)
+		result = db_open(config->database, daemon->clock, daemon->log, &daemon->database, error);
+	if (result == 0)
+		result = db_measure(daemon->database, daemon->metrics, error);
 	if (result == 0)
 		result = open_generation(daemon, config, error);
 	if (result == 0)
@@ -295,11 +353,18 @@ static int run(struct daemon *daemon, struct config *config, const sigset_t *sig
 	if (result == 0)
 		result = start_workers(daemon, error);
 	if (result == 0)
+		result = open_probes(daemon, error);
+	if (result == 0)
 		result = open_doors(daemon, error);
 	if (result == 0)
 		result = open_reload(daemon, error);
 	if (result < 0)
 		return result;
+	readiness_enter(daemon->readiness, READINESS_SERVING);
+	if (daemon->probe_door)
+		log_event(daemon->log, LOG_LEVEL_INFO, NULL, "metrics are listening",
+			  LOG_TEXT("address", daemon->config->metrics.address),
+			  LOG_NUMBER("port", probe_door_port(daemon->probe_door)));
 	log_event(daemon->log, LOG_LEVEL_INFO, NULL, "listening", LOG_TEXT("address", daemon->config->listener.address),
 		  LOG_NUMBER("port", listener_port(daemon->listener)), LOG_TEXT("node", daemon->config->node));
 	prepare_watchdog(daemon);

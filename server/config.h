@@ -39,6 +39,7 @@ struct config {
 	enum log_format log_format;
 	enum log_level log_level;
 	struct listener_settings listener;
+	struct metrics_settings metrics;
 	struct endpoint_settings api;
 	struct token_settings token;
 	struct identity_settings identity;

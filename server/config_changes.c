@@ -69,7 +69,8 @@ uint64_t config_fingerprint(const struct config *config)
 /* Keys that are read once, at the start. */
 static bool needs_restart(const char *key)
 {
-	static const char *const fixed[] = { "node", "database", "admin_socket", "log.", "hypervisor.", "listener." };
+	static const char *const fixed[] = { "node",        "database",  "admin_socket", "log.",
+					     "hypervisor.", "listener.", "metrics." };
 	static const char *const changeable[] = { "listener.certificate_file", "listener.key_file" };
 
 	for (size_t i = 0; i < ARRAY_LENGTH(changeable); i++)

@@ -47,6 +47,24 @@ static const struct config_key listener_keys[] = {
 };
 static const struct config_section listener_section = TABLE(listener_keys);
 
+static const struct config_key metrics_keys[] = {
+	{ "enabled", CONFIG_BOOLEAN, AT(metrics.is_enabled), "true", "whether `GET /metrics` is answered" },
+	{ "address", CONFIG_TEXT, AT(metrics.address), NULL,
+	  "address of their own for /metrics, /healthz and /readyz, for whoever reaches it, without TLS; without it "
+	  "/metrics stands at the listener's address and answers this machine and allowed_networks alone",
+	  .expected = config_expected_listen_address },
+	{ "port", CONFIG_INTEGER, AT(metrics.port), "9774", "port at that address; 0 takes any free one",
+	  RANGE(0, 65535) },
+	{ "allowed_networks", CONFIG_TEXTS, AT(metrics.allowed_networks), NULL,
+	  "addresses and networks that may read /metrics at the listener's address, besides this machine",
+	  .count_offset = offsetof(struct config, metrics.allowed_network_count), .expected = proxies_expected },
+	{ "max_hosts", CONFIG_INTEGER, AT(metrics.hosts_max), "500",
+	  "each host has figures of its own in a fleet of at most so many; beyond, there are sums alone; 0 is sums "
+	  "alone",
+	  RANGE(0, 100000) },
+};
+static const struct config_section metrics_section = TABLE(metrics_keys);
+
 static const struct config_key api_keys[] = {
 	{ "max_limit", CONFIG_INTEGER, AT(api.max_limit), "1000", "rows on one page", RANGE(1, 100000) },
 };
@@ -359,6 +377,7 @@ static const struct config_key root_keys[] = {
 	{ "public_endpoint", CONFIG_TEXT, AT(api.public_endpoint), NULL,
 	  "base URL in links; what the client asked for without it", .expected = config_expected_endpoint },
 	SECTION("listener", listener_section),
+	SECTION("metrics", metrics_section),
 	SECTION("api", api_section),
 	SECTION("log", log_section),
 	SECTION("auth", auth_section),

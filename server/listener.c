@@ -17,13 +17,13 @@
 #include "base/text.h"
 #include "server/certificate.h"
 #include "server/forwarded.h"
+#include "server/http_measures.h"
+#include "server/probes.h"
 
 struct listener {
 	struct MHD_Daemon *daemon;
 	const struct listener_settings *settings;
-	struct api *api;
-	struct clock *clock;
-	struct log *log;
+	struct listener_parts parts;
 	struct proxies *proxies; /* whose words about the client are believed */
 	bool has_tls;
 	pthread_mutex_t mutex; /* guards the list of exchanges */
@@ -41,7 +41,8 @@ struct exchange {
 	bool is_begun;
 	bool is_too_large;
 	_Atomic int64_t held_since_ms; /* a thread has been at it; 0: none is (of the system's clock) */
-	int64_t begun_ms;
+	bool is_near; /* asked by this machine, or from where metrics may be read */
+	int64_t begun_us;
 	char method[16];
 	char remote[INET6_ADDRSTRLEN]; /* the client's address, as far as it is known */
 	struct forwarded forwarded; /* what a trusted proxy says */
@@ -107,8 +108,9 @@ static void *begin(void *context, const char *target, struct MHD_Connection *con
 	exchange->listener = listener;
 	exchange->connection = connection;
 	exchange->holders = 1;
-	exchange->begun_ms = clock_monotonic_ms(listener->clock);
+	exchange->begun_us = clock_measure_us();
 	list_add(listener, exchange);
+	http_measures_begin(listener->parts.measures);
 	return exchange;
 }
 
@@ -122,6 +124,7 @@ static void end(void *context, struct MHD_Connection *connection, void **state, 
 	if (!exchange)
 		return;
 	*state = NULL;
+	http_measures_end(exchange->listener->parts.measures);
 	list_remove(exchange->listener, exchange);
 	exchange_release(exchange);
 }
@@ -179,30 +182,43 @@ static enum MHD_Result send_reply(struct exchange *exchange)
 	reply->body = NULL;
 	for (size_t i = 0; i < reply->header_count; i++)
 		MHD_add_response_header(response, reply->headers[i].name, reply->headers[i].value);
+	int64_t took_us = clock_measure_us() - exchange->begun_us;
+	http_measures_answer(listener->parts.measures, reply->route, reply->status, took_us);
 	enum MHD_Result result = MHD_queue_response(exchange->connection, (unsigned int)reply->status, response);
 	MHD_destroy_response(response);
-	log_event(listener->log, reply->status >= 500 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+	log_event(listener->parts.log, reply->status >= 500 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
 		  reply->request_id[0] ? reply->request_id : NULL, "request answered",
 		  LOG_TEXT("method", exchange->method), LOG_TEXT("target", exchange->target),
 		  LOG_NUMBER("status", reply->status), LOG_TEXT("client", exchange->remote),
-		  LOG_NUMBER("duration_ms", clock_monotonic_ms(listener->clock) - exchange->begun_ms));
+		  LOG_NUMBER("duration_ms", took_us / 1000));
 	return result;
 }
 
-/* `GET /healthz`: the process lives and its threads answer; nothing else is asked. */
-static bool answer_health(struct exchange *exchange)
+/* What monitors ask; false: it is for the API. */
+static bool answer_probe(struct exchange *exchange)
 {
-	if (!text_equal(exchange->target, "/healthz")
-	    || (strcmp(exchange->method, "GET") != 0 && strcmp(exchange->method, "HEAD") != 0))
+	const struct probe_request request = {
+		.method = exchange->method,
+		.target = exchange->target,
+		.is_near = exchange->is_near,
+	};
+	enum http_probe probe;
+
+	if (!probes_answer(exchange->listener->parts.probes, &request, &exchange->reply, &probe))
 		return false;
-	struct api_reply *reply = &exchange->reply;
-	reply->status = 200;
-	reply->headers[0].name = "Content-Type";
-	TEXT_COPY(reply->headers[0].value, "application/json");
-	reply->header_count = 1;
-	reply->body = strdup("{\"status\": \"ok\"}\n");
-	reply->body_size = reply->body ? strlen(reply->body) : 0;
+	exchange->reply.route = http_measures_probe(exchange->listener->parts.measures, probe);
 	return true;
+}
+
+/* A proxy that we do not know as one stands between: who really asks cannot be told. */
+static bool is_by_unknown_proxy(const struct exchange *exchange, bool is_trusted)
+{
+	static const char *const marks[] = { "Forwarded", "X-Forwarded-For", "X-Real-IP", "Via" };
+
+	for (size_t i = 0; !is_trusted && i < ARRAY_LENGTH(marks); i++)
+		if (find_header(exchange, marks[i]))
+			return true;
+	return false;
 }
 
 static void read_remote(struct exchange *exchange)
@@ -231,9 +247,12 @@ static void read_head(struct exchange *exchange, const char *method)
 	exchange->is_begun = true;
 	TEXT_COPY(exchange->method, method);
 	read_remote(exchange);
+	bool is_trusted = proxies_have(exchange->listener->proxies, exchange->remote);
 	forwarded_read(exchange->listener->proxies, exchange->remote, find_header, exchange, &exchange->forwarded);
 	if (exchange->forwarded.client[0])
 		TEXT_COPY(exchange->remote, exchange->forwarded.client);
+	exchange->is_near = probes_are_for(exchange->listener->parts.probes, exchange->remote)
+			    && !is_by_unknown_proxy(exchange, is_trusted);
 	if (length && text_to_int64(length, 0, INT64_MAX, &bytes))
 		exchange->is_too_large = bytes > exchange->listener->settings->body_bytes_max;
 }
@@ -268,7 +287,7 @@ static enum MHD_Result ask_api(struct exchange *exchange)
 	};
 
 	exchange->holders++; /* nobody else knows it yet */
-	api_handle(exchange->listener->api, &exchange->request, take_reply, exchange);
+	api_handle(exchange->listener->parts.api, &exchange->request, take_reply, exchange);
 
 	LOCK_SCOPE(&exchange->mutex);
 	if (exchange->is_replied)
@@ -291,7 +310,7 @@ static enum MHD_Result take_step(struct exchange *exchange, const char *method, 
 	}
 	if (exchange->is_replied || text_failed(&exchange->body))
 		return exchange->is_replied ? send_reply(exchange) : MHD_NO;
-	if (answer_health(exchange))
+	if (answer_probe(exchange))
 		return send_reply(exchange);
 	return ask_api(exchange);
 }
@@ -321,21 +340,20 @@ static size_t keep_encoded(void *context, struct MHD_Connection *connection, cha
 	return strlen(text);
 }
 
-static int parse_address(const struct listener_settings *settings, struct sockaddr_storage *ret_address,
-			 struct error *error)
+int listener_parse_address(const char *text, int64_t port, struct sockaddr_storage *ret_address, struct error *error)
 {
 	struct sockaddr_in *four = (struct sockaddr_in *)ret_address;
 	struct sockaddr_in6 *six = (struct sockaddr_in6 *)ret_address;
 
 	memset(ret_address, 0, sizeof(*ret_address));
-	if (inet_pton(AF_INET, settings->address, &four->sin_addr) == 1) {
+	if (inet_pton(AF_INET, text, &four->sin_addr) == 1) {
 		four->sin_family = AF_INET;
-		four->sin_port = htons((uint16_t)settings->port);
-	} else if (inet_pton(AF_INET6, settings->address, &six->sin6_addr) == 1) {
+		four->sin_port = htons((uint16_t)port);
+	} else if (inet_pton(AF_INET6, text, &six->sin6_addr) == 1) {
 		six->sin6_family = AF_INET6;
-		six->sin6_port = htons((uint16_t)settings->port);
+		six->sin6_port = htons((uint16_t)port);
 	} else {
-		return error_set(error, EINVAL, "listener: %s is no numeric IPv4 or IPv6 address", settings->address);
+		return error_set(error, EINVAL, "listener: %s is no numeric IPv4 or IPv6 address", text);
 	}
 	return 0;
 }
@@ -344,7 +362,7 @@ static int start_daemon(struct listener *listener, struct error *error)
 {
 	const struct listener_settings *settings = listener->settings;
 	struct sockaddr_storage address;
-	int result = parse_address(settings, &address, error);
+	int result = listener_parse_address(settings->address, settings->port, &address, error);
 	unsigned int flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
 	struct MHD_OptionItem tls[] = { { MHD_OPTION_HTTPS_CERT_CALLBACK, 0, certificate_callback() },
 					{ MHD_OPTION_HTTPS_PRIORITIES, 0,
@@ -384,7 +402,7 @@ static void listener_free(struct listener *listener)
 	free(listener);
 }
 
-int listener_start(const struct listener_settings *settings, struct api *api, struct clock *clock, struct log *log,
+int listener_start(const struct listener_settings *settings, const struct listener_parts *parts,
 		   struct listener **ret_listener, struct error *error)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
@@ -395,9 +413,7 @@ int listener_start(const struct listener_settings *settings, struct api *api, st
 	pthread_mutex_init(&listener->mutex, NULL);
 	clock_condition_init(&listener->is_empty);
 	listener->settings = settings;
-	listener->api = api;
-	listener->clock = clock;
-	listener->log = log;
+	listener->parts = *parts;
 	listener->has_tls = settings->certificate_file != NULL;
 	result = proxies_create(settings->trusted_proxies, settings->trusted_proxy_count, &listener->proxies, error);
 	if (result == 0 && listener->has_tls)

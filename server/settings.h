@@ -27,6 +27,16 @@ struct listener_settings {
 	size_t trusted_proxy_count;
 };
 
+/* metrics: … */
+struct metrics_settings {
+	bool is_enabled; /* enabled */
+	const char *address; /* an address of their own; NULL: the listener's, for those near alone */
+	int64_t port; /* there; 0: any free one (tests) */
+	const char **allowed_networks; /* who may read them at the listener's address, besides the machine itself */
+	size_t allowed_network_count;
+	int64_t hosts_max; /* max_hosts: each host has series of its own in a fleet of at most so many */
+};
+
 /* api: … and public_endpoint */
 struct endpoint_settings {
 	const char *public_endpoint; /* for links in answers, without a slash at the end; NULL: from the Host header */

@@ -83,6 +83,11 @@ bool job_kind_by_name(const char *kind, enum job_kind *ret_kind)
 	return false;
 }
 
+const char *job_kind_name(enum job_kind kind)
+{
+	return kinds[kind].name;
+}
+
 const struct phase *phases_of(enum job_kind kind, size_t *ret_count)
 {
 	*ret_count = kinds[kind].count;

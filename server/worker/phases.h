@@ -43,6 +43,7 @@ struct phase {
 /* NULL when there is no such kind or phase. `kind` is the job row's word: live, cold, confirm, revert,
  * start, stop, … */
 bool job_kind_by_name(const char *kind, enum job_kind *ret_kind);
+const char *job_kind_name(enum job_kind kind);
 const struct phase *phase_by_name(enum job_kind kind, const char *name);
 /* Of the kind, in order; the last is "done". */
 const struct phase *phases_of(enum job_kind kind, size_t *ret_count);

@@ -22,7 +22,7 @@ from document import LAST_MINOR, METHODS, TOP, Document, minors  # noqa: E402
 DATA = TOP / "tests" / "data"
 DOCUMENT = Document()
 # Of the service itself, outside the table of routes.
-OWN = {("GET", "/"), ("GET", "/healthz")}
+OWN = {("GET", "/"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics")}
 
 
 def service_routes():

@@ -150,7 +150,7 @@ static void a_misspelt_key_is_told_with_the_nearest_right_one(void **state)
 		     "log: {verbose: true}\n",
 		"c.yaml:2: the key \"lisener\" is not known; did you mean listener?\n"
 		"c.yaml:6: the key \"colour\" is not known; known here are node, database, admin_socket, "
-		"public_endpoint, listener, api, log, auth, identity, policy, cpu_allocation_ratio, "
+		"public_endpoint, listener, metrics, api, log, auth, identity, policy, cpu_allocation_ratio, "
 		"ram_allocation_ratio, "
 		"disk_allocation_ratio, reserved_host_memory_mb, reserved_host_disk_mb, "
 		"max_concurrent_live_migrations, max_concurrent_cold_migrations, "

@@ -83,6 +83,7 @@ static int set_up(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	struct error error = { 0 };
+	const struct listener_parts parts = { .api = &fixture->api };
 
 	fixture->settings = (struct listener_settings){ .address = "127.0.0.1",
 							.threads = 2,
@@ -94,7 +95,7 @@ static int set_up(void **state)
 							.wait_timeout_s = 30 };
 	pthread_mutex_init(&fixture->api.mutex, NULL);
 	pthread_cond_init(&fixture->api.has_waiting, NULL);
-	if (listener_start(&fixture->settings, &fixture->api, clock_system(), NULL, &fixture->listener, &error) < 0)
+	if (listener_start(&fixture->settings, &parts, &fixture->listener, &error) < 0)
 		fail_msg("%s", error.text);
 	*state = fixture;
 	return 0;
@@ -276,16 +277,17 @@ static void an_address_or_certificate_that_is_none_is_told(void **state)
 {
 	struct fixture *fixture = *state;
 	struct listener_settings settings = fixture->settings;
+	const struct listener_parts parts = { .api = &fixture->api };
 	struct listener *other = NULL;
 	struct error error = { 0 };
 
 	settings.address = "localhost";
-	assert_int_equal(listener_start(&settings, &fixture->api, clock_system(), NULL, &other, &error), -EINVAL);
+	assert_int_equal(listener_start(&settings, &parts, &other, &error), -EINVAL);
 	assert_non_null(strstr(error.text, "localhost"));
 	settings.address = "127.0.0.1";
 	settings.certificate_file = "/nonexistent/cert.pem";
 	settings.key_file = "/nonexistent/key.pem";
-	assert_int_equal(listener_start(&settings, &fixture->api, clock_system(), NULL, &other, &error), -ENOENT);
+	assert_int_equal(listener_start(&settings, &parts, &other, &error), -ENOENT);
 	assert_non_null(strstr(error.text, "/nonexistent/cert.pem"));
 }
 
