@@ -115,6 +115,8 @@ static int open_workers(struct daemon *daemon, struct error *error)
 	if (result == 0)
 		result = discovery_create(daemon->hypervisor, daemon->database, &config->hypervisor, daemon->clock,
 					  daemon->log, &daemon->discovery, error);
+	if (result == 0)
+		result = discovery_measure(daemon->discovery, daemon->metrics, error);
 	return result;
 }
 
@@ -145,20 +147,22 @@ static int open_api(struct daemon *daemon, struct error *error)
 static int open_probes(struct daemon *daemon, struct error *error)
 {
 	const struct config *config = daemon->config;
+	int result = readiness_create(daemon->database, daemon->log, &daemon->readiness, error);
+	if (result < 0)
+		return result;
+
 	const struct service_metrics_parts parts = {
 		.metrics = daemon->metrics,
 		.database = daemon->database,
 		.worker = daemon->worker,
+		.readiness = daemon->readiness,
 		.settings = &config->metrics,
 		.node = config->node,
 		.driver = daemon->hypervisor->operations->driver_name,
 		.certificate_file = config->listener.certificate_file,
 		.key_file = config->listener.key_file,
 	};
-	int result = service_metrics_create(&parts, &daemon->service_metrics, error);
-
-	if (result == 0)
-		result = readiness_create(daemon->database, daemon->log, &daemon->readiness, error);
+	result = service_metrics_create(&parts, &daemon->service_metrics, error);
 	if (result < 0)
 		return result;
 
@@ -302,6 +306,7 @@ static int open_reload(struct daemon *daemon, struct error *error)
 		.database = daemon->database,
 		.clock = daemon->clock,
 		.log = daemon->log,
+		.metrics = daemon->metrics,
 		.worker = daemon->worker,
 		.discovery = daemon->discovery,
 		.admin = daemon->admin,
@@ -314,7 +319,7 @@ static int open_reload(struct daemon *daemon, struct error *error)
 /* The configuration with what is made of it, which knows the database. */
 static int open_generation(struct daemon *daemon, struct config *config, struct error *error)
 {
-	const struct generation_parts parts = { daemon->database, daemon->clock, daemon->log };
+	const struct generation_parts parts = { daemon->database, daemon->clock, daemon->log, daemon->metrics };
 	int result = generation_create(config, &parts, &daemon->first, error);
 
 	if (result == 0)

@@ -37,7 +37,8 @@ static void on_released(void *context)
 static int open_identity(struct generation *generation, const struct generation_parts *parts, struct error *error)
 {
 	const struct identity_settings *settings = &generation->config.identity;
-	const struct identity_parts identity = { settings, generation->tokens, parts->clock, parts->log };
+	const struct identity_parts identity = { settings, generation->tokens, parts->clock, parts->log,
+						 parts->metrics };
 
 	if (!settings->keystone.url && !settings->key_set_count)
 		return 0;
@@ -81,6 +82,8 @@ int generation_create(struct config *config, const struct generation_parts *part
 	int result = policy_create(&generation->config.policy, &generation->policy, error);
 	if (result == 0)
 		result = token_verifier_create(&generation->config.token, &generation->tokens, error);
+	if (result == 0)
+		result = token_verifier_measure(generation->tokens, parts->metrics, error);
 	if (result == 0)
 		result = open_identity(generation, parts, error);
 	if (result < 0) {

@@ -11,12 +11,14 @@ struct database;
 struct error;
 struct generation;
 struct log;
+struct metrics;
 
 /* All borrowed; they outlive the generation. */
 struct generation_parts {
 	struct database *database;
 	struct clock *clock;
 	struct log *log;
+	struct metrics *metrics; /* NULL: nobody measures */
 };
 
 /* Takes the configuration when it succeeds. Warnings about policies go to the log. */

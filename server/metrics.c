@@ -14,6 +14,7 @@
 #include "server/fleet_metrics.h"
 #include "server/http_measures.h"
 #include "server/process_metrics.h"
+#include "server/readiness.h"
 #include "server/settings.h"
 #include "server/version.h"
 #include "server/worker/phases.h"
@@ -47,6 +48,23 @@ static void collect_process(void *context, struct text *text)
 {
 	(void)context;
 	process_metrics_write(text);
+}
+
+/* As /readyz tells it, asked as seldom. */
+static void collect_readiness(void *context, struct text *text)
+{
+	const struct service_metrics *service = context;
+	struct readiness_found found;
+
+	readiness_ask(service->parts.readiness, &found);
+	metric_write_head(text, "migrationd_ready", METRIC_GAUGE,
+			  "1 where the check of /readyz is good, 0 where it is not.");
+	for (size_t i = 0; i < found.count; i++) {
+		const struct metric_label labels[] = { { "check", readiness_check_name((enum readiness_check)i) },
+						       { 0 } };
+
+		metric_write(text, "migrationd_ready", labels, found.reasons[i] ? 0 : 1);
+	}
 }
 
 static void collect_certificate(void *context, struct text *text)
@@ -217,8 +235,9 @@ static int open_http(struct service_metrics *service, struct error *error)
 int service_metrics_create(const struct service_metrics_parts *parts, struct service_metrics **ret_service,
 			   struct error *error)
 {
-	static const metrics_collect_fn collectors[] = { collect_build,    collect_process, collect_certificate,
-							 collect_database, collect_worker,  collect_fleet };
+	static const metrics_collect_fn collectors[] = { collect_build,       collect_readiness, collect_process,
+							 collect_certificate, collect_database,  collect_worker,
+							 collect_fleet };
 	struct service_metrics *service = calloc(1, sizeof(*service));
 
 	if (!service)

@@ -7,6 +7,7 @@ struct error;
 struct http_measures;
 struct metrics;
 struct metrics_settings;
+struct readiness;
 struct service_metrics;
 struct worker;
 
@@ -15,6 +16,7 @@ struct service_metrics_parts {
 	struct metrics *metrics;
 	struct database *database;
 	struct worker *worker;
+	struct readiness *readiness;
 	const struct metrics_settings *settings;
 	const char *node;
 	const char *driver; /* of the hypervisor: libvirt, simulated */

@@ -94,11 +94,13 @@ static bool answer_readiness(const struct probes *probes, const struct probe_req
 			     struct api_reply *ret_reply)
 {
 	CLEANUP_TEXT struct text text = TEXT_EMPTY;
+	struct readiness_found found;
 
 	(void)request;
 	if (!probes)
 		return false;
-	bool is_ready = readiness_ask(probes->parts.readiness, &text);
+	bool is_ready = readiness_ask(probes->parts.readiness, &found);
+	readiness_tell(&found, &text);
 	fill(ret_reply, is_ready ? 200 : 503, "application/json", &text);
 	if (!is_ready)
 		add_header(ret_reply, "Retry-After", "5");

@@ -38,13 +38,6 @@ struct readiness {
 	struct db_host_counts hosts;
 };
 
-/* A check's words; NULL: it is good. */
-struct checks {
-	const char *daemon;
-	const char *database;
-	const char *hosts;
-};
-
 static int64_t now_ms(void)
 {
 	return clock_monotonic_ms(clock_system()); /* also where a test has stopped the daemon's own clock */
@@ -152,35 +145,63 @@ static const char *check_hosts(struct readiness *readiness)
 	return has_some && hosts->answering == 0 ? "no host answers" : NULL;
 }
 
-static void append_check(struct text *text, const char *name, const char *reason)
-{
-	text_append_format(text, "\"%s\": {\"ok\": %s", name, reason ? "false" : "true");
-	if (reason)
-		text_append_format(text, ", \"reason\": \"%s\"", reason);
-	text_append(text, "}");
-}
-
-bool readiness_ask(struct readiness *readiness, struct text *text)
+static const char *check_daemon(struct readiness *readiness)
 {
 	static const char *const phases[] = {
 		[READINESS_STARTING] = "it is starting", [READINESS_SERVING] = NULL, [READINESS_ENDING] = "it is ending"
 	};
-	struct checks checks = { .daemon = phases[atomic_load(&readiness->phase)] };
 
-	/* Neither is asked before the start has ended, nor when the database is about to close. */
-	if (!checks.daemon) {
-		checks.database = check_database(readiness);
-		checks.hosts = check_hosts(readiness);
+	return phases[atomic_load(&readiness->phase)];
+}
+
+static const struct {
+	const char *name;
+	const char *(*check)(struct readiness *readiness);
+} checks[READINESS_CHECK_MAX] = {
+	[READINESS_DAEMON] = { "daemon", check_daemon },
+	[READINESS_DATABASE] = { "database", check_database },
+	[READINESS_HOSTS] = { "hosts", check_hosts },
+};
+
+const char *readiness_check_name(enum readiness_check check)
+{
+	return checks[check].name;
+}
+
+/* The others are not asked before the start has ended, nor when the database is about to close. */
+bool readiness_ask(struct readiness *readiness, struct readiness_found *ret_found)
+{
+	bool is_ready = true;
+
+	*ret_found = (struct readiness_found){ 0 };
+	while (ret_found->count < READINESS_CHECK_MAX && !ret_found->reasons[READINESS_DAEMON]) {
+		const char *reason = checks[ret_found->count].check(readiness);
+
+		is_ready = is_ready && !reason;
+		ret_found->reasons[ret_found->count++] = reason;
 	}
-	bool is_ready = !checks.daemon && !checks.database && !checks.hosts;
-	text_append_format(text, "{\"status\": \"%s\", \"checks\": {", is_ready ? "ready" : "not ready");
-	append_check(text, "daemon", checks.daemon);
-	if (!checks.daemon) {
-		text_append(text, ", ");
-		append_check(text, "database", checks.database);
-		text_append(text, ", ");
-		append_check(text, "hosts", checks.hosts);
+	return is_ready;
+}
+
+static bool is_ready(const struct readiness_found *found)
+{
+	for (size_t i = 0; i < found->count; i++)
+		if (found->reasons[i])
+			return false;
+	return true;
+}
+
+void readiness_tell(const struct readiness_found *found, struct text *text)
+{
+	text_append_format(text, "{\"status\": \"%s\", \"checks\": {", is_ready(found) ? "ready" : "not ready");
+	for (size_t i = 0; i < found->count; i++) {
+		const char *reason = found->reasons[i];
+
+		text_append_format(text, "%s\"%s\": {\"ok\": %s", i ? ", " : "", checks[i].name,
+				   reason ? "false" : "true");
+		if (reason)
+			text_append_format(text, ", \"reason\": \"%s\"", reason);
+		text_append(text, "}");
 	}
 	text_append(text, "}}\n");
-	return is_ready;
 }

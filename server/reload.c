@@ -6,8 +6,10 @@
 
 #include "api/api.h"
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "server/admin_socket.h"
 #include "server/certificate.h"
 #include "server/config_changes.h"
@@ -29,7 +31,51 @@ struct reload {
 	uint64_t seen; /* the files as they were at the last look */
 	uint64_t read; /* the files as they were when they were read last, whatever came of it */
 	size_t changes;
+	struct {
+		struct metric_family *reloads, *is_good, *last_good;
+	} measures;
 };
+
+/* How a reading ends, to be counted. */
+enum { RELOAD_OK, RELOAD_REFUSED };
+
+static int measure(struct reload *reload, struct error *error)
+{
+	static const char *const names[] = { "result" };
+	static const char *const values[] = { [RELOAD_OK] = "ok", [RELOAD_REFUSED] = "refused" };
+	static const struct metric_labels by_result = { names, 1, values, ARRAY_LENGTH(values) };
+	static const struct metric_definition reloads = {
+		.name = "migrationd_config_reloads_total",
+		.help = "Configurations that were read anew: in force, or refused whole since something was wrong.",
+		.type = METRIC_COUNTER,
+		.labels = { &by_result },
+	};
+	static const struct metric_definition is_good = {
+		.name = "migrationd_config_last_reload_successful",
+		.help = "1 where the configuration that was read last is in force; 0 where it was refused.",
+		.type = METRIC_GAUGE,
+	};
+	static const struct metric_definition last_good = {
+		.name = "migrationd_config_last_reload_success_timestamp_seconds",
+		.help = "When the configuration that is in force was read.",
+		.type = METRIC_GAUGE,
+		.scale = 1e-6,
+	};
+	int result = metrics_register(reload->parts.metrics, &reloads, &reload->measures.reloads, error);
+
+	if (result == 0)
+		result = metrics_register(reload->parts.metrics, &is_good, &reload->measures.is_good, error);
+	if (result == 0)
+		result = metrics_register(reload->parts.metrics, &last_good, &reload->measures.last_good, error);
+	return result;
+}
+
+static void measure_state(struct reload *reload, bool is_good)
+{
+	metric_set(reload->measures.is_good, 0, is_good);
+	if (is_good)
+		metric_set(reload->measures.last_good, 0, clock_now_us(clock_system()));
+}
 
 int reload_create(const struct reload_parts *parts, struct reload **ret_reload, struct error *error)
 {
@@ -39,6 +85,12 @@ int reload_create(const struct reload_parts *parts, struct reload **ret_reload, 
 		return error_no_memory(error);
 	reload->parts = *parts;
 	reload->newest = parts->first;
+	int result = measure(reload, error);
+	if (result < 0) {
+		free(reload);
+		return result;
+	}
+	measure_state(reload, true);
 	reload->seen = reload->read = config_fingerprint(generation_config(parts->first));
 	*ret_reload = reload;
 	return 0;
@@ -113,7 +165,7 @@ static void renew_certificate(const struct reload *reload, const struct config *
 static int read_anew(struct reload *reload, struct error *error)
 {
 	const struct reload_parts *parts = &reload->parts;
-	const struct generation_parts generation_parts = { parts->database, parts->clock, parts->log };
+	const struct generation_parts generation_parts = { parts->database, parts->clock, parts->log, parts->metrics };
 	CLEANUP_CONFIG struct config config = { 0 };
 	struct kept *kept = calloc(1, sizeof(*kept));
 	int result = kept ? config_read(&parts->source, on_problem, reload, &config, error) : error_no_memory(error);
@@ -147,12 +199,16 @@ void reload_now(struct reload *reload)
 	reload->changes = 0;
 	reload->read = config_fingerprint(generation_config(reload->newest));
 	if (read_anew(reload, &error) < 0) {
+		metric_add(reload->measures.reloads, RELOAD_REFUSED, 1);
+		measure_state(reload, false);
 		notify_ready(reload->parts.log, "Serving by the old configuration: the new one is wrong, see the log");
 		log_event(reload->parts.log, LOG_LEVEL_ERROR, NULL,
 			  "the new configuration is refused, the old one stays in force",
 			  LOG_TEXT("reason", error.text));
 		return;
 	}
+	metric_add(reload->measures.reloads, RELOAD_OK, 1);
+	measure_state(reload, true);
 	reload->seen = reload->read = config_fingerprint(generation_config(reload->newest));
 	log_event(reload->parts.log, LOG_LEVEL_INFO, NULL, "the new configuration is in force",
 		  LOG_NUMBER("changed_keys", (int64_t)reload->changes));

@@ -11,6 +11,7 @@ struct database;
 struct discovery;
 struct generation;
 struct log;
+struct metrics;
 struct reload;
 struct worker;
 
@@ -21,6 +22,7 @@ struct reload_parts {
 	struct database *database;
 	struct clock *clock;
 	struct log *log;
+	struct metrics *metrics; /* NULL: nobody measures */
 	struct worker *worker;
 	struct discovery *discovery;
 	struct admin_socket *admin;

@@ -16,6 +16,7 @@
 #include "api/auth/token_memory.h"
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "base/metrics.h"
 #include "base/text.h"
 
 #define KEY_MAX        64
@@ -37,7 +38,11 @@ struct token_verifier {
 	atomic_uint_fast64_t recalled;
 	atomic_uint_fast64_t verified;
 	atomic_uint_fast64_t refused;
+	struct metric_family *checks; /* NULL: nobody measures */
 };
+
+/* How a check ends, to be counted. */
+enum { CHECK_REMEMBERED, CHECK_VERIFIED, CHECK_REFUSED };
 
 static void cleanup_json(json_t **json)
 {
@@ -338,10 +343,54 @@ static int verify(struct token_verifier *verifier, const char *text, int64_t now
 	return token_claims_read(&verifier->claims, payload, now_us, ret_caller, error);
 }
 
+int token_store_gauge(struct metrics *metrics, struct metric_family **ret_gauge, struct error *error)
+{
+	static const char *const names[] = { "store" };
+	static const char *const values[TOKEN_STORE_MAX] = {
+		[TOKEN_STORE_OWN] = "own", [TOKEN_STORE_KEYSTONE] = "keystone"
+	};
+	static const struct metric_labels by_store = { names, 1, values, TOKEN_STORE_MAX };
+	static const struct metric_definition remembered = {
+		.name = "migrationd_tokens_remembered",
+		.help = "Tokens that are remembered: those that our own keys verified, and those that Keystone vouched "
+			"for.",
+		.type = METRIC_GAUGE,
+		.labels = { &by_store },
+	};
+
+	return metrics_register(metrics, &remembered, ret_gauge, error);
+}
+
+int token_verifier_measure(struct token_verifier *verifier, struct metrics *metrics, struct error *error)
+{
+	static const char *const names[] = { "result" };
+	static const char *const values[] = {
+		[CHECK_REMEMBERED] = "remembered", [CHECK_VERIFIED] = "verified", [CHECK_REFUSED] = "refused"
+	};
+	static const struct metric_labels by_result = { names, 1, values, ARRAY_LENGTH(values) };
+	static const struct metric_definition checks = {
+		.name = "migrationd_token_checks_total",
+		.help = "Tokens held against our own keys and key sets: known from before, verified by a signature, or "
+			"refused, "
+			"which Keystone, if it is asked, may yet vouch for.",
+		.type = METRIC_COUNTER,
+		.labels = { &by_result },
+	};
+	struct metric_family *gauge = NULL;
+	int result = metrics_register(metrics, &checks, &verifier->checks, error);
+
+	if (result == 0)
+		result = token_store_gauge(metrics, &gauge, error);
+	if (result == 0)
+		token_memory_measure(verifier->memory, gauge, TOKEN_STORE_OWN);
+	return result;
+}
+
 static int refuse(struct token_verifier *verifier, int result, struct error *error)
 {
 	if (result != -ENOMEM) {
 		atomic_fetch_add_explicit(&verifier->refused, 1, memory_order_relaxed);
+		metric_add(verifier->checks, CHECK_REFUSED, 1);
 		error_wrap(error, "the token is refused");
 	}
 	return result;
@@ -362,6 +411,7 @@ int token_verify(struct token_verifier *verifier, const char *text, int64_t now_
 	caller = token_memory_recall(verifier->memory, digest, now_us);
 	if (caller) {
 		atomic_fetch_add_explicit(&verifier->recalled, 1, memory_order_relaxed);
+		metric_add(verifier->checks, CHECK_REMEMBERED, 1);
 		*ret_caller = caller;
 		return 0;
 	}
@@ -370,6 +420,7 @@ int token_verify(struct token_verifier *verifier, const char *text, int64_t now_
 	if (result < 0)
 		return refuse(verifier, result, error);
 	atomic_fetch_add_explicit(&verifier->verified, 1, memory_order_relaxed);
+	metric_add(verifier->checks, CHECK_VERIFIED, 1);
 	token_memory_remember(verifier->memory, digest, caller,
 			      caller->expires_us + verifier->claims.leeway_s * SECOND_US, now_us);
 	/* By a key that was withdrawn meanwhile, perhaps: it is not to be remembered beyond this request. */

@@ -56,12 +56,20 @@ struct token_settings {
 #define TOKEN_REMEMBERED_DEFAULT 4096
 #define TOKEN_KEY_SETS_MAX       8
 
+struct metric_family;
+struct metrics;
 struct token_verifier;
 
 /* -EINVAL: what the settings or a key lack, with the key's place and file; -errno of a file; -ENOMEM. */
 int token_verifier_create(const struct token_settings *settings, struct token_verifier **ret_verifier,
 			  struct error *error);
 void token_verifier_destroy(struct token_verifier *verifier);
+
+/* From now on checks are counted there; before the first. The metrics outlive the verifier. */
+int token_verifier_measure(struct token_verifier *verifier, struct metrics *metrics, struct error *error);
+/* How many tokens a memory holds, for those who keep one. */
+enum token_store { TOKEN_STORE_OWN, TOKEN_STORE_KEYSTONE, TOKEN_STORE_MAX };
+int token_store_gauge(struct metrics *metrics, struct metric_family **ret_gauge, struct error *error);
 
 /* The bearer of `text` at the time `now_us` (UTC). The result is the asker's to release. Thread-safe.
  *

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/metrics.h"
 
 #define SHARD_MAX 16
 #define NOWHERE   UINT32_MAX
@@ -21,6 +22,7 @@ struct entry {
 };
 
 struct shard {
+	const struct token_memory *memory;
 	pthread_mutex_t mutex;
 	struct entry *entries;
 	uint32_t *chains; /* first entry by digest */
@@ -32,6 +34,8 @@ struct shard {
 };
 
 struct token_memory {
+	struct metric_family *gauge; /* NULL: nobody measures */
+	size_t series;
 	size_t shard_count;
 	struct shard shards[SHARD_MAX];
 };
@@ -64,15 +68,23 @@ struct token_memory *token_memory_create(size_t capacity)
 			token_memory_destroy(memory);
 			return NULL;
 		}
+		memory->shards[i].memory = memory;
 		memory->shard_count++;
 	}
 	return memory;
+}
+
+void token_memory_measure(struct token_memory *memory, struct metric_family *gauge, size_t series)
+{
+	memory->gauge = gauge;
+	memory->series = series;
 }
 
 void token_memory_destroy(struct token_memory *memory)
 {
 	if (!memory)
 		return;
+	metric_add(memory->gauge, memory->series, -(int64_t)token_memory_count(memory));
 	for (size_t i = 0; i < memory->shard_count; i++) {
 		struct shard *shard = &memory->shards[i];
 
@@ -117,6 +129,7 @@ static void forget(struct shard *shard, uint32_t index)
 	*link = entry->next;
 	caller_release(TAKE_POINTER(entry->caller));
 	shard->count--;
+	metric_add(shard->memory->gauge, shard->memory->series, -1);
 }
 
 /* A free place: one that was never used, else the first that the hand may take. */
@@ -180,6 +193,7 @@ void token_memory_remember(struct token_memory *memory, const unsigned char dige
 	entry->next = *chain;
 	*chain = index;
 	shard->count++;
+	metric_add(memory->gauge, memory->series, 1);
 }
 
 void token_memory_forget(struct token_memory *memory, const unsigned char digest[TOKEN_DIGEST_SIZE])

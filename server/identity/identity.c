@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/text.h"
 #include "server/identity/http_fetch.h"
 #include "server/identity/key_sets.h"
@@ -50,6 +51,9 @@ struct identity {
 	struct token_memory *fresh; /* believed without asking */
 	struct token_memory *seen; /* believed while Keystone is away */
 	struct token_memory *refused;
+	struct {
+		struct metric_family *recalls, *questions, *undecided; /* NULL: nobody measures */
+	} measures;
 	struct caller *nobody; /* stands for a refusal in the memory */
 	pthread_t threads[THREADS];
 	size_t thread_count;
@@ -60,6 +64,10 @@ struct identity {
 	int64_t away_until_ms; /* monotonic */
 	bool is_stopping;
 };
+
+/* What is counted. */
+enum { RECALL_HIT, RECALL_MISS };
+enum { QUESTION_GOOD, QUESTION_REFUSED, QUESTION_FAILED };
 
 static struct question *find_question(struct identity *identity, const unsigned char *digest)
 {
@@ -78,12 +86,20 @@ static void free_question(struct question *question)
 	free(question);
 }
 
-static void answer_all(struct waiter *waiters, int result, struct caller *caller, const struct error *error)
+static void count_answer(struct identity *identity, int result)
+{
+	if (result == -EHOSTUNREACH)
+		metric_add(identity->measures.undecided, 0, 1);
+}
+
+static void answer_all(struct identity *identity, struct waiter *waiters, int result, struct caller *caller,
+		       const struct error *error)
 {
 	while (waiters) {
 		struct waiter *waiter = waiters;
 
 		waiters = waiter->next;
+		count_answer(identity, result);
 		waiter->answer(waiter->context, result, result == 0 ? caller_reference(caller) : NULL, error);
 		free(waiter);
 	}
@@ -108,9 +124,11 @@ static int recall(struct identity *identity, const unsigned char *digest, struct
 	CLEANUP_CALLER struct caller *refused = NULL;
 
 	*ret_caller = token_memory_recall(identity->fresh, digest, now_us);
+	if (!*ret_caller)
+		refused = token_memory_recall(identity->refused, digest, now_us);
+	metric_add(identity->measures.recalls, *ret_caller || refused ? RECALL_HIT : RECALL_MISS, 1);
 	if (*ret_caller)
 		return 0;
-	refused = token_memory_recall(identity->refused, digest, now_us);
 	return refused ? error_set(error, EACCES, "it was refused a moment ago") : 1;
 }
 
@@ -195,6 +213,7 @@ static void ask(void *context, const char *token, token_answer_fn answer, void *
 		if (result == 0)
 			return;
 	}
+	count_answer(identity, result);
 	answer(answer_context, result, TAKE_POINTER(caller), &error);
 }
 
@@ -229,6 +248,11 @@ static int ask_keystone(struct identity *identity, const struct question *questi
 		return recall_seen(identity, question->digest, ret_caller, AWAY_WORDS, error);
 	int result = keystone_validate(identity->keystone, question->token, ret_caller, error);
 
+	metric_add(identity->measures.questions,
+		   result == 0         ? QUESTION_GOOD
+		   : result == -EACCES ? QUESTION_REFUSED
+				       : QUESTION_FAILED,
+		   1);
 	if (result == 0 && (*ret_caller)->expires_us <= now_us) {
 		caller_release(TAKE_POINTER(*ret_caller));
 		result = error_set(error, EACCES, "its time is over");
@@ -302,7 +326,7 @@ static void *answer_thread(void *context)
 		pthread_mutex_lock(&identity->mutex);
 		take_out(identity, question);
 		pthread_mutex_unlock(&identity->mutex);
-		answer_all(TAKE_POINTER(question->waiters), result, caller, &error);
+		answer_all(identity, TAKE_POINTER(question->waiters), result, caller, &error);
 		free_question(question);
 		pthread_mutex_lock(&identity->mutex);
 	}
@@ -322,6 +346,47 @@ static int open_memory(struct identity *identity, struct error *error)
 	if (!identity->digester || !identity->fresh || !identity->seen || !identity->refused || !identity->nobody)
 		return error_no_memory(error);
 	return 0;
+}
+
+static int measure(struct identity *identity, struct error *error)
+{
+	static const char *const names[] = { "result" };
+	static const char *const recall_values[] = { [RECALL_HIT] = "hit", [RECALL_MISS] = "miss" };
+	static const char *const question_values[] = {
+		[QUESTION_GOOD] = "good", [QUESTION_REFUSED] = "refused", [QUESTION_FAILED] = "failed"
+	};
+	static const struct metric_labels by_recall = { names, 1, recall_values, ARRAY_LENGTH(recall_values) };
+	static const struct metric_labels by_answer = { names, 1, question_values, ARRAY_LENGTH(question_values) };
+	static const struct metric_definition recalls = {
+		.name = "migrationd_keystone_cache_lookups_total",
+		.help = "Tokens that no key of ours has made, by whether Keystone's answer was remembered.",
+		.type = METRIC_COUNTER,
+		.labels = { &by_recall },
+	};
+	static const struct metric_definition questions = {
+		.name = "migrationd_keystone_requests_total",
+		.help = "Tokens that Keystone was asked about: good, refused, or no answer that could be used.",
+		.type = METRIC_COUNTER,
+		.labels = { &by_answer },
+	};
+	static const struct metric_definition undecided = {
+		.name = "migrationd_tokens_undecided_total",
+		.help = "Requests that were answered 503 since nobody could tell whether their token is good.",
+		.type = METRIC_COUNTER,
+	};
+	struct metrics *metrics = identity->parts.metrics;
+	struct metric_family *gauge = NULL;
+	int result = metrics_register(metrics, &undecided, &identity->measures.undecided, error);
+
+	if (result == 0)
+		result = metrics_register(metrics, &recalls, &identity->measures.recalls, error);
+	if (result == 0)
+		result = metrics_register(metrics, &questions, &identity->measures.questions, error);
+	if (result == 0)
+		result = token_store_gauge(metrics, &gauge, error);
+	if (result == 0)
+		token_memory_measure(identity->fresh, gauge, TOKEN_STORE_KEYSTONE);
+	return result;
 }
 
 static int start_threads(struct identity *identity, struct error *error)
@@ -355,11 +420,13 @@ int identity_create(const struct identity_parts *parts, struct identity **ret_id
 	int result = http_fetch_prepare(error);
 	if (result == 0)
 		result = open_memory(identity, error);
+	if (result == 0)
+		result = measure(identity, error);
 	if (result == 0 && settings->keystone.url)
 		result = keystone_create(&settings->keystone, parts->clock, &identity->keystone, error);
 	if (result == 0 && settings->key_set_count)
 		result = key_sets_create(settings->key_sets, settings->key_set_count, parts->tokens, parts->log,
-					 &identity->key_sets, error);
+					 parts->metrics, &identity->key_sets, error);
 	if (result == 0)
 		result = start_threads(identity, error);
 	if (result == 0)
@@ -389,7 +456,7 @@ void identity_stop(struct identity *identity)
 			waiters = waiter;
 		}
 	pthread_mutex_unlock(&identity->mutex);
-	answer_all(waiters, -EHOSTUNREACH, NULL, &ending);
+	answer_all(identity, waiters, -EHOSTUNREACH, NULL, &ending);
 }
 
 void identity_destroy(struct identity *identity)

@@ -8,6 +8,7 @@ struct clock;
 struct error;
 struct identity;
 struct log;
+struct metrics;
 struct token_authority;
 struct token_verifier;
 
@@ -17,6 +18,7 @@ struct identity_parts {
 	struct token_verifier *tokens; /* gets the key sets */
 	struct clock *clock;
 	struct log *log;
+	struct metrics *metrics; /* NULL: nobody measures */
 };
 
 /* Reads the key sets, files and URLs: one that cannot be read now is tried again; a file that is no key set is -EINVAL. */

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "server/identity/http_fetch.h"
 
 #define SET_MAX       (256 * 1024) /* bytes */
@@ -21,6 +22,7 @@ struct key_sets {
 	size_t count;
 	struct token_verifier *tokens;
 	struct log *log;
+	struct metric_family *readings; /* NULL: nobody measures */
 	pthread_t thread;
 	bool is_started;
 	pthread_mutex_t mutex; /* guards all below */
@@ -29,6 +31,24 @@ struct key_sets {
 	bool is_reading; /* one at a time; whoever wants the outcome waits */
 	int64_t early_ms; /* monotonic: the last early reading; 0: none */
 };
+
+/* How a reading ends, to be counted. */
+enum { READING_OK, READING_FAILED };
+
+static int measure(struct key_sets *sets, struct metrics *metrics, struct error *error)
+{
+	static const char *const names[] = { "result" };
+	static const char *const values[] = { [READING_OK] = "ok", [READING_FAILED] = "failed" };
+	static const struct metric_labels by_result = { names, 1, values, ARRAY_LENGTH(values) };
+	static const struct metric_definition readings = {
+		.name = "migrationd_key_set_readings_total",
+		.help = "Readings of published key sets; where one fails the set of before stays in force.",
+		.type = METRIC_COUNTER,
+		.labels = { &by_result },
+	};
+
+	return metrics_register(metrics, &readings, &sets->readings, error);
+}
 
 static int read_file(const char *path, char **ret_text, size_t *ret_size, struct error *error)
 {
@@ -76,6 +96,7 @@ static int read_set(struct key_sets *sets, size_t place, struct error *error)
 
 	if (result == 0)
 		result = token_verifier_set_keys(sets->tokens, place, text, size, error);
+	metric_add(sets->readings, result == 0 ? READING_OK : READING_FAILED, 1);
 	if (result == -EBADMSG)
 		return error_wrap(error, "%s", settings->file ? settings->file : settings->url);
 	return result;
@@ -150,7 +171,7 @@ static int read_first(struct key_sets *sets, struct error *error)
 }
 
 int key_sets_create(const struct key_set_settings *settings, size_t count, struct token_verifier *tokens,
-		    struct log *log, struct key_sets **ret_sets, struct error *error)
+		    struct log *log, struct metrics *metrics, struct key_sets **ret_sets, struct error *error)
 {
 	__attribute__((cleanup(cleanup_sets))) struct key_sets *sets = calloc(1, sizeof(*sets));
 
@@ -159,7 +180,9 @@ int key_sets_create(const struct key_set_settings *settings, size_t count, struc
 	*sets = (struct key_sets){ .settings = settings, .count = count, .tokens = tokens, .log = log };
 	pthread_mutex_init(&sets->mutex, NULL);
 	clock_condition_init(&sets->wake);
-	int result = read_first(sets, error);
+	int result = measure(sets, metrics, error);
+	if (result == 0)
+		result = read_first(sets, error);
 	if (result < 0)
 		return result;
 	result = pthread_create(&sets->thread, NULL, read_thread, sets);

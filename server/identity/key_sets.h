@@ -8,11 +8,12 @@
 struct error;
 struct key_sets;
 struct log;
+struct metrics;
 struct token_verifier;
 
 /* All borrowed. Reads every set once; -EINVAL for a file that is no key set. Starts a thread that reads them at their intervals. */
 int key_sets_create(const struct key_set_settings *settings, size_t count, struct token_verifier *tokens,
-		    struct log *log, struct key_sets **ret_sets, struct error *error);
+		    struct log *log, struct metrics *metrics, struct key_sets **ret_sets, struct error *error);
 void key_sets_destroy(struct key_sets *sets); /* NULL is fine */
 /* Whether an early reading is allowed now: they are seldom, so that wrong tokens cost a publisher nothing. */
 bool key_sets_may_read(struct key_sets *sets);

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "base/text.h"
 #include "db/hosts.h"
 #include "server/worker/discover_guest.h"
@@ -41,6 +42,9 @@ struct discovery {
 	struct clock *clock;
 	struct log *log;
 	struct missed_servers missed; /* the database writer's */
+	struct {
+		struct metric_family *readings, *seconds, *last_good; /* NULL: nobody measures */
+	} measures;
 	pthread_mutex_t mutex; /* guards all below */
 	pthread_cond_t has_work;
 	struct seen_host **hosts;
@@ -131,6 +135,53 @@ int discovery_create(struct hypervisor *hypervisor, struct database *database,
 	hypervisor->operations->watch(hypervisor, on_hypervisor_event, discovery);
 	*ret_discovery = discovery;
 	return 0;
+}
+
+/* How a reading ends, to be counted. */
+enum { READING_OK, READING_FAILED };
+
+int discovery_measure(struct discovery *discovery, struct metrics *metrics, struct error *error)
+{
+	static const char *const names[] = { "result" };
+	static const char *const values[] = { [READING_OK] = "ok", [READING_FAILED] = "failed" };
+	static const struct metric_labels by_result = { names, 1, values, ARRAY_LENGTH(values) };
+	static const int64_t bounds_us[] = { 1000,   5000,    10000,   50000,    100000,
+					     500000, 1000000, 5000000, 15000000, 60000000 };
+	static const struct metric_definition readings = {
+		.name = "migrationd_discovery_readings_total",
+		.help = "Readings of hosts; a failed one is a host that did not answer.",
+		.type = METRIC_COUNTER,
+		.labels = { &by_result },
+	};
+	static const struct metric_definition seconds = {
+		.name = "migrationd_discovery_reading_duration_seconds",
+		.help = "Time of one reading of a host, until it is written.",
+		.type = METRIC_HISTOGRAM,
+		.scale = 1e-6,
+		.bounds = bounds_us,
+		.bound_count = ARRAY_LENGTH(bounds_us),
+	};
+	static const struct metric_definition last_good = {
+		.name = "migrationd_discovery_last_success_timestamp_seconds",
+		.help = "When a host, whichever, was last read; 0 is never.",
+		.type = METRIC_GAUGE,
+		.scale = 1e-6,
+	};
+	int result = metrics_register(metrics, &readings, &discovery->measures.readings, error);
+
+	if (result == 0)
+		result = metrics_register(metrics, &seconds, &discovery->measures.seconds, error);
+	if (result == 0)
+		result = metrics_register(metrics, &last_good, &discovery->measures.last_good, error);
+	return result;
+}
+
+static void measure_reading(struct discovery *discovery, bool is_good, int64_t took_us)
+{
+	metric_add(discovery->measures.readings, is_good ? READING_OK : READING_FAILED, 1);
+	metric_observe(discovery->measures.seconds, 0, took_us);
+	if (is_good)
+		metric_set(discovery->measures.last_good, 0, clock_now_us(clock_system()));
 }
 
 static void close_host(struct discovery *discovery, struct seen_host *host)
@@ -301,6 +352,7 @@ static bool read_host(struct discovery *discovery, struct seen_host *host)
 	const struct hypervisor_operations *operations = discovery->hypervisor->operations;
 	struct reading reading = { .discovery = discovery, .host = host };
 	struct error error = { 0 };
+	int64_t began_us = clock_measure_us();
 	int result = operations->describe(host->handle, &reading.facts, &error);
 
 	if (result == 0)
@@ -319,6 +371,7 @@ static bool read_host(struct discovery *discovery, struct seen_host *host)
 			log_event(discovery->log, LOG_LEVEL_ERROR, NULL, "what a host showed cannot be written",
 				  LOG_TEXT("host", host->name), LOG_TEXT("reason", error.text));
 	}
+	measure_reading(discovery, reading.is_up, clock_measure_us() - began_us);
 	if (reading.missing == 0 || reading.is_certain)
 		host->missed_since_ms = 0;
 	else if (!host->missed_since_ms)

@@ -13,11 +13,14 @@ struct database;
 struct discovery;
 struct error;
 struct log;
+struct metrics;
 
 /* Watches database and hypervisor; reads nothing yet. Everything is borrowed until discovery_destroy. */
 int discovery_create(struct hypervisor *hypervisor, struct database *database,
 		     const struct hypervisor_settings *settings, struct clock *clock, struct log *log,
 		     struct discovery **ret_discovery, struct error *error);
+/* From now on readings are counted and timed there; before the first. The metrics outlive the discovery. */
+int discovery_measure(struct discovery *discovery, struct metrics *metrics, struct error *error);
 /* Starts the threads that read; also again after discovery_stop. */
 int discovery_start(struct discovery *discovery, struct error *error);
 /* Ends the threads; the handles stay for jobs that are still ending. */
