@@ -31,6 +31,7 @@ struct api_settings {
 	const char *public_endpoint; /* base of the links in documents; NULL: http:// and the request's Host */
 	const char *keystone_url; /* in WWW-Authenticate; NULL: the endpoint itself */
 	const struct token_authority *authority; /* asked about tokens that no key of ours has made; NULL: nobody is */
+	bool is_simulated; /* no guest is real, and the version documents say so */
 	const char *node; /* our name: stands for nova-conductor's and nova-scheduler's hosts */
 	int64_t max_limit; /* rows of a page; Nova's 1000 */
 	int64_t reserved_memory_mb; /* of hosts that set none of their own; os-hypervisors shows it as used */

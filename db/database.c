@@ -68,7 +68,7 @@ int session_open(struct database *database, bool is_writer, struct db_session **
 		result =
 			statement_execute(session,
 					  is_writer ? "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; "
-						      "PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864"
+						      "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864"
 						    : "PRAGMA query_only = ON; PRAGMA cache_size = -2048",
 					  error);
 	}

@@ -29,19 +29,35 @@ struct config_source command_source(const struct verb_list *files)
 	};
 }
 
-int command_read_config(const struct verb_list *files, bool keeps_origins, struct config *ret_config)
+struct config_source command_source_of_simulation(const struct verb_list *files, const char *simulation)
 {
-	struct config_source source = command_source(files);
+	if (!simulation)
+		return command_source(files);
+	return (struct config_source){
+		.paths = files->items,
+		.count = (size_t)files->count,
+		.simulation = simulation,
+	};
+}
+
+int command_read_source(const struct config_source *source, struct config *ret_config)
+{
 	struct error error = { 0 };
 
-	source.keeps_origins = keeps_origins;
-
 	/* What is wrong inside the files or with one of them was told already, line by line. */
-	if (config_read(&source, command_report, NULL, ret_config, &error) == 0)
+	if (config_read(source, command_report, NULL, ret_config, &error) == 0)
 		return 0;
 	if (error.code == ENOMEM)
 		command_report(NULL, error.text);
 	return EXIT_CONFIGURATION;
+}
+
+int command_read_config(const struct verb_list *files, bool keeps_origins, struct config *ret_config)
+{
+	struct config_source source = command_source(files);
+
+	source.keeps_origins = keeps_origins;
+	return command_read_source(&source, ret_config);
 }
 
 static bool has_role(const struct verb_list *roles, const char *role)

@@ -6,7 +6,11 @@
 
 /* The configuration's files as `--config` named them; without it the default. What it points to is the list's. */
 struct config_source command_source(const struct verb_list *files);
-/* Reads them as the daemon would; 0, or what the process is to exit with: each problem was told then. */
+/* The same for a simulated fleet's file (`--simulate FILE`) behind those files, without the default; NULL: as above. */
+struct config_source command_source_of_simulation(const struct verb_list *files, const char *simulation);
+/* Reads it as the daemon would; 0, or what the process is to exit with: each problem was told then. */
+int command_read_source(const struct config_source *source, struct config *ret_config);
+/* The same of files alone. */
 int command_read_config(const struct verb_list *files, bool keeps_origins, struct config *ret_config);
 
 /* Adds what Keystone's roles imply, as its bootstrap sets them up: admin implies manager, and so on. */

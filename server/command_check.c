@@ -11,6 +11,7 @@
 
 struct check_arguments {
 	struct verb_list files;
+	const char *simulation;
 };
 
 static int check(void *context)
@@ -18,7 +19,10 @@ static int check(void *context)
 	const struct check_arguments *arguments = context;
 	CLEANUP_CONFIG struct config config = { 0 };
 	CLEANUP_TEXT struct text text = TEXT_EMPTY;
-	int status = command_read_config(&arguments->files, true, &config);
+	struct config_source source = command_source_of_simulation(&arguments->files, arguments->simulation);
+
+	source.keeps_origins = true;
+	int status = command_read_source(&source, &config);
 
 	if (status != 0)
 		return status;
@@ -36,7 +40,11 @@ static const struct verb_argument operands[] = {
 	  .completes = VERB_COMPLETES_FILE },
 };
 
-static const struct verb_argument options[] = { VERB_OPTION_CONFIG(struct check_arguments, files) };
+static const struct verb_argument options[] = {
+	VERB_OPTION_CONFIG(struct check_arguments, files),
+	{ "FILE", "simulate", "a simulated fleet, as `migrationd serve` takes it",
+	  VERB_TEXT, .offset = offsetof(struct check_arguments, simulation), .completes = VERB_COMPLETES_FILE },
+};
 
 static const char *const description[] = {
 	"Each key is printed with its value and, behind a #, the file and line that it comes from. What is wrong is "

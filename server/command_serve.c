@@ -32,6 +32,8 @@
 #include "server/reload.h"
 #include "server/retention.h"
 #include "server/simulation.h"
+#include "server/simulation_fleet.h"
+#include "server/simulation_folder.h"
 #include "server/verbs.h"
 #include "server/watchdog.h"
 #include "server/worker/discover.h"
@@ -44,10 +46,12 @@
 
 struct serve_arguments {
 	struct verb_list files;
+	const char *simulation; /* the file of a fleet that is not real; NULL: libvirt's hosts */
 };
 
 struct daemon {
 	struct serve_arguments arguments;
+	struct simulation_folder folder; /* of a simulated fleet */
 	struct generation *first; /* lives until the end: hypervisor, workers and listener have its settings */
 	const struct config *config; /* as it was read, then the first one's */
 	struct reload *reload;
@@ -92,8 +96,10 @@ static int open_driver(struct daemon *daemon, struct error *error)
 	if (!is_simulated(daemon))
 		return libvirt_driver_create(&daemon->config->hypervisor, daemon->config->node, daemon->log,
 					     &daemon->hypervisor, error);
+	int result = simulated_create(daemon->clock, &daemon->hypervisor, error);
+
 	log_event(daemon->log, LOG_LEVEL_WARNING, NULL, "this daemon simulates: no guest is real");
-	return simulated_create(daemon->clock, &daemon->hypervisor, error);
+	return result < 0 ? result : simulation_fill(daemon->hypervisor, daemon->config, error);
 }
 
 /* All that watch the database; before its first write. */
@@ -120,7 +126,8 @@ static int open_workers(struct daemon *daemon, struct error *error)
 	return result;
 }
 
-/* The simulated fleet's state is what its control socket loads; that thaws discovery and jobs too. */
+/* With a control socket the simulated fleet's state is what a test loads through it; that thaws discovery and jobs too. Without
+ * one the fleet is there when the first client comes. */
 static int start_workers(struct daemon *daemon, struct error *error)
 {
 	const struct config *config = daemon->config;
@@ -129,12 +136,14 @@ static int start_workers(struct daemon *daemon, struct error *error)
 
 	if (result < 0)
 		return result;
-	if (is_simulated(daemon)) {
+	if (config->hypervisor.control_socket) {
 		const struct simulation_parts parts = { daemon->database, daemon->hypervisor, daemon->worker,
 							daemon->discovery, daemon->clock };
 		return simulation_create(&parts, &daemon->simulation, error);
 	}
 	result = discovery_start(daemon->discovery, error);
+	if (result == 0 && is_simulated(daemon))
+		discovery_wait_for_all(daemon->discovery);
 	return result < 0 ? result : worker_start(daemon->worker, error);
 }
 
@@ -205,8 +214,10 @@ static bool close_all(struct daemon *daemon)
 		reload_stop_waiting(daemon->reload);
 	listener_stop(daemon->listener);
 	probe_door_stop(daemon->probe_door);
-	if (daemon->hypervisor && is_simulated(daemon))
-		simulated_open_all_gates(daemon->hypervisor); /* or a job that stands at one would never end */
+	if (daemon->hypervisor && is_simulated(daemon)) { /* or a job that waits there would never end */
+		simulated_end_copies(daemon->hypervisor);
+		simulated_open_all_gates(daemon->hypervisor);
+	}
 	control_socket_stop(daemon->control);
 	admin_socket_stop(daemon->admin);
 	if (daemon->worker && !worker_stop(daemon->worker))
@@ -298,10 +309,19 @@ static int wait_for_end(struct daemon *daemon, const sigset_t *signals)
 	}
 }
 
+static struct config_source source_of(const struct daemon *daemon)
+{
+	const struct serve_arguments *arguments = &daemon->arguments;
+	struct config_source source = command_source_of_simulation(&arguments->files, arguments->simulation);
+
+	source.simulation_folder = daemon->folder.path[0] ? daemon->folder.path : NULL;
+	return source;
+}
+
 static int open_reload(struct daemon *daemon, struct error *error)
 {
 	const struct reload_parts parts = {
-		.source = command_source(&daemon->arguments.files),
+		.source = source_of(daemon),
 		.first = daemon->first,
 		.database = daemon->database,
 		.clock = daemon->clock,
@@ -386,16 +406,31 @@ static int exit_status(const struct error *error)
 	return error->code == EINVAL || error->code == ENOTSUP ? EXIT_CONFIGURATION : EXIT_FAILURE;
 }
 
+/* 0: the configuration is read; a simulated fleet has its folder. */
+static int begin(struct daemon *daemon, struct config *config)
+{
+	struct error error = { 0 };
+
+	if (daemon->arguments.simulation && simulation_folder_make(&daemon->folder, &error) < 0) {
+		fprintf(stderr, "migrationd serve: %s\n", error.text);
+		return EXIT_FAILURE;
+	}
+	const struct config_source source = source_of(daemon);
+	return command_read_source(&source, config);
+}
+
 static int serve(void *context)
 {
 	CLEANUP_CONFIG struct config config = { 0 };
 	struct daemon daemon = { .arguments = *(struct serve_arguments *)context, .config = &config };
 	struct error error = { 0 };
 	sigset_t signals;
-	int status = command_read_config(&daemon.arguments.files, false, &config);
+	int status = begin(&daemon, &config);
 
-	if (status != 0)
+	if (status != 0) {
+		simulation_folder_remove(&daemon.folder);
 		return status;
+	}
 	block_signals(&signals);
 	idle_memory_prepare();
 	daemon.clock = make_clock(&daemon);
@@ -403,25 +438,36 @@ static int serve(void *context)
 	int result = daemon.log ? run(&daemon, &config, &signals, &error) : error_no_memory(&error);
 	if (result < 0)
 		fprintf(stderr, "migrationd: %s\n", error.text);
-	if (!close_all(&daemon)) {
+	bool is_closed = close_all(&daemon);
+	simulation_folder_remove(&daemon.folder);
+	if (!is_closed) {
 		/* Every commit is on disk, and the move is taken up again by the next start. */
 		_exit(EXIT_SUCCESS);
 	}
 	return result < 0 ? exit_status(&error) : EXIT_SUCCESS;
 }
 
-static const struct verb_argument options[] = { VERB_OPTION_CONFIG(struct serve_arguments, files) };
+static const struct verb_argument options[] = {
+	VERB_OPTION_CONFIG(struct serve_arguments, files),
+	{ "FILE", "simulate", "no libvirt: hosts and servers that exist nowhere, from this file", VERB_TEXT,
+	  .offset = offsetof(struct serve_arguments, simulation), .completes = VERB_COMPLETES_FILE },
+};
 
 static const char *const description[] = {
 	"It writes its log to standard error, reads the configuration anew on SIGHUP and when one of its files "
 	"changes, and ends on "
 	"SIGTERM and SIGINT, after the requests in flight.",
+	"With --simulate it needs no libvirt and no privilege: the file's section `simulation` has the hosts, the "
+	"servers and how their moves go, all other keys may stand beside it, and the configuration's default file is "
+	"not read. The words admin and member are tokens then, unless the file says otherwise. The database is a new "
+	"one in a folder under $TMPDIR that goes with the daemon.",
 	NULL,
 };
 
 static const struct verb_example examples[] = {
 	{ "migrationd serve --config /etc/migrationd/migrationd.yaml --config /etc/migrationd/osdpl.yaml",
 	  "with an OpenStackDeployment beside the own settings" },
+	{ "migrationd serve --simulate fleet.yaml", "in front of a fleet that is not real, for tests of clients" },
 	{ 0 },
 };
 

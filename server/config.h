@@ -23,11 +23,14 @@
 struct error;
 struct text;
 
-#define CONFIG_FILES_MAX 16
+#define CONFIG_FILES_MAX    16
+#define CONFIG_ADMIN_SOCKET "/run/migrationd/admin.sock" /* by default */
 
 struct config_source {
 	const char *const *paths;
-	size_t count; /* 0: what holds where nothing is configured */
+	size_t count; /* 0, and no simulation: what holds where nothing is configured */
+	const char *simulation; /* one more file, the last, with a simulated fleet; NULL: none */
+	const char *simulation_folder; /* where that fleet's state goes, whatever the files say; NULL: as they say */
 	bool keeps_origins; /* for config_print: from which file and line each value comes */
 };
 
@@ -56,6 +59,9 @@ struct config {
 	struct fleet_settings fleet;
 	struct host_settings *hosts;
 	size_t host_count;
+	struct simulation_settings simulation;
+	struct host_settings *simulated_hosts; /* each of simulation: hosts; in the place of hosts where the driver is simulated */
+	size_t simulated_host_count;
 	struct config_memory *memory; /* private */
 };
 

@@ -70,7 +70,7 @@ uint64_t config_fingerprint(const struct config *config)
 static bool needs_restart(const char *key)
 {
 	static const char *const fixed[] = { "node",        "database",  "admin_socket", "log.",
-					     "hypervisor.", "listener.", "metrics." };
+					     "hypervisor.", "listener.", "metrics.",     "simulation." };
 	static const char *const changeable[] = { "listener.certificate_file", "listener.key_file" };
 
 	for (size_t i = 0; i < ARRAY_LENGTH(changeable); i++)

@@ -125,8 +125,7 @@ int config_check_key_set(const void *item, struct error *error)
 	return 0;
 }
 
-/* Where "section.key" stands, or the section, or where the document begins. */
-static struct tree_mark mark_of(const struct tree_node *document, const char *section, const char *key)
+struct tree_mark config_mark_of(const struct tree_node *document, const char *section, const char *key)
 {
 	const struct tree_entry *outer = tree_find(document, section);
 	const struct tree_entry *inner = outer ? tree_find(outer->value, key) : NULL;
@@ -152,7 +151,7 @@ static void check_certificate(struct config_reader *reader, const struct tree_no
 	if (reader->problem_count > 0 || !listener->certificate_file || !listener->key_file)
 		return;
 	if (certificate_check(listener->certificate_file, listener->key_file, NULL, &error) < 0)
-		config_problem(reader, mark_of(document, "listener", "certificate_file"), NULL, "listener: %s",
+		config_problem(reader, config_mark_of(document, "listener", "certificate_file"), NULL, "listener: %s",
 			       error.text);
 }
 
@@ -222,7 +221,7 @@ static void check_postcopy(struct config_reader *reader, const struct tree_node 
 	const struct worker_settings *settings = &reader->config->worker;
 
 	if (settings->live_migration_permit_post_copy && settings->live_migration_parallel_connections > 1)
-		config_problem(reader, mark_of(document, "libvirt", "live_migration_parallel_connections"), NULL,
+		config_problem(reader, config_mark_of(document, "libvirt", "live_migration_parallel_connections"), NULL,
 			       "libvirt.live_migration_parallel_connections of more than 1 and "
 			       "libvirt.live_migration_permit_post_copy exclude each other: QEMU has no post-copy over "
 			       "several connections; leave one of them out");
@@ -250,7 +249,7 @@ static void check_driver(struct config_reader *reader, const struct tree_node *d
 	bool is_simulated = settings->driver == HYPERVISOR_DRIVER_SIMULATED;
 
 	if (settings->control_socket && !is_simulated)
-		config_problem(reader, mark_of(document, "hypervisor", "control_socket"), NULL,
+		config_problem(reader, config_mark_of(document, "hypervisor", "control_socket"), NULL,
 			       "hypervisor.control_socket is for the driver simulated only");
 }
 
@@ -264,7 +263,7 @@ static void check_keys(struct config_reader *reader, const struct tree_node *doc
 	if (reader->problem_count > 0 || token->key_count == 0)
 		return;
 	if (token_verifier_create(token, &verifier, &error) < 0)
-		config_problem(reader, mark_of(document, "auth", "keys"), NULL, "auth.keys: %s", error.text);
+		config_problem(reader, config_mark_of(document, "auth", "keys"), NULL, "auth.keys: %s", error.text);
 	token_verifier_destroy(verifier);
 }
 
@@ -298,13 +297,14 @@ static void check_vouching(struct config_reader *reader, const struct tree_node 
 	const struct tree_entry *auth = tree_find(document, "auth");
 
 	config->token.key_set_count = config->identity.key_set_count;
-	config->token.has_authority = keystone->url || config->identity.key_set_count;
+	config->token.has_authority =
+		keystone->url || config->identity.key_set_count || config->simulation.token_count;
 	if (keystone->url && !keystone->password_file)
-		config_problem(reader, mark_of(document, "identity", "keystone"), NULL,
+		config_problem(reader, config_mark_of(document, "identity", "keystone"), NULL,
 			       "identity.keystone.password_file: is missing: a file with the password of %s",
 			       keystone->username);
 	if (config->identity.key_set_count > TOKEN_KEY_SETS_MAX)
-		config_problem(reader, mark_of(document, "identity", "jwks"), NULL,
+		config_problem(reader, config_mark_of(document, "identity", "jwks"), NULL,
 			       "identity.jwks: %zu sets are too many: at most %d", config->identity.key_set_count,
 			       TOKEN_KEY_SETS_MAX);
 	if (config->token.key_count > 0 || config->token.has_authority || !config->path)
@@ -313,10 +313,10 @@ static void check_vouching(struct config_reader *reader, const struct tree_node 
 	bool is_missing = (!auth || !tree_find(auth->value, "keys"))
 			  && (document->kind == TREE_MAPPING || tree_is_null(document));
 	if (is_empty)
-		config_problem(reader, mark_of(document, "auth", "keys"), NULL,
+		config_problem(reader, config_mark_of(document, "auth", "keys"), NULL,
 			       "auth.keys: at least one key is needed");
 	else if (is_missing)
-		config_problem(reader, mark_of(document, "auth", "keys"), NULL,
+		config_problem(reader, config_mark_of(document, "auth", "keys"), NULL,
 			       "auth.keys: is missing: keys that tokens are verified with");
 }
 
@@ -324,11 +324,12 @@ void config_check(struct config_reader *reader, const struct tree_node *document
 {
 	const struct config *config = reader->config;
 
-	check_pair(reader, mark_of(document, "listener", "certificate_file"), "listener.certificate_file",
+	check_pair(reader, config_mark_of(document, "listener", "certificate_file"), "listener.certificate_file",
 		   config->listener.certificate_file, "listener.key_file", config->listener.key_file);
 	check_certificate(reader, document);
-	check_vouching(reader, document);
 	check_driver(reader, document);
+	config_check_simulation(reader, document);
+	check_vouching(reader, document);
 	check_postcopy(reader, document);
 	check_hosts(reader);
 	fill_hosts(reader);

@@ -135,24 +135,34 @@ static int read_file(struct config_reader *reader, const char *path, struct docu
 	return result;
 }
 
+/* NULL: there is none. */
+static const char *first_path(const struct config_source *source)
+{
+	return source->count > 0 ? source->paths[0] : source->simulation;
+}
+
 static int read_files(struct config_reader *reader, const struct config_source *source)
 {
-	struct tree_node empty = { .kind = TREE_MAPPING, .mark = { source->count > 0 ? source->paths[0] : NULL, 1 } };
+	struct tree_node empty = { .kind = TREE_MAPPING, .mark = { first_path(source), 1 } };
 	struct documents documents = { 0 };
 	int result = 0;
 
 	for (size_t i = 0; i < source->count && result == 0; i++)
 		result = read_file(reader, source->paths[i], &documents);
+	if (source->simulation && result == 0)
+		result = read_file(reader, source->simulation, &documents);
 	if (result < 0 || reader->is_out_of_memory)
 		return result;
 
 	const struct tree_node *own = documents.own ? documents.own : &empty;
 	config_read_section(reader, &config_root, own, NULL, reader->config);
+	if (source->simulation)
+		config_simulate(reader, source->simulation_folder);
 	name_node(reader);
 	if (documents.deployment)
 		config_apply_deployment(reader, own, documents.deployment);
 	config_read_policy_files(reader, own);
-	if (source->count > 0)
+	if (first_path(source))
 		config_check(reader, own);
 	return 0;
 }
@@ -172,9 +182,9 @@ static int make_memory(const struct config_source *source, struct config *config
 		return error_no_memory(error);
 	}
 	int result = config_keep_tree(config->memory, tree, error);
-	if (result < 0 || source->count == 0)
+	if (result < 0 || !first_path(source))
 		return result;
-	config->path = yaml_tree_copy(tree, source->paths[0]);
+	config->path = yaml_tree_copy(tree, first_path(source));
 	return config->path ? 0 : error_no_memory(error);
 }
 
@@ -209,9 +219,11 @@ int config_read(const struct config_source *source, config_report *report, void 
 
 struct registry_settings config_registry(const struct config *config)
 {
+	bool is_simulated = config->hypervisor.driver == HYPERVISOR_DRIVER_SIMULATED;
+
 	return (struct registry_settings){
-		.hosts = config->hosts,
-		.host_count = config->host_count,
+		.hosts = is_simulated ? config->simulated_hosts : config->hosts,
+		.host_count = is_simulated ? config->simulated_host_count : config->host_count,
 		.fleet = &config->fleet,
 		.node = config->node,
 		.demands_tls = config->worker.live_migration_with_native_tls,

@@ -132,9 +132,14 @@ static void print_items(const struct config_key *key, const char *name, const vo
 	memcpy(&items, (const char *)base + key->offset, sizeof(items));
 	memcpy(&count, (const char *)base + key->count_offset, sizeof(count));
 	for (size_t i = 0; i < count; i++) {
-		CLEANUP_FREE char *prefix = text_format("%s[%zu].", name, i);
+		const char *item = items + i * key->item_size, *own_name = NULL;
 
-		print_section(key->section, prefix, items + i * key->item_size, origins, text);
+		if (key->type == CONFIG_NAMED_ITEMS)
+			memcpy(&own_name, item + key->section->name_offset, sizeof(own_name));
+		CLEANUP_FREE char *prefix = own_name ? text_format("%s.%s.", name, own_name)
+						     : text_format("%s[%zu].", name, i);
+
+		print_section(key->section, prefix, item, origins, text);
 	}
 }
 
@@ -153,7 +158,7 @@ static void print_section(const struct config_section *section, const char *pref
 		}
 		if (key->type == CONFIG_SECTION) {
 			print_section(key->section, inner, base, origins, text);
-		} else if (key->type == CONFIG_ITEMS) {
+		} else if (key->type == CONFIG_ITEMS || key->type == CONFIG_NAMED_ITEMS) {
 			print_items(key, name, base, origins, text);
 		} else if (key->type != CONFIG_RULES) {
 			text_append_format(text, "%s: ", name);
@@ -238,7 +243,10 @@ static void describe_section(const struct config_section *section, const char *p
 		}
 		if (key->section) {
 			CLEANUP_FREE char *inner =
-				text_format("%s%s%s.", prefix, key->name, key->type == CONFIG_ITEMS ? "[]" : "");
+				text_format("%s%s%s.", prefix, key->name,
+				key->type == CONFIG_ITEMS         ? "[]"
+				: key->type == CONFIG_NAMED_ITEMS ? ".NAME"
+								  : "");
 
 			describe_section(key->section, inner, text);
 		}

@@ -130,8 +130,16 @@ const char *config_resolve_path(struct config_reader *reader, const char *file, 
 void config_apply_deployment(struct config_reader *reader, const struct tree_node *own,
 			     const struct tree_node *deployment);
 
+/* The simulated fleet (config_simulation.c): its keys; that it is what the files describe; and what is wrong between them. */
+extern const struct config_section config_simulation;
+void config_simulate(struct config_reader *reader, const char *folder);
+void config_check_simulation(struct config_reader *reader, const struct tree_node *document);
+
 /* What is wrong between keys, though each is right (config_check.c). */
 void config_check(struct config_reader *reader, const struct tree_node *document);
+
+/* Where "section.key" of the document stands, or the section, or where the document begins (config_check.c). */
+struct tree_mark config_mark_of(const struct tree_node *document, const char *section, const char *key);
 
 /* Words for texts that are no good (config_check.c); NULL: good. */
 const char *config_expected_host_name(const char *text);

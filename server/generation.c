@@ -11,12 +11,14 @@
 #include "base/log.h"
 #include "server/config.h"
 #include "server/identity/identity.h"
+#include "server/simulation_tokens.h"
 
 struct generation {
 	struct config config;
 	struct policy *policy;
 	struct token_verifier *tokens;
 	struct identity *identity; /* NULL: nobody else is asked */
+	struct token_authority simulated; /* in its place, where the configuration has tokens of a simulation */
 	struct api_settings settings;
 	atomic_bool is_unused;
 };
@@ -45,6 +47,17 @@ static int open_identity(struct generation *generation, const struct generation_
 	return identity_create(&identity, &generation->identity, error);
 }
 
+/* NULL: there is none. */
+static const struct token_authority *authority_of(struct generation *generation)
+{
+	if (generation->identity)
+		return identity_authority(generation->identity);
+	if (generation->config.simulation.token_count == 0)
+		return NULL;
+	generation->simulated = simulation_tokens(&generation->config.simulation);
+	return &generation->simulated;
+}
+
 static void fill_settings(struct generation *generation, const struct generation_parts *parts)
 {
 	const struct config *config = &generation->config;
@@ -57,7 +70,8 @@ static void fill_settings(struct generation *generation, const struct generation
 		.log = parts->log,
 		.public_endpoint = config->api.public_endpoint,
 		.keystone_url = config->identity.keystone.url,
-		.authority = generation->identity ? identity_authority(generation->identity) : NULL,
+		.authority = authority_of(generation),
+		.is_simulated = config->hypervisor.driver == HYPERVISOR_DRIVER_SIMULATED,
 		.node = config->node,
 		.max_limit = config->api.max_limit,
 		.reserved_memory_mb = config->scheduler.reserved_host_memory_mb,

@@ -113,6 +113,73 @@ struct worker_settings {
 
 struct tree_mark;
 
+/* What goes wrong with a simulated move. */
+enum simulated_failure {
+	SIMULATED_FAILS_NOT,
+	SIMULATED_FAILS_PRECHECK, /* every host refuses the server before anything is touched */
+	SIMULATED_FAILS_MIDWAY, /* the copy breaks off at its half */
+	SIMULATED_FAILS_TARGET_LOST, /* at its half the target stops answering, for simulation: target_lost_for */
+	SIMULATED_FAILS_NEVER_CONVERGES, /* live: it goes on until it is aborted or forced */
+};
+
+/* One of moves: …; the first for a server's first move, and so on, the last for all that follow. */
+struct simulated_move_settings {
+	double takes_s; /* takes: the copy */
+	enum simulated_failure fails;
+};
+
+/* One of simulation: hosts: … */
+struct simulated_host_settings {
+	const char *name;
+	int64_t count; /* of more than one NAME-1, NAME-2 … */
+	int64_t vcpus;
+	int64_t memory_mb;
+	int64_t disk_gb;
+	const struct tree_mark *mark;
+};
+
+enum simulated_server_state { SIMULATED_ACTIVE, SIMULATED_PAUSED, SIMULATED_STOPPED };
+
+/* One of simulation: servers: … */
+struct simulated_server_settings {
+	const char *name;
+	int64_t count; /* of more than one NAME-1, NAME-2 … */
+	const char *id; /* NULL: made of the name, the same at each start */
+	const char *host; /* NULL: the hosts in turn */
+	const char *project;
+	const char *user;
+	const char *flavor; /* NULL: named by its size */
+	int64_t vcpus;
+	int64_t memory_mb;
+	int64_t disk_gb;
+	enum simulated_server_state state;
+	struct simulated_move_settings *moves; /* NULL: those of all */
+	size_t move_count;
+	const struct tree_mark *mark;
+};
+
+/* One of simulation: tokens: … */
+struct simulated_token_settings {
+	const char *token;
+	const char *project;
+	const char *user;
+	const char *const *roles;
+	size_t role_count;
+};
+
+/* simulation: … A fleet that is not real, and who may ask about it. */
+struct simulation_settings {
+	struct simulated_host_settings *hosts;
+	size_t host_count;
+	struct simulated_server_settings *servers;
+	size_t server_count;
+	struct simulated_move_settings *moves;
+	size_t move_count;
+	const struct simulated_token_settings *tokens;
+	size_t token_count;
+	double target_lost_for_s; /* target_lost_for */
+};
+
 enum hypervisor_driver { HYPERVISOR_DRIVER_LIBVIRT, HYPERVISOR_DRIVER_SIMULATED };
 
 /* hypervisor: … */

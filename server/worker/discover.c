@@ -1,5 +1,6 @@
 /* Threads that read the hosts. The one difficulty: a host that does not answer takes its keep-alive's time, so that a few
- * threads share the hosts, each host being read by one of them at a time. */
+ * threads share the hosts, each host being read by one of them at a time. What was read is written without waiting for the
+ * disk: of a large fleet many readings then share a commit. */
 #include "server/worker/discover.h"
 
 #include <stdlib.h>
@@ -15,6 +16,8 @@
 #include "server/worker/discover_guest.h"
 
 #define THREADS 4
+/* Readings that wait for their commit, at most: what they hold is memory. */
+#define UNWRITTEN_MAX 256
 /* Events come in swarms (a start is five of them); a host is read once for those that come within this time. */
 #define GATHER_MS 100
 /* A guest that is missed is looked for again after this time, on every host, before it is forgotten. */
@@ -49,6 +52,8 @@ struct discovery {
 	pthread_cond_t has_work;
 	struct seen_host **hosts;
 	size_t host_count;
+	size_t unread; /* hosts that were never read */
+	size_t unwritten; /* readings on their way to the disk */
 	bool must_list_hosts;
 	bool is_ending;
 	pthread_t threads[THREADS];
@@ -186,6 +191,7 @@ static void measure_reading(struct discovery *discovery, bool is_good, int64_t t
 
 static void close_host(struct discovery *discovery, struct seen_host *host)
 {
+	discovery->unread -= !host->was_read;
 	discovery->hypervisor->operations->close_host(host->handle);
 	free(host->address);
 	free(host->down_reason);
@@ -243,6 +249,7 @@ static int open_host(struct discovery *discovery, const struct db_host *row, str
 		return result;
 	}
 	hosts[discovery->host_count++] = host;
+	discovery->unread++;
 	return 0;
 }
 
@@ -273,7 +280,9 @@ static int list_hosts(struct discovery *discovery, struct error *error)
 /* What one reading found, for the write. */
 struct reading {
 	struct discovery *discovery;
-	const struct seen_host *host;
+	struct seen_host *host; /* nobody else reads it, and it stays until this ends */
+	int64_t began_us;
+	int64_t read_ms;
 	struct host_facts facts;
 	struct guest_list guests;
 	bool is_up;
@@ -346,46 +355,6 @@ static void tell_state(struct discovery *discovery, struct seen_host *host, bool
 		  LOG_TEXT("reason", is_up ? "" : reason));
 }
 
-/* False: the host was removed. */
-static bool read_host(struct discovery *discovery, struct seen_host *host)
-{
-	const struct hypervisor_operations *operations = discovery->hypervisor->operations;
-	struct reading reading = { .discovery = discovery, .host = host };
-	struct error error = { 0 };
-	int64_t began_us = clock_measure_us();
-	int result = operations->describe(host->handle, &reading.facts, &error);
-
-	if (result == 0)
-		result = operations->list_guests(host->handle, &reading.guests, &error);
-	int64_t now_ms = clock_monotonic_ms(discovery->clock);
-	reading.is_up = result == 0;
-	reading.is_certain = host->missed_since_ms && now_ms - host->missed_since_ms >= MISSED_MS;
-	tell_state(discovery, host, reading.is_up, error.text);
-	/* A host that stays down needs no row written again. */
-	if (reading.is_up || !host->was_read || host->is_up) {
-		error_clear(&error);
-		int written = db_write(discovery->database, write_reading, &reading, &error);
-		if (written == -ENOENT) /* it was removed meanwhile */
-			reading.is_gone = true;
-		else if (written < 0)
-			log_event(discovery->log, LOG_LEVEL_ERROR, NULL, "what a host showed cannot be written",
-				  LOG_TEXT("host", host->name), LOG_TEXT("reason", error.text));
-	}
-	measure_reading(discovery, reading.is_up, clock_measure_us() - began_us);
-	if (reading.missing == 0 || reading.is_certain)
-		host->missed_since_ms = 0;
-	else if (!host->missed_since_ms)
-		host->missed_since_ms = now_ms;
-	host->is_up = reading.is_up;
-	host->was_read = true;
-	host->has_idle_copy = reading.has_idle_copy;
-	if (reading.missing > 0)
-		look_at_idle_copies(discovery);
-	host_facts_clear(&reading.facts);
-	guest_list_clear(&reading.guests);
-	return !reading.is_gone;
-}
-
 /* The host that is due first and read by nobody; NULL when none is due, with the time until which to wait. */
 static struct seen_host *next_host(struct discovery *discovery, int64_t *ret_until_ms)
 {
@@ -412,6 +381,70 @@ static void plan_next(struct discovery *discovery, struct seen_host *host)
 		host->due_ms = next_ms;
 }
 
+/* The reading ends, and the host is free for the next. */
+static void take_reading(struct reading *reading)
+{
+	struct discovery *discovery = reading->discovery;
+	struct seen_host *host = reading->host;
+
+	measure_reading(discovery, reading->is_up, clock_measure_us() - reading->began_us);
+	if (reading->missing > 0)
+		look_at_idle_copies(discovery);
+
+	LOCK_SCOPE(&discovery->mutex);
+	if (reading->missing == 0 || reading->is_certain)
+		host->missed_since_ms = 0;
+	else if (!host->missed_since_ms)
+		host->missed_since_ms = reading->read_ms;
+	host->is_up = reading->is_up;
+	host->has_idle_copy = reading->has_idle_copy;
+	host->is_being_read = false;
+	host->is_left = host->is_left || reading->is_gone;
+	discovery->unread -= !host->was_read;
+	host->was_read = true;
+	discovery->unwritten--;
+	plan_next(discovery, host);
+	drop_left_hosts(discovery);
+	pthread_cond_broadcast(&discovery->has_work);
+	host_facts_clear(&reading->facts);
+	guest_list_clear(&reading->guests);
+	free(reading);
+}
+
+static void on_written(void *context, int result, const struct error *error)
+{
+	struct reading *reading = context;
+
+	if (result == -ENOENT) /* it was removed meanwhile */
+		reading->is_gone = true;
+	else if (result < 0)
+		log_event(reading->discovery->log, LOG_LEVEL_ERROR, NULL, "what a host showed cannot be written",
+			  LOG_TEXT("host", reading->host->name), LOG_TEXT("reason", error->text));
+	take_reading(reading);
+}
+
+/* Takes the reading: it ends here, or when it is on disk. */
+static void read_host(struct reading *reading)
+{
+	struct discovery *discovery = reading->discovery;
+	const struct hypervisor_operations *operations = discovery->hypervisor->operations;
+	struct seen_host *host = reading->host;
+	struct error error = { 0 };
+	int result = operations->describe(host->handle, &reading->facts, &error);
+
+	if (result == 0)
+		result = operations->list_guests(host->handle, &reading->guests, &error);
+	reading->read_ms = clock_monotonic_ms(discovery->clock);
+	reading->is_up = result == 0;
+	reading->is_certain = host->missed_since_ms && reading->read_ms - host->missed_since_ms >= MISSED_MS;
+	tell_state(discovery, host, reading->is_up, error.text);
+	/* A host that stays down needs no row written again. */
+	if (reading->is_up || !host->was_read || host->is_up)
+		db_submit(discovery->database, write_reading, on_written, reading);
+	else
+		take_reading(reading);
+}
+
 static void *read_hosts(void *context)
 {
 	struct discovery *discovery = context;
@@ -419,7 +452,7 @@ static void *read_hosts(void *context)
 
 	LOCK_SCOPE(&discovery->mutex);
 	while (!discovery->is_ending) {
-		int64_t until_ms;
+		int64_t until_ms = INT64_MAX;
 
 		if (discovery->must_list_hosts) {
 			discovery->must_list_hosts = false;
@@ -427,21 +460,21 @@ static void *read_hosts(void *context)
 			if (list_hosts(discovery, &error) < 0)
 				log_error(discovery->log, NULL, "hosts cannot be listed", &error);
 		}
-		struct seen_host *host = next_host(discovery, &until_ms);
-		if (!host) {
+		struct seen_host *host = discovery->unwritten < UNWRITTEN_MAX ? next_host(discovery, &until_ms) : NULL;
+		struct reading *reading = host ? calloc(1, sizeof(*reading)) : NULL;
+		if (!reading) { /* also without memory: later */
+			if (host || discovery->unwritten >= UNWRITTEN_MAX)
+				until_ms = clock_monotonic_ms(discovery->clock) + GATHER_MS;
 			clock_wait(discovery->clock, &discovery->has_work, &discovery->mutex, until_ms);
 			continue;
 		}
+		*reading = (struct reading){ .discovery = discovery, .host = host, .began_us = clock_measure_us() };
 		host->is_being_read = true;
 		host->due_ms = INT64_MAX; /* an event that comes while it is read brings it forward again */
+		discovery->unwritten++;
 		pthread_mutex_unlock(&discovery->mutex);
-		bool is_there = read_host(discovery, host);
+		read_host(reading);
 		pthread_mutex_lock(&discovery->mutex);
-		host->is_being_read = false;
-		host->is_left = host->is_left || !is_there;
-		plan_next(discovery, host);
-		drop_left_hosts(discovery);
-		pthread_cond_broadcast(&discovery->has_work);
 	}
 	return NULL;
 }
@@ -457,6 +490,14 @@ int discovery_start(struct discovery *discovery, struct error *error)
 	return 0;
 }
 
+void discovery_wait_for_all(struct discovery *discovery)
+{
+	LOCK_SCOPE(&discovery->mutex);
+
+	while (discovery->must_list_hosts || discovery->unread > 0)
+		clock_wait(discovery->clock, &discovery->has_work, &discovery->mutex, INT64_MAX);
+}
+
 void discovery_stop(struct discovery *discovery)
 {
 	if (!discovery)
@@ -467,6 +508,10 @@ void discovery_stop(struct discovery *discovery)
 	pthread_mutex_unlock(&discovery->mutex);
 	while (discovery->thread_count > 0)
 		pthread_join(discovery->threads[--discovery->thread_count], NULL);
+
+	LOCK_SCOPE(&discovery->mutex);
+	while (discovery->unwritten > 0)
+		clock_wait(clock_system(), &discovery->has_work, &discovery->mutex, INT64_MAX);
 }
 
 void discovery_forget_hosts(struct discovery *discovery)

@@ -23,6 +23,8 @@ int discovery_create(struct hypervisor *hypervisor, struct database *database,
 int discovery_measure(struct discovery *discovery, struct metrics *metrics, struct error *error);
 /* Starts the threads that read; also again after discovery_stop. */
 int discovery_start(struct discovery *discovery, struct error *error);
+/* Until every host that the database has was read once, or was found out of reach; only between start and stop. */
+void discovery_wait_for_all(struct discovery *discovery);
 /* Ends the threads; the handles stay for jobs that are still ending. */
 void discovery_stop(struct discovery *discovery);
 /* Between stop and start, with no job under way: closes the handles, as if no host had been seen. */

@@ -1,6 +1,7 @@
 /* The simulated fleet's state: hosts, guests, scripts and gates. */
 #include "server/worker/simulated/fleet.h"
 
+#include <search.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -24,13 +25,24 @@ int simulated_create(struct clock *clock, struct hypervisor **ret_fleet, struct 
 	return 0;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* The tree holds names, each inside its host. */
 struct simulated_host *simulated_host_find(struct simulated_fleet *fleet, const char *name)
 {
-	struct simulated_host *host = fleet->hosts;
+	char *const *found = tfind(name, &fleet->hosts_by_name, compare_names);
 
-	while (host && !text_equal(host->name, name))
-		host = host->next;
-	return host;
+	return found ? (struct simulated_host *)(void *)(*found - offsetof(struct simulated_host, name)) : NULL;
+}
+
+struct simulated_server *simulated_server_find(struct simulated_fleet *fleet, const char *uuid)
+{
+	struct simulated_server *const *found = tfind(uuid, &fleet->servers_by_uuid, compare_names);
+
+	return found ? *found : NULL;
 }
 
 struct simulated_guest *simulated_guest_find(struct simulated_host *host, const char *uuid)
@@ -52,6 +64,7 @@ struct simulated_guest *simulated_guest_add(struct simulated_host *host, const c
 		if (!guest)
 			return NULL;
 		TEXT_COPY(guest->uuid, uuid);
+		guest->server = simulated_server_find((struct simulated_fleet *)host->base.hypervisor, uuid);
 		guest->next = host->guests;
 		host->guests = guest;
 	}
@@ -72,9 +85,27 @@ void simulated_guest_remove(struct simulated_host *host, const char *uuid)
 		}
 }
 
+/* The guest on a host that answers; NULL with *ret_result filled. */
+struct simulated_guest *simulated_guest_on(struct hypervisor_host *base, const char *uuid, int *ret_result,
+					struct error *error)
+{
+	struct simulated_host *host = simulated_host_of(base);
+	struct simulated_guest *guest = NULL;
+
+	*ret_result = simulated_ask(host, error);
+	if (*ret_result == 0) {
+		guest = simulated_guest_find(host, uuid);
+		if (!guest)
+			*ret_result = error_set(error, ENOENT, "host %s has no guest %.36s", host->name, uuid);
+	}
+	return guest;
+}
+
 int simulated_ask(const struct simulated_host *host, struct error *error)
 {
-	if (host->is_up)
+	const struct simulated_fleet *fleet = (const struct simulated_fleet *)host->base.hypervisor;
+
+	if (host->is_up && (host->lost_until_ms == 0 || clock_monotonic_ms(fleet->clock) >= host->lost_until_ms))
 		return 0;
 	return error_set(error, EHOSTUNREACH, "host %s does not answer (simulated)", host->name);
 }
@@ -110,6 +141,13 @@ int simulated_add_host(struct hypervisor *self, const char *name, struct error *
 	host->base.hypervisor = self;
 	TEXT_COPY(host->name, name);
 	host->is_up = true;
+	host->vcpus = 10;
+	host->memory_mb = 8192;
+	host->disk_gb = 1028;
+	if (!tsearch(host->name, &fleet->hosts_by_name, compare_names)) {
+		free(host);
+		return error_no_memory(error);
+	}
 	host->next = fleet->hosts;
 	fleet->hosts = host;
 	return 0;
@@ -167,6 +205,84 @@ int simulated_fail(const struct simulated_host *host, struct error *error, int c
 	text_append_format_list(&text, format, arguments);
 	va_end(arguments);
 	return error_set(error, code, "%s", host->words[0] ? host->words : text.data ? text.data : "");
+}
+
+bool simulated_set_size(struct hypervisor *self, const char *name, const struct simulated_host_settings *settings)
+{
+	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
+	LOCK_SCOPE(&fleet->mutex);
+	struct simulated_host *host = simulated_host_find(fleet, name);
+
+	if (!host)
+		return false;
+	host->vcpus = settings->vcpus;
+	host->memory_mb = settings->memory_mb;
+	host->disk_gb = settings->disk_gb;
+	return true;
+}
+
+void simulated_set_moves(struct hypervisor *self, const struct simulation_settings *settings)
+{
+	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
+	LOCK_SCOPE(&fleet->mutex);
+
+	fleet->settings = settings;
+}
+
+static enum guest_state state_of(const struct simulated_server_settings *settings)
+{
+	switch (settings->state) {
+	case SIMULATED_PAUSED:
+		return GUEST_PAUSED;
+	case SIMULATED_STOPPED:
+		return GUEST_SHUT_OFF;
+	default:
+		return GUEST_RUNNING;
+	}
+}
+
+static int add_server(struct simulated_fleet *fleet, struct simulated_host *host, struct simulated_server *server,
+		      struct error *error)
+{
+	const struct simulated_server_settings *settings = server->settings;
+	struct simulated_server *const *found = tsearch(server, &fleet->servers_by_uuid, compare_names);
+
+	if (!found)
+		return error_no_memory(error);
+	if (*found != server)
+		return error_set(error, EEXIST, "the servers %s and %s have one UUID, %s", (*found)->name, server->name,
+				 server->uuid);
+	struct simulated_guest *guest =
+		simulated_guest_add(host, server->uuid, state_of(settings), settings->memory_mb);
+	if (!guest) {
+		tdelete(server, &fleet->servers_by_uuid, compare_names);
+		return error_no_memory(error);
+	}
+	return 0;
+}
+
+int simulated_put_server(struct hypervisor *self, const char *host_name, const char *uuid, const char *name,
+			 const struct simulated_server_settings *settings, struct error *error)
+{
+	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
+	LOCK_SCOPE(&fleet->mutex);
+	struct simulated_host *host = simulated_host_find(fleet, host_name);
+	struct simulated_server *server = calloc(1, sizeof(*server));
+
+	if (server)
+		server->name = strdup(name);
+	if (!server || !server->name) {
+		simulated_server_free(server);
+		return error_no_memory(error);
+	}
+	server->settings = settings;
+	server->created_us = clock_now_us(fleet->clock) + fleet->server_count++; /* lists keep this order */
+	TEXT_COPY(server->uuid, uuid);
+	int result = host ? add_server(fleet, host, server, error)
+			  : error_set(error, ENOENT, "the simulated fleet has no host %.255s", host_name);
+	if (result < 0)
+		simulated_server_free(server);
+	return result;
 }
 
 int simulated_put_guest(struct hypervisor *self, const char *name, const char *uuid, enum guest_state state,
@@ -232,16 +348,27 @@ void simulated_open_all_gates(struct hypervisor *self)
 		simulated_open_gate(self, gate);
 }
 
+void simulated_end_copies(struct hypervisor *self)
+{
+	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
+	LOCK_SCOPE(&fleet->mutex);
+
+	fleet->is_ending = true;
+	pthread_cond_broadcast(&fleet->changed);
+}
+
 void simulated_reset(struct hypervisor *self)
 {
 	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
 
 	simulated_open_all_gates(self);
 	LOCK_SCOPE(&fleet->mutex);
+	tdestroy(TAKE_POINTER(fleet->servers_by_uuid), simulated_server_free);
 	for (struct simulated_host *host = fleet->hosts; host; host = host->next) {
 		while (host->guests)
 			simulated_guest_remove(host, host->guests->uuid);
 		host->is_up = true;
+		host->lost_until_ms = 0;
 		host->outcome = SIMULATED_WELL;
 		host->words[0] = '\0';
 	}

@@ -9,6 +9,9 @@
  *     simulated_wait_at_gate(fleet, SIMULATED_GATE_LIVE);    // … and this returns once it has
  *     simulated_open_gate(fleet, SIMULATED_GATE_LIVE);
  *
+ * A server with settings of its own (simulated_put_server) moves as they say: it takes its time, tells how far it is, and ends
+ * well or not. The scripts and gates are for hosts and hold besides.
+ *
  * Thread-safe. Waits are the clock's, none is busy.
  */
 #pragma once
@@ -16,6 +19,9 @@
 #include "server/worker/hypervisor.h"
 
 struct clock;
+struct simulated_host_settings;
+struct simulated_server_settings;
+struct simulation_settings;
 
 enum simulated_gate {
 	SIMULATED_GATE_PRE_LIVE, /* before the target is prepared */
@@ -50,6 +56,14 @@ bool simulated_set_host_up(struct hypervisor *self, const char *name, bool is_up
 bool simulated_script(struct hypervisor *self, const char *name, enum simulated_outcome outcome, int count);
 /* The words in which that host's scripted failures are told; "": the fleet's own again. */
 bool simulated_set_words(struct hypervisor *self, const char *name, const char *words);
+/* Its size; one of the settings' hosts. False: no such host. */
+bool simulated_set_size(struct hypervisor *self, const char *name, const struct simulated_host_settings *settings);
+/* How moves go of servers that have none of their own, and for how long a target is lost. Borrowed until destroy. */
+void simulated_set_moves(struct hypervisor *self, const struct simulation_settings *settings);
+/* A guest that is one of the settings' servers; they are borrowed until destroy, name and UUID are copied. -ENOENT: no such host;
+ * -EEXIST: the UUID is another's. */
+int simulated_put_server(struct hypervisor *self, const char *host, const char *uuid, const char *name,
+			 const struct simulated_server_settings *settings, struct error *error);
 int simulated_put_guest(struct hypervisor *self, const char *name, const char *uuid, enum guest_state state,
 			int64_t memory_mb, struct error *error);
 /* What the host has, also when it is down. */
@@ -61,6 +75,8 @@ void simulated_wait_at_gate(struct hypervisor *self, enum simulated_gate gate);
 /* The same, at most until that time of the system's clock. False: the time came first. */
 bool simulated_wait_at_gate_until(struct hypervisor *self, enum simulated_gate gate, int64_t deadline_ms);
 void simulated_open_all_gates(struct hypervisor *self);
+/* Copies break off, also those that are begun later: the daemon ends. */
+void simulated_end_copies(struct hypervisor *self);
 /* Hosts stay, so that their handles do, and are up; guests, scripts and closed gates go. No move may be under way. */
 void simulated_reset(struct hypervisor *self);
 

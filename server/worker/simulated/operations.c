@@ -1,5 +1,5 @@
-/* The hypervisor port on the simulated fleet. A move changes the same states in the same order as libvirt shows them, so
- * that whoever looks in between sees what recovery would see. */
+/* The hypervisor port on the simulated fleet: its hosts, and guests that stay where they are. */
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -9,13 +9,19 @@
 #include "base/text.h"
 #include "server/worker/simulated/fleet_state.h"
 
-#define DEFINITION_FORMAT "simulated guest %36s of %lld MiB"
 #define MIB               (1024LL * 1024)
+
+static void leave(void *node)
+{
+	(void)node; /* it is inside what the list frees */
+}
 
 static void destroy(struct hypervisor *self)
 {
 	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
 
+	tdestroy(fleet->hosts_by_name, leave);
+	tdestroy(fleet->servers_by_uuid, simulated_server_free);
 	while (fleet->hosts) {
 		struct simulated_host *host = fleet->hosts;
 
@@ -61,14 +67,15 @@ static void close_host(struct hypervisor_host *host)
 static int describe(struct hypervisor_host *base, struct host_facts *ret_facts, struct error *error)
 {
 	LOCK_SCOPE(&simulated_fleet_of(base)->mutex);
-	int result = simulated_ask(simulated_host_of(base), error);
+	const struct simulated_host *host = simulated_host_of(base);
+	int result = simulated_ask(host, error);
 
 	if (result < 0)
 		return result;
 	*ret_facts = (struct host_facts){
-		.vcpus = 10,
-		.memory_mb = 8192,
-		.disk_gb = 1028,
+		.vcpus = host->vcpus,
+		.memory_mb = host->memory_mb,
+		.disk_gb = host->disk_gb,
 		.hypervisor_version = 1000,
 		.hypervisor_type = text_format("fake"),
 		.host_ip = text_format("192.0.2.2"),
@@ -76,6 +83,37 @@ static int describe(struct hypervisor_host *base, struct host_facts *ret_facts, 
 		.facts = text_format("{}"),
 	};
 	return 0;
+}
+
+/* A text of Nova's metadata; NULL stays NULL. */
+static char *copy_of(const char *text)
+{
+	return text ? text_format("%s", text) : NULL;
+}
+
+static void fill_facts(struct guest_facts *facts, const struct simulated_guest *guest)
+{
+	const struct simulated_server_settings *settings = guest->server ? guest->server->settings : NULL;
+
+	TEXT_COPY(facts->uuid, guest->uuid);
+	facts->view = guest->view;
+	facts->memory_mb = guest->memory_mb;
+	facts->vcpus = 1;
+	facts->domain_name = text_format("simulated-%.8s", guest->uuid);
+	if (!settings)
+		return;
+	facts->created_us = guest->server->created_us;
+	facts->vcpus = settings->vcpus;
+	facts->disk_bytes = settings->disk_gb * 1024 * MIB;
+	facts->name = copy_of(guest->server->name);
+	facts->project_id = copy_of(settings->project);
+	facts->user_id = copy_of(settings->user);
+	facts->flavor_name = copy_of(settings->flavor);
+	if (!settings->flavor)
+		return;
+	facts->flavor_vcpus = settings->vcpus;
+	facts->flavor_memory_mb = settings->memory_mb;
+	facts->flavor_disk_gb = settings->disk_gb;
 }
 
 static int list_guests(struct hypervisor_host *base, struct guest_list *ret_guests, struct error *error)
@@ -97,11 +135,7 @@ static int list_guests(struct hypervisor_host *base, struct guest_list *ret_gues
 	for (struct simulated_guest *guest = host->guests; guest; guest = guest->next) {
 		struct guest_facts *facts = &items[count++];
 
-		TEXT_COPY(facts->uuid, guest->uuid);
-		facts->view = guest->view;
-		facts->memory_mb = guest->memory_mb;
-		facts->vcpus = 1;
-		facts->domain_name = text_format("simulated-%.8s", guest->uuid);
+		fill_facts(facts, guest);
 	}
 	*ret_guests = (struct guest_list){ .items = items, .count = count };
 	return 0;
@@ -120,194 +154,11 @@ static int look(struct hypervisor_host *base, const char *uuid, struct guest_vie
 	return 0;
 }
 
-/* The guest on a host that answers; NULL with *ret_result filled. */
-static struct simulated_guest *guest_on(struct hypervisor_host *base, const char *uuid, int *ret_result,
-					struct error *error)
-{
-	struct simulated_host *host = simulated_host_of(base);
-	struct simulated_guest *guest = NULL;
-
-	*ret_result = simulated_ask(host, error);
-	if (*ret_result == 0) {
-		guest = simulated_guest_find(host, uuid);
-		if (!guest)
-			*ret_result = error_set(error, ENOENT, "host %s has no guest %.36s", host->name, uuid);
-	}
-	return guest;
-}
-
-static int check(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
-		 struct check_result *ret_check, struct error *error)
-{
-	struct simulated_host *to = simulated_host_of(target);
-	int result = 0;
-
-	*ret_check = (struct check_result){ .is_storage_proven_shared = true };
-	if (!guest_on(source, uuid, &result, error))
-		return result;
-	result = simulated_ask(to, error);
-	if (result < 0)
-		return result;
-	if (simulated_happens(to, SIMULATED_CHECK_REFUSES)) {
-		ret_check->refusal = CHECK_REFUSED_BY_TARGET;
-		return simulated_fail(to, error, ECANCELED, "host %s cannot take server %.36s (simulated)", to->name,
-				      uuid);
-	}
-	if (simulated_happens(to, SIMULATED_CHECK_REFUSES_STORAGE)) {
-		ret_check->refusal = CHECK_REFUSED_STORAGE;
-		return simulated_fail(to, error, ECANCELED,
-				      "storage of server %.36s is not shared with host %s (simulated)", uuid, to->name);
-	}
-	return 0;
-}
-
-static int check_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
-		      const struct live_options *options, struct check_result *ret_check, struct error *error)
-{
-	LOCK_SCOPE(&simulated_fleet_of(source)->mutex);
-	int result = check(source, target, uuid, ret_check, error);
-
-	ret_check->copies_disks = options->block_migration == BLOCK_MIGRATION_YES;
-	return result;
-}
-
-static int check_cold(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
-		      struct check_result *ret_check, struct error *error)
-{
-	LOCK_SCOPE(&simulated_fleet_of(source)->mutex);
-
-	return check(source, target, uuid, ret_check, error);
-}
-
-static int prepare_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
-			const struct live_options *options, bool copies_disks, const struct volume_journal *journal,
-			struct error *error)
-{
-	struct simulated_fleet *fleet = simulated_fleet_of(source);
-	struct simulated_host *to = simulated_host_of(target);
-	LOCK_SCOPE(&fleet->mutex);
-
-	(void)options, (void)copies_disks, (void)journal; /* the fleet has no volumes */
-	simulated_pass_gate(fleet, SIMULATED_GATE_PRE_LIVE, NULL);
-	int result = simulated_ask(to, error);
-	if (result < 0)
-		return result;
-	if (simulated_happens(to, SIMULATED_PREPARE_FAILS))
-		return simulated_fail(to, error, EIO, "host %s could not prepare for server %.36s (simulated)",
-				      to->name, uuid);
-	return 0;
-}
-
-/* The switch: from here the target's guest is the true one. */
-static int hand_over(struct simulated_fleet *fleet, struct simulated_host *from, struct simulated_guest *guest,
-		     struct simulated_guest *half)
-{
-	char uuid[UUID_SIZE];
-
-	half->view.state = guest->view.state;
-	half->view.is_persistent = true;
-	guest->view.state = GUEST_HANDED_OVER;
-	guest->view.is_moving_out = false;
-	memcpy(uuid, guest->uuid, sizeof(uuid));
-	simulated_pass_gate(fleet, SIMULATED_GATE_POST_DEST, NULL);
-	simulated_guest_remove(from, uuid);
-	return 0;
-}
-
-static int migrate_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
-			const struct live_options *options, bool copies_disks, struct error *error)
-{
-	struct simulated_fleet *fleet = simulated_fleet_of(source);
-	struct simulated_host *to = simulated_host_of(target);
-	LOCK_SCOPE(&fleet->mutex);
-	int result = 0;
-	struct simulated_guest *guest = guest_on(source, uuid, &result, error);
-
-	(void)options, (void)copies_disks;
-	if (!guest)
-		return result;
-	result = simulated_ask(to, error);
-	if (result < 0)
-		return result;
-	if (simulated_guest_find(to, uuid))
-		return error_set(error, EEXIST, "host %s has a guest %.36s already", to->name, uuid);
-
-	struct simulated_guest *half = simulated_guest_add(to, uuid, GUEST_ARRIVING, guest->memory_mb);
-	if (!half)
-		return error_no_memory(error);
-	guest->view.is_moving_out = true;
-	guest->is_abort_wanted = false;
-	simulated_pass_gate(fleet, SIMULATED_GATE_LIVE, &guest->is_abort_wanted);
-
-	bool raises = simulated_happens(to, SIMULATED_COPY_RAISES);
-	if (guest->is_abort_wanted || raises || simulated_happens(to, SIMULATED_COPY_FAILS) || !to->is_up) {
-		guest->view.is_moving_out = false;
-		if (!raises)
-			simulated_guest_remove(to, uuid);
-		return simulated_fail(to, error, guest->is_abort_wanted ? ECANCELED : EIO,
-				      "the copy of server %.36s to host %s %s (simulated)", uuid, to->name,
-				      guest->is_abort_wanted ? "was aborted" : "broke off");
-	}
-	return hand_over(fleet, simulated_host_of(source), guest, half);
-}
-
-static int progress(struct hypervisor_host *source, const char *uuid, struct move_progress *ret_progress,
-		    struct error *error)
-{
-	LOCK_SCOPE(&simulated_fleet_of(source)->mutex);
-	int result = 0;
-	struct simulated_guest *guest = guest_on(source, uuid, &result, error);
-
-	if (!guest)
-		return result;
-	*ret_progress = (struct move_progress){
-		.is_active = guest->view.is_moving_out,
-		.memory_total = guest->memory_mb * MIB,
-		.memory_remaining = guest->memory_mb * MIB,
-	};
-	return 0;
-}
-
-static int completed(struct hypervisor_host *target, const char *uuid, struct move_progress *ret_progress,
-		     struct error *error)
-{
-	LOCK_SCOPE(&simulated_fleet_of(target)->mutex);
-	int result = 0;
-	struct simulated_guest *guest = guest_on(target, uuid, &result, error);
-
-	if (!guest)
-		return result;
-	*ret_progress = (struct move_progress){
-		.memory_total = guest->memory_mb * MIB,
-		.memory_processed = guest->memory_mb * MIB,
-	};
-	return 0;
-}
-
-static int adjust(struct hypervisor_host *source, const char *uuid, enum move_adjustment adjustment, int64_t value,
-		  struct error *error)
-{
-	struct simulated_fleet *fleet = simulated_fleet_of(source);
-	LOCK_SCOPE(&fleet->mutex);
-	int result = 0;
-	struct simulated_guest *guest = guest_on(source, uuid, &result, error);
-
-	(void)value;
-	if (!guest)
-		return result;
-	if (!guest->view.is_moving_out)
-		return error_set(error, EINVAL, "server %.36s is not moving", uuid);
-	if (adjustment == MOVE_ABORT)
-		guest->is_abort_wanted = true;
-	pthread_cond_broadcast(&fleet->changed);
-	return 0;
-}
-
 static int stop_guest(struct hypervisor_host *base, const char *uuid, int64_t graceful_ms, struct error *error)
 {
 	LOCK_SCOPE(&simulated_fleet_of(base)->mutex);
 	int result = 0;
-	struct simulated_guest *guest = guest_on(base, uuid, &result, error);
+	struct simulated_guest *guest = simulated_guest_on(base, uuid, &result, error);
 
 	(void)graceful_ms;
 	if (guest && guest->view.state != GUEST_SAVED)
@@ -322,7 +173,7 @@ static int start_guest(struct hypervisor_host *base, const char *uuid, bool is_p
 	int result = 0;
 
 	simulated_pass_gate(fleet, SIMULATED_GATE_FINISH, NULL);
-	struct simulated_guest *guest = guest_on(base, uuid, &result, error);
+	struct simulated_guest *guest = simulated_guest_on(base, uuid, &result, error);
 	if (!guest)
 		return result;
 	if (simulated_happens(simulated_host_of(base), SIMULATED_START_FAILS))
@@ -336,7 +187,7 @@ static int start_guest(struct hypervisor_host *base, const char *uuid, bool is_p
 static int put_into(struct hypervisor_host *base, const char *uuid, enum guest_state state, struct error *error)
 {
 	int result = 0;
-	struct simulated_guest *guest = guest_on(base, uuid, &result, error);
+	struct simulated_guest *guest = simulated_guest_on(base, uuid, &result, error);
 
 	if (!guest)
 		return result;
@@ -364,7 +215,7 @@ static int forget_saved(struct hypervisor_host *base, const char *uuid, struct e
 {
 	LOCK_SCOPE(&simulated_fleet_of(base)->mutex);
 	int result = 0;
-	struct simulated_guest *guest = guest_on(base, uuid, &result, error);
+	struct simulated_guest *guest = simulated_guest_on(base, uuid, &result, error);
 
 	if (guest && guest->view.state == GUEST_SAVED)
 		guest->view.state = GUEST_SHUT_OFF;
@@ -376,7 +227,7 @@ static int read_definition(struct hypervisor_host *base, const char *uuid, char 
 {
 	LOCK_SCOPE(&simulated_fleet_of(base)->mutex);
 	int result = 0;
-	struct simulated_guest *guest = guest_on(base, uuid, &result, error);
+	struct simulated_guest *guest = simulated_guest_on(base, uuid, &result, error);
 
 	if (!guest)
 		return result;
@@ -393,7 +244,7 @@ static int undefine(struct hypervisor_host *base, const char *uuid, struct error
 {
 	LOCK_SCOPE(&simulated_fleet_of(base)->mutex);
 	int result = 0;
-	struct simulated_guest *guest = guest_on(base, uuid, &result, error);
+	struct simulated_guest *guest = simulated_guest_on(base, uuid, &result, error);
 
 	if (!guest)
 		return result;
@@ -423,32 +274,6 @@ static int define(struct hypervisor_host *base, const char *definition, bool has
 	if (!guest)
 		return error_no_memory(error);
 	guest->view.has_autostart = has_autostart;
-	return 0;
-}
-
-static int copy_cold(struct hypervisor_host *source, struct hypervisor_host *target, const char *definition,
-		     const struct volume_journal *journal, bool (*is_cancelled)(void *context), void *context,
-		     char **ret_definition, struct error *error)
-{
-	struct simulated_fleet *fleet = simulated_fleet_of(source);
-	struct simulated_host *to = simulated_host_of(target);
-
-	(void)journal; /* the fleet has no volumes */
-	pthread_mutex_lock(&fleet->mutex);
-	simulated_pass_gate(fleet, SIMULATED_GATE_DISK, NULL);
-	int result = simulated_ask(to, error);
-	if (result == 0 && simulated_happens(to, SIMULATED_COPY_FAILS))
-		result = simulated_fail(to, error, EIO, "the copy of disks to host %s broke off (simulated)", to->name);
-	pthread_mutex_unlock(&fleet->mutex);
-	if (result < 0)
-		return result;
-	if (is_cancelled && is_cancelled(context))
-		return error_set(error, ECANCELED, "the copy of disks to host %s was cancelled", to->name);
-
-	char *copy = text_format("%s", definition);
-	if (!copy)
-		return error_no_memory(error);
-	*ret_definition = copy;
 	return 0;
 }
 
@@ -490,22 +315,22 @@ const struct hypervisor_operations simulated_operations = {
 	.describe = describe,
 	.list_guests = list_guests,
 	.look = look,
-	.check_live = check_live,
-	.prepare_live = prepare_live,
-	.migrate_live = migrate_live,
-	.progress = progress,
-	.completed = completed,
-	.adjust = adjust,
+	.check_live = simulated_check_live,
+	.prepare_live = simulated_prepare_live,
+	.migrate_live = simulated_migrate_live,
+	.progress = simulated_progress,
+	.completed = simulated_completed,
+	.adjust = simulated_adjust,
 	.stop_guest = stop_guest,
 	.start_guest = start_guest,
 	.pause_guest = pause_guest,
 	.save_guest = save_guest,
 	.forget_saved = forget_saved,
-	.check_cold = check_cold,
+	.check_cold = simulated_check_cold,
 	.read_definition = read_definition,
 	.undefine = undefine,
 	.define = define,
-	.copy_cold = copy_cold,
+	.copy_cold = simulated_copy_cold,
 	.remove_guest = remove_guest,
 	.remove_disks = remove_disks,
 	.remove_volume = remove_volume,
