@@ -35,10 +35,9 @@ static struct version_row current_version(char text[16])
 /* Beside Nova's members: whether no guest is real. */
 static json_t *list_entry(const struct request *request, const struct version_row *row)
 {
-	json_t *entry =
-		json_pack("{s:s,s:s,s:s,s:s,s:s,s:[{s:s,s:s+++}]}", "id", row->id, "status", row->status, "version",
-			  row->version, "min_version", row->min_version, "updated", row->updated, "links", "rel",
-			  "self", "href", request->base_url, "/", row->path, "/");
+	json_t *entry = json_pack("{s:s,s:s,s:s,s:s,s:s,s:[{s:s,s:s+++}]}", "id", row->id, "status", row->status,
+				  "version", row->version, "min_version", row->min_version, "updated", row->updated,
+				  "links", "rel", "self", "href", request->base_url, "/", row->path, "/");
 
 	if (request->settings->is_simulated)
 		json_object_set_new(entry, "simulated", json_true());

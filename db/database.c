@@ -65,12 +65,12 @@ int session_open(struct database *database, bool is_writer, struct db_session **
 		sqlite3_extended_result_codes(session->connection, 1);
 		sqlite3_busy_timeout(session->connection, BUSY_TIMEOUT_MS);
 		sqlite3_limit(session->connection, SQLITE_LIMIT_LENGTH, 4 * STATEMENT_TEXT_MAX);
-		result =
-			statement_execute(session,
-					  is_writer ? "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; "
-						      "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864"
-						    : "PRAGMA query_only = ON; PRAGMA cache_size = -2048",
-					  error);
+		result = statement_execute(session,
+					   is_writer ? "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; "
+						       "PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA "
+						       "journal_size_limit = 67108864"
+						     : "PRAGMA query_only = ON; PRAGMA cache_size = -2048",
+					   error);
 	}
 	if (result < 0) {
 		session_close(session);

@@ -42,8 +42,8 @@ static const struct verb_argument operands[] = {
 
 static const struct verb_argument options[] = {
 	VERB_OPTION_CONFIG(struct check_arguments, files),
-	{ "FILE", "simulate", "a simulated fleet, as `migrationd serve` takes it",
-	  VERB_TEXT, .offset = offsetof(struct check_arguments, simulation), .completes = VERB_COMPLETES_FILE },
+	{ "FILE", "simulate", "a simulated fleet, as `migrationd serve` takes it", VERB_TEXT,
+	  .offset = offsetof(struct check_arguments, simulation), .completes = VERB_COMPLETES_FILE },
 };
 
 static const char *const description[] = {

@@ -60,7 +60,8 @@ struct config {
 	struct host_settings *hosts;
 	size_t host_count;
 	struct simulation_settings simulation;
-	struct host_settings *simulated_hosts; /* each of simulation: hosts; in the place of hosts where the driver is simulated */
+	struct host_settings
+		*simulated_hosts; /* each of simulation: hosts; in the place of hosts where the driver is simulated */
 	size_t simulated_host_count;
 	struct config_memory *memory; /* private */
 };

@@ -297,8 +297,7 @@ static void check_vouching(struct config_reader *reader, const struct tree_node 
 	const struct tree_entry *auth = tree_find(document, "auth");
 
 	config->token.key_set_count = config->identity.key_set_count;
-	config->token.has_authority =
-		keystone->url || config->identity.key_set_count || config->simulation.token_count;
+	config->token.has_authority = keystone->url || config->identity.key_set_count || config->simulation.token_count;
 	if (keystone->url && !keystone->password_file)
 		config_problem(reader, config_mark_of(document, "identity", "keystone"), NULL,
 			       "identity.keystone.password_file: is missing: a file with the password of %s",

@@ -136,8 +136,8 @@ static void print_items(const struct config_key *key, const char *name, const vo
 
 		if (key->type == CONFIG_NAMED_ITEMS)
 			memcpy(&own_name, item + key->section->name_offset, sizeof(own_name));
-		CLEANUP_FREE char *prefix = own_name ? text_format("%s.%s.", name, own_name)
-						     : text_format("%s[%zu].", name, i);
+		CLEANUP_FREE char *prefix =
+			own_name ? text_format("%s.%s.", name, own_name) : text_format("%s[%zu].", name, i);
 
 		print_section(key->section, prefix, item, origins, text);
 	}
@@ -242,11 +242,10 @@ static void describe_section(const struct config_section *section, const char *p
 					   key->meaning);
 		}
 		if (key->section) {
-			CLEANUP_FREE char *inner =
-				text_format("%s%s%s.", prefix, key->name,
-				key->type == CONFIG_ITEMS         ? "[]"
-				: key->type == CONFIG_NAMED_ITEMS ? ".NAME"
-								  : "");
+			CLEANUP_FREE char *inner = text_format("%s%s%s.", prefix, key->name,
+							       key->type == CONFIG_ITEMS         ? "[]"
+							       : key->type == CONFIG_NAMED_ITEMS ? ".NAME"
+												 : "");
 
 			describe_section(key->section, inner, text);
 		}

@@ -31,7 +31,8 @@ static const struct config_key move_keys[] = {
 	{ "takes", CONFIG_DECIMAL, IN(simulated_move_settings, takes_s), "0", "seconds that the copy takes",
 	  RANGE(0, 86400) },
 	{ "fails", CONFIG_CHOICE, IN(simulated_move_settings, fails), "not",
-	  "how it fails: every host refuses it, the copy breaks off, the target stops answering, or the copy never ends "
+	  "how it fails: every host refuses it, the copy breaks off, the target stops answering, or the copy never "
+	  "ends "
 	  "by itself",
 	  .choices = failures },
 };
@@ -81,8 +82,8 @@ static const struct config_key server_keys[] = {
 	{ "state", CONFIG_CHOICE, IN(simulated_server_settings, state), "active", "its state at the start",
 	  .choices = states },
 	{ "moves", CONFIG_ITEMS, IN(simulated_server_settings, moves), NULL,
-	  "how its first move goes, its second and so on; the last holds for all that follow",
-	  .section = &move_section, .count_offset = offsetof(struct simulated_server_settings, move_count),
+	  "how its first move goes, its second and so on; the last holds for all that follow", .section = &move_section,
+	  .count_offset = offsetof(struct simulated_server_settings, move_count),
 	  .item_size = sizeof(struct simulated_move_settings) },
 };
 static const struct config_section server_section =
@@ -102,8 +103,8 @@ static const struct config_key simulation_keys[] = {
 	{ "hosts", CONFIG_ITEMS, AT(simulation.hosts), NULL, "hosts that exist nowhere (migrationd serve --simulate)",
 	  .section = &host_section, .count_offset = offsetof(struct config, simulation.host_count),
 	  .item_size = sizeof(struct simulated_host_settings) },
-	{ "servers", CONFIG_ITEMS, AT(simulation.servers), NULL, "servers on these hosts",
-	  .section = &server_section, .count_offset = offsetof(struct config, simulation.server_count),
+	{ "servers", CONFIG_ITEMS, AT(simulation.servers), NULL, "servers on these hosts", .section = &server_section,
+	  .count_offset = offsetof(struct config, simulation.server_count),
 	  .item_size = sizeof(struct simulated_server_settings) },
 	{ "moves", CONFIG_ITEMS, AT(simulation.moves), NULL, "how moves go of servers that have none of their own",
 	  .section = &move_section, .count_offset = offsetof(struct config, simulation.move_count),
@@ -239,14 +240,12 @@ void config_check_simulation(struct config_reader *reader, const struct tree_nod
 
 	if (config->hypervisor.driver != HYPERVISOR_DRIVER_SIMULATED) {
 		if (section)
-			config_problem(reader, section->mark, NULL,
-				       "simulation: this describes a fleet that is not real: it is for `migrationd serve "
-				       "--simulate`, and a daemon of real hosts does not start with it");
+			config_problem(
+				reader, section->mark, NULL,
+				"simulation: this describes a fleet that is not real: it is for `migrationd serve "
+				"--simulate`, and a daemon of real hosts does not start with it");
 		return;
 	}
-	if (config->host_count > 0)
-		config_problem(reader, *config->hosts[0].mark, NULL,
-			       "hosts: of a simulated fleet stand under simulation.hosts, and libvirt's are not asked");
 	names = spread_hosts(reader);
 	for (size_t i = 1; names && i < config->simulated_host_count; i++)
 		if (text_equal(names[i - 1], names[i]))

@@ -155,7 +155,7 @@ static void a_misspelt_key_is_told_with_the_nearest_right_one(void **state)
 		"disk_allocation_ratio, reserved_host_memory_mb, reserved_host_disk_mb, "
 		"max_concurrent_live_migrations, max_concurrent_cold_migrations, "
 		"max_concurrent_incoming_migrations, shutdown_timeout, libvirt, filter_scheduler, scheduler, "
-		"worker, hypervisor, retention, hosts\n"
+		"worker, hypervisor, retention, simulation, hosts\n"
 		"c.yaml:4: listener: the key \"prot\" is not known; did you mean port?\n"
 		"c.yaml:8: log: the key \"verbose\" is not known; known here are format, level\n"
 		"c.yaml:5: libvirt: the key \"live_migration_downtme\" is not known; did you mean "

@@ -87,7 +87,7 @@ void simulated_guest_remove(struct simulated_host *host, const char *uuid)
 
 /* The guest on a host that answers; NULL with *ret_result filled. */
 struct simulated_guest *simulated_guest_on(struct hypervisor_host *base, const char *uuid, int *ret_result,
-					struct error *error)
+					   struct error *error)
 {
 	struct simulated_host *host = simulated_host_of(base);
 	struct simulated_guest *guest = NULL;

@@ -48,7 +48,7 @@ static int check(struct hypervisor_host *source, struct hypervisor_host *target,
 }
 
 int simulated_check_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
-		      const struct live_options *options, struct check_result *ret_check, struct error *error)
+			 const struct live_options *options, struct check_result *ret_check, struct error *error)
 {
 	LOCK_SCOPE(&simulated_fleet_of(source)->mutex);
 	int result = check(source, target, uuid, ret_check, error);
@@ -58,7 +58,7 @@ int simulated_check_live(struct hypervisor_host *source, struct hypervisor_host 
 }
 
 int simulated_check_cold(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
-		      struct check_result *ret_check, struct error *error)
+			 struct check_result *ret_check, struct error *error)
 {
 	LOCK_SCOPE(&simulated_fleet_of(source)->mutex);
 
@@ -66,8 +66,8 @@ int simulated_check_cold(struct hypervisor_host *source, struct hypervisor_host 
 }
 
 int simulated_prepare_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
-			const struct live_options *options, bool copies_disks, const struct volume_journal *journal,
-			struct error *error)
+			   const struct live_options *options, bool copies_disks, const struct volume_journal *journal,
+			   struct error *error)
 {
 	struct simulated_fleet *fleet = simulated_fleet_of(source);
 	struct simulated_host *to = simulated_host_of(target);
@@ -116,17 +116,15 @@ static void wait_for_copy(struct simulated_fleet *fleet, struct simulated_guest 
 
 static void lose(struct simulated_fleet *fleet, struct simulated_host *host)
 {
-	host->lost_until_ms =
-		clock_monotonic_ms(fleet->clock) + (int64_t)(fleet->settings->target_lost_for_s * 1000);
+	host->lost_until_ms = clock_monotonic_ms(fleet->clock) + (int64_t)(fleet->settings->target_lost_for_s * 1000);
 }
 
 /* Why a copy broke, in the words of its plan or of a script. */
 static int tell_broken(struct simulated_host *to, const struct simulated_guest *guest, struct error *error)
 {
 	if (guest->is_abort_wanted)
-		return simulated_fail(to, error, ECANCELED,
-				      "the copy of server %s to host %s was aborted (simulated)", guest->uuid,
-				      to->name);
+		return simulated_fail(to, error, ECANCELED, "the copy of server %s to host %s was aborted (simulated)",
+				      guest->uuid, to->name);
 	if (guest->copy.fails == SIMULATED_FAILS_TARGET_LOST)
 		return error_set(error, EIO,
 				 "host %s stopped answering in the middle of the copy of server %s (simulated)",
@@ -163,7 +161,7 @@ static int copy_live(struct simulated_host *from, struct simulated_host *to, str
 }
 
 int simulated_migrate_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
-			const struct live_options *options, bool copies_disks, struct error *error)
+			   const struct live_options *options, bool copies_disks, struct error *error)
 {
 	struct simulated_fleet *fleet = simulated_fleet_of(source);
 	struct simulated_host *to = simulated_host_of(target);
@@ -189,7 +187,7 @@ int simulated_migrate_live(struct hypervisor_host *source, struct hypervisor_hos
 }
 
 int simulated_progress(struct hypervisor_host *source, const char *uuid, struct move_progress *ret_progress,
-		    struct error *error)
+		       struct error *error)
 {
 	LOCK_SCOPE(&simulated_fleet_of(source)->mutex);
 	int result = 0;
@@ -209,7 +207,7 @@ int simulated_progress(struct hypervisor_host *source, const char *uuid, struct 
 }
 
 int simulated_completed(struct hypervisor_host *target, const char *uuid, struct move_progress *ret_progress,
-		     struct error *error)
+			struct error *error)
 {
 	LOCK_SCOPE(&simulated_fleet_of(target)->mutex);
 	int result = 0;
@@ -226,7 +224,7 @@ int simulated_completed(struct hypervisor_host *target, const char *uuid, struct
 }
 
 int simulated_adjust(struct hypervisor_host *source, const char *uuid, enum move_adjustment adjustment, int64_t value,
-		  struct error *error)
+		     struct error *error)
 {
 	struct simulated_fleet *fleet = simulated_fleet_of(source);
 	LOCK_SCOPE(&fleet->mutex);
@@ -297,8 +295,8 @@ static int copy_disks(struct simulated_fleet *fleet, struct simulated_host *to, 
 }
 
 int simulated_copy_cold(struct hypervisor_host *source, struct hypervisor_host *target, const char *definition,
-		     const struct volume_journal *journal, bool (*is_cancelled)(void *context), void *context,
-		     char **ret_definition, struct error *error)
+			const struct volume_journal *journal, bool (*is_cancelled)(void *context), void *context,
+			char **ret_definition, struct error *error)
 {
 	struct simulated_fleet *fleet = simulated_fleet_of(source);
 	int result;
@@ -316,4 +314,3 @@ int simulated_copy_cold(struct hypervisor_host *source, struct hypervisor_host *
 	*ret_definition = copy;
 	return 0;
 }
-

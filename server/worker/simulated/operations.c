@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "server/worker/simulated/fleet_state.h"
 
-#define MIB               (1024LL * 1024)
+#define MIB (1024LL * 1024)
 
 static void leave(void *node)
 {
