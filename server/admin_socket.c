@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "db/hosts.h"
+#include "server/admin_migration.h"
 #include "server/config_table.h"
 #include "server/registry.h"
 
@@ -30,6 +31,7 @@ struct admin_socket {
 	int stop; /* an eventfd */
 	pthread_t thread;
 	struct database *database;
+	struct worker *worker; /* may be NULL */
 	pthread_mutex_t mutex; /* guards the settings while they are used */
 	struct registry_settings settings;
 	struct log *log;
@@ -180,12 +182,38 @@ static int enable_host(struct admin_socket *admin, const json_t *request, json_t
 	return switch_host(admin, request, false, error);
 }
 
+static int show_migration(struct admin_socket *admin, const json_t *request, json_t *answer, struct error *error)
+{
+	json_t *migration = NULL;
+	int result = admin_migration_show(admin->database, admin->worker, json_object_get(request, "migration"),
+					  &migration, error);
+
+	if (result < 0)
+		return result;
+	return json_object_set_new(answer, "migration", migration) < 0 ? error_no_memory(error) : 0;
+}
+
+/* Whether anybody is there. */
+static int ping(struct admin_socket *admin, const json_t *request, json_t *answer, struct error *error)
+{
+	(void)admin;
+	(void)request;
+	(void)answer;
+	(void)error;
+	return 0;
+}
+
 static const struct admin_verb {
 	const char *name;
 	int (*run)(struct admin_socket *admin, const json_t *request, json_t *answer, struct error *error);
 } verbs[] = {
-	{ "host add", add_host },    { "host disable", disable_host }, { "host enable", enable_host },
-	{ "host list", list_hosts }, { "host remove", remove_host },
+	{ "host add", add_host },
+	{ "host disable", disable_host },
+	{ "host enable", enable_host },
+	{ "host list", list_hosts },
+	{ "host remove", remove_host },
+	{ "migration show", show_migration },
+	{ "ping", ping },
 };
 
 /* As the API would answer. */
@@ -305,8 +333,9 @@ static void admin_free(struct admin_socket *admin)
 	free(admin);
 }
 
-int admin_socket_start(const char *path, struct database *database, const struct registry_settings *settings,
-		       struct log *log, struct admin_socket **ret_socket, struct error *error)
+int admin_socket_start(const char *path, struct database *database, struct worker *worker,
+		       const struct registry_settings *settings, struct log *log, struct admin_socket **ret_socket,
+		       struct error *error)
 {
 	struct admin_socket *admin = calloc(1, sizeof(*admin));
 	int result;
@@ -315,6 +344,7 @@ int admin_socket_start(const char *path, struct database *database, const struct
 		return error_no_memory(error);
 	admin->listening = -1;
 	admin->database = database;
+	admin->worker = worker;
 	admin->settings = *settings;
 	pthread_mutex_init(&admin->mutex, NULL);
 	admin->log = log;

@@ -6,6 +6,9 @@
  *     {"verb": "host remove", "name": N}                                 {}
  *     {"verb": "host disable", "name": N, "reason": R}                   {}
  *     {"verb": "host enable", "name": N}                                 {}
+ *     {"verb": "migration show", "migration": N or UUID}                 {"migration": {"id": N, "server": …, "status": …, …}}
+ *     {"verb": "ping"}                                                   {}
+ * The members of a migration are those of admin_migration.c; rates are there while the guest moves.
  * A refusal is {"error": "why", "code": 409}: 409 for what is in the way there (a name that is taken, servers and moves on a host),
  * 404 for what is not there, 400 for what was asked wrongly, else 500.
  */
@@ -16,10 +19,13 @@ struct database;
 struct error;
 struct registry_settings;
 struct log;
+struct worker;
 
-/* Replaces a socket file that nobody listens on; -EADDRINUSE when a daemon does. Everything is borrowed until stop. */
-int admin_socket_start(const char *path, struct database *database, const struct registry_settings *settings,
-		       struct log *log, struct admin_socket **ret_socket, struct error *error);
+/* Replaces a socket file that nobody listens on; -EADDRINUSE when a daemon does. Everything is borrowed until stop; `worker` may
+ * be NULL: then no rates are told. */
+int admin_socket_start(const char *path, struct database *database, struct worker *worker,
+		       const struct registry_settings *settings, struct log *log, struct admin_socket **ret_socket,
+		       struct error *error);
 /* From now on hosts that are added get these settings, which are borrowed as the first were. */
 void admin_socket_renew(struct admin_socket *admin, const struct registry_settings *settings);
 void admin_socket_stop(struct admin_socket *admin);

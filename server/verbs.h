@@ -6,10 +6,14 @@
 
 extern const struct verb verb_backup;
 extern const struct verb verb_check;
+extern const struct verb verb_health;
 extern const struct verb verb_host;
+extern const struct verb verb_migrate;
+extern const struct verb verb_migration;
 extern const struct verb verb_policy;
 extern const struct verb verb_restore;
 extern const struct verb verb_serve;
+extern const struct verb verb_server;
 extern const struct verb verb_token;
 extern const struct verb verb_version;
 

@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
-#include "server/identity/http_fetch.h"
+#include "server/http_fetch.h"
 #include "server/identity/key_sets.h"
 #include "server/identity/keystone.h"
 

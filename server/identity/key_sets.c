@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/metrics.h"
-#include "server/identity/http_fetch.h"
+#include "server/http_fetch.h"
 
 #define SET_MAX       (256 * 1024) /* bytes */
 #define EARLY_READ_MS 10000

@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "server/identity/http_fetch.h"
+#include "server/http_fetch.h"
 
 #define ANSWER_MAX      (1024 * 1024)
 #define PASSWORD_MAX    4096
@@ -26,7 +26,7 @@ struct keystone {
 	char *tokens_url;
 	char *password;
 	pthread_mutex_t mutex; /* guards all below, also while a token is made: others wait for it */
-	char service_token[HTTP_TOKEN_SIZE]; /* "": none */
+	char service_token[HTTP_HEADER_SIZE]; /* "": none */
 	int64_t expires_us;
 };
 
@@ -114,6 +114,7 @@ static int log_in(struct keystone *keystone, struct error *error)
 		.ca_file = keystone->settings->cacert_file,
 		.timeout_s = keystone->settings->timeout_s,
 		.body_max = ANSWER_MAX,
+		.wanted_header = "X-Subject-Token",
 	};
 
 	if (!body)
@@ -122,7 +123,7 @@ static int log_in(struct keystone *keystone, struct error *error)
 	explicit_bzero(body, strlen(body));
 	if (result < 0)
 		return result;
-	if (response.status != 201 || !response.subject_token[0])
+	if (response.status != 201 || !response.header[0])
 		return error_set(
 			error, EHOSTUNREACH,
 			"Keystone does not let the service in as %s (status %ld): identity.keystone's username, "
@@ -130,13 +131,13 @@ static int log_in(struct keystone *keystone, struct error *error)
 			keystone->settings->username, response.status);
 	if (keystone_answer_read(response.body, response.size, &self, error) < 0)
 		return error_set(error, EHOSTUNREACH, "Keystone's answer to the service's login is none");
-	TEXT_COPY(keystone->service_token, response.subject_token);
+	TEXT_COPY(keystone->service_token, response.header);
 	keystone->expires_us = self->expires_us;
 	return 0;
 }
 
 /* A token that is good for a while; `refused`: that one is not. */
-static int own_token(struct keystone *keystone, const char *refused, char ret_token[HTTP_TOKEN_SIZE],
+static int own_token(struct keystone *keystone, const char *refused, char ret_token[HTTP_HEADER_SIZE],
 		     struct error *error)
 {
 	LOCK_SCOPE(&keystone->mutex);
@@ -149,7 +150,7 @@ static int own_token(struct keystone *keystone, const char *refused, char ret_to
 		result = log_in(keystone, error);
 	}
 	if (result == 0)
-		text_copy(ret_token, HTTP_TOKEN_SIZE, keystone->service_token);
+		text_copy(ret_token, HTTP_HEADER_SIZE, keystone->service_token);
 	return result;
 }
 
@@ -192,7 +193,7 @@ static int read_answer(const struct http_response *response, struct caller **ret
 
 int keystone_validate(struct keystone *keystone, const char *token, struct caller **ret_caller, struct error *error)
 {
-	char own[HTTP_TOKEN_SIZE] = "";
+	char own[HTTP_HEADER_SIZE] = "";
 	long status = 401;
 
 	if (!is_header_text(token))

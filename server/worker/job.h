@@ -26,6 +26,8 @@ struct job_slot {
 	bool is_running;
 	bool has_room; /* counts as one of the moves that its hosts may carry at once */
 	bool is_waiting; /* for room */
+	int64_t migration_id; /* whose progress it is */
+	struct move_progress progress; /* as the hypervisor told it last; not active: nothing was told */
 	struct worker *worker;
 	struct job_slot *next;
 };

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -185,6 +186,27 @@ void watch_begin(struct job_run *run, struct move_watch *watch)
 	};
 }
 
+/* For whoever asks how the move goes between two records. */
+static void show_progress(struct job_run *run, const struct move_progress *progress)
+{
+	LOCK_SCOPE(&run->worker->mutex);
+
+	run->slot->migration_id = run->job.migration_id;
+	run->slot->progress = *progress;
+}
+
+int worker_progress(struct worker *worker, int64_t migration_id, struct move_progress *ret_progress)
+{
+	LOCK_SCOPE(&worker->mutex);
+
+	for (const struct job_slot *slot = worker->slots; slot; slot = slot->next)
+		if (slot->migration_id == migration_id && slot->progress.is_active) {
+			*ret_progress = slot->progress;
+			return 0;
+		}
+	return -ENOENT;
+}
+
 void watch_once(struct job_run *run, struct move_watch *watch)
 {
 	struct move_progress progress = { 0 };
@@ -198,6 +220,7 @@ void watch_once(struct job_run *run, struct move_watch *watch)
 		watch->is_active = result != -ENOENT; /* else nothing is known; who waits asks both sides */
 		return;
 	}
+	show_progress(run, &progress);
 	watch->is_active = progress.is_active;
 	watch->seen_at_ms = clock_monotonic_ms(run->worker->parts.clock);
 	if (!progress.is_active)

@@ -20,6 +20,7 @@ struct hypervisor;
 struct host_state;
 struct log;
 struct metrics;
+struct move_progress;
 struct scheduler_settings;
 struct worker;
 struct worker_settings;
@@ -57,4 +58,6 @@ typedef void (*worker_hosts_fn)(void *context, const struct host_state *hosts, s
 void worker_look_at_hosts(struct worker *worker, worker_hosts_fn look, void *context);
 /* Jobs that a thread has in hand now, of so many that may be. Thread-safe. */
 void worker_count_running(struct worker *worker, int64_t *ret_running, int64_t *ret_limit);
+/* How a move goes, as its hypervisor told it last. -ENOENT: it does not move now, or is not ours. Thread-safe. */
+int worker_progress(struct worker *worker, int64_t migration_id, struct move_progress *ret_progress);
 void worker_destroy(struct worker *worker); /* NULL is fine */

@@ -37,7 +37,7 @@ static int set_up(void **state)
 	fixture->socket_path = text_format("%s/admin.sock", fixture->folder);
 	CLEANUP_FREE char *path = text_format("%s/test.db", fixture->folder);
 	assert_int_equal(db_open(path, clock_system(), NULL, &fixture->database, &error), 0);
-	assert_int_equal(admin_socket_start(fixture->socket_path, fixture->database,
+	assert_int_equal(admin_socket_start(fixture->socket_path, fixture->database, NULL,
 					    &(struct registry_settings){ .fleet = &fleet }, NULL, &fixture->admin,
 					    &error),
 			 0);
@@ -172,7 +172,7 @@ static void a_second_daemon_does_not_take_the_socket_away(void **state)
 	struct admin_socket *second = NULL;
 	struct error error = { 0 };
 
-	assert_int_equal(admin_socket_start(fixture->socket_path, fixture->database,
+	assert_int_equal(admin_socket_start(fixture->socket_path, fixture->database, NULL,
 					    &(struct registry_settings){ .fleet = &fleet }, NULL, &second, &error),
 			 -EADDRINUSE);
 	CLEANUP_FREE char *answer = ask(fixture, "{\"verb\": \"host list\"}");

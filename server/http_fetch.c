@@ -1,21 +1,20 @@
-/* libcurl, as far as identity needs it: bounded in time and size, no redirects, certificates always checked. */
-#include "server/identity/http_fetch.h"
+/* libcurl, as far as we need it: bounded in time and size, no redirects, certificates always checked. */
+#include "server/http_fetch.h"
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
-
-#define SUBJECT_TOKEN "X-Subject-Token:"
+#include "base/text.h"
 
 struct exchange {
 	struct http_response *response;
 	size_t body_max;
+	const char *wanted_header;
 	bool is_too_long;
 };
 
@@ -48,19 +47,20 @@ static size_t take_body(char *bytes, size_t size, size_t count, void *context)
 
 static size_t take_header(char *bytes, size_t size, size_t count, void *context)
 {
-	struct http_response *response = ((struct exchange *)context)->response;
-	size_t length = size * count, name = strlen(SUBJECT_TOKEN);
+	const struct exchange *exchange = context;
+	struct http_response *response = exchange->response;
+	size_t length = size * count, name = exchange->wanted_header ? strlen(exchange->wanted_header) : 0;
 
-	if (length <= name || strncasecmp(bytes, SUBJECT_TOKEN, name) != 0)
+	if (name == 0 || length <= name || strncasecmp(bytes, exchange->wanted_header, name) != 0 || bytes[name] != ':')
 		return length;
-	const char *value = bytes + name, *end = bytes + length;
+	const char *value = bytes + name + 1, *end = bytes + length;
 	while (value < end && (*value == ' ' || *value == '\t'))
 		value++;
 	while (end > value && (end[-1] == '\r' || end[-1] == '\n' || end[-1] == ' '))
 		end--;
-	if ((size_t)(end - value) < sizeof(response->subject_token)) {
-		memcpy(response->subject_token, value, (size_t)(end - value));
-		response->subject_token[end - value] = '\0';
+	if ((size_t)(end - value) < sizeof(response->header)) {
+		memcpy(response->header, value, (size_t)(end - value));
+		response->header[end - value] = '\0';
 	}
 	return length;
 }
@@ -103,8 +103,14 @@ static bool set_up(CURL *curl, const struct http_request *request, struct curl_s
 		  && curl_easy_setopt(curl, CURLOPT_HEADERDATA, exchange) == CURLE_OK;
 	if (is_good && request->body)
 		is_good = curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request->body) == CURLE_OK;
+	if (is_good && request->method)
+		is_good = curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method) == CURLE_OK;
 	if (is_good && request->ca_file)
 		is_good = curl_easy_setopt(curl, CURLOPT_CAINFO, request->ca_file) == CURLE_OK;
+	if (is_good && request->ca_file && request->ignores_name)
+		is_good = curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L) == CURLE_OK;
+	if (is_good && request->goes_direct)
+		is_good = curl_easy_setopt(curl, CURLOPT_NOPROXY, "*") == CURLE_OK;
 	return is_good;
 }
 
@@ -112,7 +118,9 @@ int http_fetch(const struct http_request *request, struct http_response *ret_res
 {
 	__attribute__((cleanup(free_curl))) CURL *curl = curl_easy_init();
 	__attribute__((cleanup(free_list))) struct curl_slist *list = NULL;
-	struct exchange exchange = { .response = ret_response, .body_max = request->body_max };
+	struct exchange exchange = { .response = ret_response,
+				     .body_max = request->body_max,
+				     .wanted_header = request->wanted_header };
 
 	*ret_response = (struct http_response){ .body = strdup("") };
 	if (!curl || !ret_response->body || !set_up(curl, request, &list, &exchange))
@@ -131,4 +139,17 @@ void http_response_clear(struct http_response *response)
 {
 	free(response->body);
 	response->body = NULL;
+}
+
+void http_append_escaped(const char *string, struct text *text)
+{
+	for (; *string; string++) {
+		unsigned char byte = (unsigned char)*string;
+
+		if ((byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z')
+		    || (byte && strchr("-._~", byte)))
+			text_append_bytes(text, &byte, 1);
+		else
+			text_append_format(text, "%%%02X", byte);
+	}
 }
