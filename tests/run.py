@@ -176,6 +176,11 @@ def openapi(tally):
     tally.relay("openapi", ["/usr/bin/python3", TOP / "tests/openapi/suite.py"])
 
 
+def metrics(tally):
+    """Metrics, readiness, the dashboard and the alerts; Debian's promtool judges them."""
+    tally.relay("metrics", ["python3", TOP / "tests/metrics/suite.py"])
+
+
 def network(tally):
     tally.relay("network", ["python3", TOP / "tests/lab/suite.py", "network"])
 
@@ -185,7 +190,8 @@ def readme(tally):
 
 
 SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "configuration": configuration, "identity": identity, "hosts": hosts, "readme": readme, "lab": lab,
-          "clients": clients, "network": network, "replay": replay, "openapi": openapi}
+          "clients": clients, "network": network, "replay": replay, "openapi": openapi,
+          "metrics": metrics}
 # What a run without names takes: all.
 STANDING = tuple(SUITES)
 
