@@ -229,14 +229,20 @@ static void describe_range(const struct config_key *key, struct text *text)
 		text_append_format(text, "%s%s", i > key->first_name ? ", " : " ", name);
 }
 
+void config_describe_type(const struct config_key *key, struct text *text)
+{
+	text_append(text, type_words(key));
+	describe_range(key, text);
+}
+
 static void describe_section(const struct config_section *section, const char *prefix, struct text *text)
 {
 	for (size_t i = 0; prefix && i < section->count; i++) {
 		const struct config_key *key = &section->keys[i];
 
 		if (key->type != CONFIG_SECTION) {
-			text_append_format(text, "%s%s (%s", prefix, key->name, type_words(key));
-			describe_range(key, text);
+			text_append_format(text, "%s%s (", prefix, key->name);
+			config_describe_type(key, text);
 			text_append_format(text, "%s%s%s): %s\n", key->is_required ? ", required" : "",
 					   key->by_default ? "; default " : "", key->by_default ? key->by_default : "",
 					   key->meaning);

@@ -94,6 +94,9 @@ struct config_reader {
 /* The configuration's own document. */
 extern const struct config_section config_root;
 
+/* A key's type and range in words: "number 0 to 65535". */
+void config_describe_type(const struct config_key *key, struct text *text);
+
 /* Tells a problem at the mark, or without one (CONFIG_NOWHERE); `place` may be NULL. */
 #define CONFIG_NOWHERE ((struct tree_mark){ 0 })
 void config_problem(struct config_reader *reader, struct tree_mark mark, const struct config_place *place,

@@ -6,8 +6,10 @@
 
 extern const struct verb verb_backup;
 extern const struct verb verb_check;
+extern const struct verb verb_completion_script;
 extern const struct verb verb_health;
 extern const struct verb verb_host;
+extern const struct verb verb_manual_page;
 extern const struct verb verb_migrate;
 extern const struct verb verb_migration;
 extern const struct verb verb_policy;

@@ -122,6 +122,17 @@ void verb_help_all(const struct verb *const *verbs, struct text *text)
 	text_append(text, "\nmigrationd VERB --help tells more of each, migrationd(8) all.\n");
 }
 
+void verb_argument_meaning(const struct verb_argument *row, struct text *text)
+{
+	text_append(text, row->meaning);
+	for (const char *const *word = row->words; word && *word; word++)
+		text_append_format(text, "%s%s", word == row->words ? ": " : ", ", *word);
+	if (row->type == VERB_NUMBER)
+		text_append_format(text, " (%" PRId64 " to %" PRId64 ")", row->low, row->high);
+	if (row->by_default)
+		text_append_format(text, " (default %s)", row->by_default);
+}
+
 static void append_rows(const struct verb_arguments *rows, struct text *text)
 {
 	for (size_t i = 0; i < rows->count; i++) {
@@ -132,11 +143,7 @@ static void append_rows(const struct verb_arguments *rows, struct text *text)
 		text_append_format(&name, "%s%s%s%s%s", row->name ? "--" : "", row->name ? row->name : "",
 				   row->name && row->value ? " " : "", row->value ? row->value : "",
 				   row->type == VERB_TEXTS ? "…" : "");
-		text_append(&meaning, row->meaning);
-		for (const char *const *word = row->words; word && *word; word++)
-			text_append_format(&meaning, "%s%s", word == row->words ? ": " : ", ", *word);
-		if (row->by_default)
-			text_append_format(&meaning, " (default %s)", row->by_default);
+		verb_argument_meaning(row, &meaning);
 		entry(text, name.data ? name.data : "", meaning.data ? meaning.data : "");
 		text->failed = text->failed || text_failed(&name) || text_failed(&meaning);
 	}

@@ -127,6 +127,8 @@ int verb_run(const struct verb *const *verbs, char **words);
 /* Told on stderr: what is wrong with a call, and where it is written how it goes. Returns EXIT_USAGE. */
 int verb_refuse(const char *path, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* What the row means, with its words, range and default. */
+void verb_argument_meaning(const struct verb_argument *row, struct text *text);
 /* One line: "migrationd host add NAME URI [--migration-address ADDRESS] …". */
 void verb_synopsis(const struct verb *verb, const char *path, struct text *text);
 /* `migrationd --help`: the verbs with a line each. */
