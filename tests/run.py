@@ -185,11 +185,13 @@ def network(tally):
     tally.relay("network", ["python3", TOP / "tests/lab/suite.py", "network"])
 
 
-def readme(tally):
-    tally.relay("readme", ["python3", TOP / "tests/lab/readme.py"])
+def docs(tally):
+    """Every command of the README and the manual; and that "When a move fails" is whole."""
+    tally.relay("docs/failures", ["python3", TOP / "tests/docs/failures.py"])
+    tally.relay("docs", ["python3", TOP / "tests/docs/suite.py"])
 
 
-SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "configuration": configuration, "identity": identity, "hosts": hosts, "readme": readme, "lab": lab,
+SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "configuration": configuration, "identity": identity, "hosts": hosts, "docs": docs, "lab": lab,
           "clients": clients, "network": network, "replay": replay, "openapi": openapi,
           "metrics": metrics}
 # What a run without names takes: all.

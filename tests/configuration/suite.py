@@ -1,4 +1,4 @@
-"""The operator's configuration, by the shipped binary: documents as MOSK has them, who may do what by them, reading them anew,
+"""The operator's configuration, by the shipped binary: documents as MOSK has them (docs/mosk.md), who may do what by them, reading them anew,
 and two hundred ways to get them wrong. Speaks TAP; a check is a function whose docstring says what holds.
 """
 
