@@ -10,18 +10,20 @@ import re
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 MONITORING = TOP / "docs" / "monitoring"
-sys.path[:0] = [str(TOP / "tests/daemon"), str(TOP / "tests/lab"), str(TOP / "tests/replay")]
+sys.path[:0] = [str(TOP / "tests/daemon"), str(TOP / "tests/docs"), str(TOP / "tests/lab"), str(TOP / "tests/replay")]
 
 from api import Api  # noqa: E402
+from blocks import blocks  # noqa: E402
 from certificates import Authority  # noqa: E402
 from exposition import Exposition, promtool  # noqa: E402
-from service import Service, run_checks, state  # noqa: E402
+from service import BINARY, Service, run_checks, state  # noqa: E402
 
 FULL_DISK = TOP / "build" / "tests" / "libfull_disk.so"
 HOSTS, SERVERS = 10_000, 200_000
@@ -479,6 +481,24 @@ def named_metrics_exist(folder):
     assert not found.types.keys() - told, f"not on the page: {found.types.keys() - told}"
 
 
+def page_holds(folder):
+    """what the page shows is right: its settings are taken by the daemon, its part of Prometheus' configuration by promtool"""
+    shown = [block.text for block in blocks(MONITORING / "README.md")]
+    settings = [text for text in shown if text.startswith("metrics:")]
+    [scraping] = [text for text in shown if text.startswith("scrape_configs:")]
+    assert len(settings) == 2 == len(shown) - 1
+    for number, text in enumerate(settings):
+        path = Path(folder) / f"{number}.yaml"
+        path.write_text(text + 'auth: {keys: [{kid: a, algorithm: HS256, secret: "at least 32 bytes of a secret, please"}]}\n')
+        path.chmod(0o600)
+        done = subprocess.run([BINARY, "check", path], capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and "metrics.enabled: true" in done.stdout, done.stderr
+    config = Path(folder) / "prometheus.yml"
+    config.write_text(scraping.replace("alerts.yaml", str(MONITORING / "alerts.yaml")))
+    status, words = promtool("check", "config", config)
+    assert status == 0 and "22 rules" in words, words
+
+
 def dashboard_whole(_):
     """the dashboard can be imported: one data source, chosen at its top, used by each panel; rows for API, moves, hosts, database"""
     dashboard = json.loads((MONITORING / "dashboard.json").read_text())
@@ -696,7 +716,7 @@ def large_fleet(folder):
 
 CHECKS = [requests_counted, paths_without_end, moves_counted, queue_counted, commits_counted, hosts_counted, tokens_counted,
           reloads_counted, process_told, certificate_told, promtool_clean, promtool_notices, rules_hold, named_metrics_exist,
-          dashboard_whole, dashboard_queries_parse, ready_while_the_disk_has_room, ready_while_a_host_answers,
+          page_holds, dashboard_whole, dashboard_queries_parse, ready_while_the_disk_has_room, ready_while_a_host_answers,
           ready_until_it_ends, ready_asked_often, metrics_for_those_near, metrics_at_their_own_door, large_fleet]
 
 if __name__ == "__main__":
