@@ -52,7 +52,7 @@ static int health(void *context)
 	if (result == 0 && response.status == 200)
 		return EXIT_SUCCESS;
 	if (result == 0)
-		fprintf(stderr, "migrationd health: %s answers with status %ld: %.1000s\n", url, response.status,
+		fprintf(stderr, "migrationd health: %s answers with status %ld: %.200s\n", url, response.status,
 			response.body);
 	else
 		fprintf(stderr, "migrationd health: %s\n", error.text);

@@ -152,6 +152,11 @@ def identity(tally):
     tally.relay("identity", ["/usr/bin/python3", TOP / "tests/identity/suite.py"])
 
 
+def cli(tally):
+    """The verbs as people call them, on terminals and in shells, in front of a simulated fleet."""
+    tally.relay("cli", ["python3", TOP / "tests/cli/suite.py"])
+
+
 def hosts(tally):
     tally.relay("hosts", ["python3", TOP / "tests/lab/hosts.py"])
 
@@ -193,7 +198,8 @@ def docs(tally):
 
 SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "configuration": configuration, "identity": identity, "hosts": hosts, "docs": docs, "lab": lab,
           "clients": clients, "network": network, "replay": replay, "openapi": openapi,
-          "metrics": metrics}
+          "metrics": metrics,
+          "cli": cli}
 # What a run without names takes: all.
 STANDING = tuple(SUITES)
 

@@ -291,7 +291,7 @@ static const char zsh_asked[] =
 	"}\n\n";
 
 static const char zsh_begin[] = "_migrationd() {\n"
-				"\tlocal path migrationd=$words[1]\n"
+				"\tlocal called migrationd=$words[1]\n"
 				"\tlocal -a verbs\n"
 				"\tif ((CURRENT == 2)); then\n"
 				"\t\tverbs=(";
@@ -318,20 +318,20 @@ void verb_complete_zsh(const struct verb *const *verbs, struct text *text)
 			text_append_format(text, "%s%s", count++ > 0 ? "|" : "", (*verb)->name);
 	text_append(text, ")\n"
 			  "\t\tif ((CURRENT == 3)); then\n"
-			  "\t\t\tpath=$words[2]\n"
+			  "\t\t\tcalled=$words[2]\n"
 			  "\t\telse\n"
-			  "\t\t\tpath=\"$words[2] $words[3]\"\n"
+			  "\t\t\tcalled=\"$words[2] $words[3]\"\n"
 			  "\t\t\tshift 2 words\n"
 			  "\t\t\t((CURRENT -= 2))\n"
 			  "\t\tfi\n"
 			  "\t\t;;\n"
 			  "\t*)\n"
-			  "\t\tpath=$words[2]\n"
+			  "\t\tcalled=$words[2]\n"
 			  "\t\tshift 1 words\n"
 			  "\t\t((CURRENT -= 1))\n"
 			  "\t\t;;\n"
 			  "\tesac\n"
-			  "\tcase $path in\n");
+			  "\tcase $called in\n");
 	for (const struct verb *const *verb = verbs; *verb; verb++)
 		append_zsh_verb(*verb, (*verb)->name, text);
 	text_append(text, "\tesac\n}\n\n_migrationd \"$@\"\n");
