@@ -87,16 +87,21 @@ static int sync_path(const char *path, int flags, struct error *error)
 	return 0;
 }
 
+/* NULL when out of memory. */
+static char *directory_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (!slash)
+		return strdup(".");
+	return slash == path ? strdup("/") : strndup(path, (size_t)(slash - path));
+}
+
 static int sync_directory_of(const char *path, struct error *error)
 {
-	CLEANUP_FREE char *directory = strdup(path);
+	CLEANUP_FREE char *directory = directory_of(path);
 
-	if (!directory)
-		return error_no_memory(error);
-	char *slash = strrchr(directory, '/');
-	if (slash)
-		slash[slash == directory ? 1 : 0] = '\0';
-	return sync_path(slash ? directory : ".", O_RDONLY | O_DIRECTORY, error);
+	return directory ? sync_path(directory, O_RDONLY | O_DIRECTORY, error) : error_no_memory(error);
 }
 
 /* A fresh file with the pages of the other, on disk, of the owner alone, without a write-ahead log beside it. */
@@ -234,6 +239,31 @@ static int put_aside(const char *database, const char *kept, struct error *error
 	return 0;
 }
 
+/* Root restores for a service that runs as another user: what it makes there belongs to whom the directory does, as SQLite's own
+ * files beside a database do. */
+static int give_to_owner(const char *path, const struct stat *directory, struct error *error)
+{
+	if (geteuid() == 0 && lchown(path, directory->st_uid, directory->st_gid) < 0)
+		return error_set_errno(error, errno, "cannot give %s to the owner of its directory", path);
+	return 0;
+}
+
+static int give_all_to_owner(const char *database, const char *fresh, const char *kept, struct error *error)
+{
+	CLEANUP_FREE char *lock = text_format("%s.lock", database);
+	CLEANUP_FREE char *directory = directory_of(database);
+	struct stat status;
+
+	if (!lock || !directory)
+		return error_no_memory(error);
+	if (stat(directory, &status) < 0)
+		return error_set_errno(error, errno, "cannot look at %s", directory);
+	int result = give_to_owner(lock, &status, error);
+	if (result == 0)
+		result = give_to_owner(fresh, &status, error);
+	return result == 0 && kept ? give_to_owner(kept, &status, error) : result;
+}
+
 static int keep_old(const char *database, const char *kept, struct error *error)
 {
 	struct error trouble = { 0 };
@@ -263,6 +293,8 @@ int db_restore(const char *copy, const char *database, char **ret_kept, struct e
 		kept = dated_name(database);
 		result = kept ? keep_old(database, kept, error) : error_no_memory(error);
 	}
+	if (result == 0)
+		result = give_all_to_owner(database, fresh, kept, error);
 	if (result == 0 && rename(fresh, database) < 0)
 		result = error_set_errno(error, errno, "cannot name the new database %s", database);
 	if (result < 0) {

@@ -196,10 +196,16 @@ def docs(tally):
     tally.relay("docs", ["python3", TOP / "tests/docs/suite.py"])
 
 
+def package(tally):
+    """The Debian package, by Debian's interpreter, which has what starts a service as its unit says."""
+    tally.relay("package", ["/usr/bin/python3", TOP / "tests/package/suite.py"])
+
+
 SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "configuration": configuration, "identity": identity, "hosts": hosts, "docs": docs, "lab": lab,
           "clients": clients, "network": network, "replay": replay, "openapi": openapi,
           "metrics": metrics,
-          "cli": cli}
+          "cli": cli,
+          "package": package}
 # What a run without names takes: all.
 STANDING = tuple(SUITES)
 
