@@ -37,6 +37,11 @@ class Watched(Service):
         super().__init__(folder, **sections)
         self.sections["hypervisor"] |= {"reconnect_interval": 1, "reconcile_interval": 1}
 
+    def start(self, **environment):
+        super().start(**environment)
+        self.wait(lambda: self.ready()[1]["daemon"] is None)  # it lives a moment before its start has ended
+        return self
+
     def ready(self, method="GET", port=None):
         """(status, the reasons by check)"""
         connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=20)
