@@ -71,6 +71,8 @@ int session_open(struct database *database, bool is_writer, struct db_session **
 						       "journal_size_limit = 67108864"
 						     : "PRAGMA query_only = ON; PRAGMA cache_size = -2048",
 					   error);
+		if (result == 0 && is_writer && database->is_temporary)
+			result = statement_execute(session, "PRAGMA synchronous = OFF", error);
 	}
 	if (result < 0) {
 		session_close(session);
@@ -138,7 +140,8 @@ static void destroy(struct database *database)
 	free(database);
 }
 
-int db_open(const char *path, struct clock *clock, struct log *log, struct database **ret_database, struct error *error)
+static int open_database(const char *path, bool is_temporary, struct clock *clock, struct log *log,
+			 struct database **ret_database, struct error *error)
 {
 	struct database *database = calloc(1, sizeof(*database));
 
@@ -147,6 +150,7 @@ int db_open(const char *path, struct clock *clock, struct log *log, struct datab
 	database->clock = clock;
 	database->log = log;
 	database->lock = -1;
+	database->is_temporary = is_temporary;
 	/* Before the process's first use of SQLite; later it is refused and the first one's word stays. */
 	sqlite3_config(SQLITE_CONFIG_STMTJRNL_SPILL, UNDO_IN_MEMORY_MAX);
 	pthread_mutex_init(&database->readers_mutex, NULL);
@@ -163,6 +167,17 @@ int db_open(const char *path, struct clock *clock, struct log *log, struct datab
 	}
 	*ret_database = database;
 	return 0;
+}
+
+int db_open(const char *path, struct clock *clock, struct log *log, struct database **ret_database, struct error *error)
+{
+	return open_database(path, false, clock, log, ret_database, error);
+}
+
+int db_open_temporary(const char *path, struct clock *clock, struct log *log, struct database **ret_database,
+		      struct error *error)
+{
+	return open_database(path, true, clock, log, ret_database, error);
 }
 
 void db_close(struct database *database)

@@ -50,6 +50,9 @@ enum db_table {
  * changed) and starts the writer. A schema newer than this program is refused. */
 int db_open(const char *path, struct clock *clock, struct log *log, struct database **ret_database,
 	    struct error *error);
+/* The same for one that goes with the process: a commit waits for no disk, and a power cut may spoil the file. */
+int db_open_temporary(const char *path, struct clock *clock, struct log *log, struct database **ret_database,
+		      struct error *error);
 /* Ends what was submitted, commits, and closes. No session may be held. */
 void db_close(struct database *database);
 

@@ -40,6 +40,7 @@ struct database_watcher {
 
 struct database {
 	char *path;
+	bool is_temporary; /* nobody will open it again: nothing has to reach the disk */
 	int lock; /* descriptor of PATH.lock; -1: none */
 	struct clock *clock;
 	struct log *log;

@@ -364,7 +364,8 @@ static int run(struct daemon *daemon, struct config *config, const sigset_t *sig
 	if (!daemon->metrics)
 		result = error_no_memory(error);
 	if (result == 0)
-		result = db_open(config->database, daemon->clock, daemon->log, &daemon->database, error);
+		result = (daemon->folder.path[0] ? db_open_temporary : db_open)(config->database, daemon->clock,
+										daemon->log, &daemon->database, error);
 	if (result == 0)
 		result = db_measure(daemon->database, daemon->metrics, error);
 	if (result == 0)

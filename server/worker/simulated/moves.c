@@ -119,6 +119,17 @@ static void lose(struct simulated_fleet *fleet, struct simulated_host *host)
 	host->lost_until_ms = clock_monotonic_ms(fleet->clock) + (int64_t)(fleet->settings->target_lost_for_s * 1000);
 }
 
+/* Who hears of a lost host asks about it in turn, so that the lock is let go first. */
+static void unlock_and_tell(struct simulated_fleet *fleet, const struct simulated_host *target)
+{
+	hypervisor_event_fn on_event = target->lost_until_ms ? fleet->on_event : NULL;
+	void *context = fleet->event_context;
+
+	pthread_mutex_unlock(&fleet->mutex);
+	if (on_event)
+		on_event(context, target->base.host_id, HYPERVISOR_HOST_DOWN, NULL);
+}
+
 /* Why a copy broke, in the words of its plan or of a script. */
 static int tell_broken(struct simulated_host *to, const struct simulated_guest *guest, struct error *error)
 {
@@ -165,8 +176,6 @@ int simulated_migrate_live(struct hypervisor_host *source, struct hypervisor_hos
 {
 	struct simulated_fleet *fleet = simulated_fleet_of(source);
 	struct simulated_host *to = simulated_host_of(target);
-	hypervisor_event_fn on_event;
-	void *context;
 	int result = 0;
 
 	(void)options, (void)copies_disks;
@@ -178,11 +187,7 @@ int simulated_migrate_live(struct hypervisor_host *source, struct hypervisor_hos
 		result = error_set(error, EEXIST, "host %s has a guest %.36s already", to->name, uuid);
 	if (result == 0)
 		result = copy_live(simulated_host_of(source), to, guest, error);
-	on_event = to->lost_until_ms ? fleet->on_event : NULL;
-	context = fleet->event_context;
-	pthread_mutex_unlock(&fleet->mutex);
-	if (on_event)
-		on_event(context, target->host_id, HYPERVISOR_HOST_DOWN, NULL);
+	unlock_and_tell(fleet, to);
 	return result;
 }
 
@@ -304,7 +309,7 @@ int simulated_copy_cold(struct hypervisor_host *source, struct hypervisor_host *
 	(void)journal; /* the fleet has no volumes */
 	pthread_mutex_lock(&fleet->mutex);
 	result = copy_disks(fleet, simulated_host_of(target), definition, is_cancelled, context, error);
-	pthread_mutex_unlock(&fleet->mutex);
+	unlock_and_tell(fleet, simulated_host_of(target));
 	if (result < 0)
 		return result;
 
