@@ -147,6 +147,15 @@ def replay(tally):
                 ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
 
 
+def simulate(tally):
+    """Simulated fleets as clients' tests meet them; what ends a move once more under the sanitisers."""
+    tally.relay("simulate", ["/usr/bin/python3", TOP / "tests/simulate/suite.py"])
+    build(SANITISED, "-Db_sanitize=address,undefined", "-Db_lundef=false")
+    tally.relay("simulate/sanitised", ["/usr/bin/python3", TOP / "tests/simulate/suite.py", "faults", "tokens", "precheck", "midway",
+                                       "target", "never"], MIGRATIOND=str(SANITISED / "migrationd"),
+                ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
+
+
 def identity(tally):
     """Tokens of a real Keystone's and of published keys, by Debian's interpreter, whose modules it uses."""
     tally.relay("identity", ["/usr/bin/python3", TOP / "tests/identity/suite.py"])
@@ -204,7 +213,7 @@ def package(tally):
 SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "configuration": configuration, "identity": identity, "hosts": hosts, "docs": docs, "lab": lab,
           "clients": clients, "network": network, "replay": replay, "openapi": openapi,
           "metrics": metrics,
-          "cli": cli,
+          "cli": cli, "simulate": simulate,
           "package": package}
 # What a run without names takes: all.
 STANDING = tuple(SUITES)

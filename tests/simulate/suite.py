@@ -52,7 +52,7 @@ class Fleet:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([BINARY, "serve", *self.words, "--simulate", self.file], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, env={**os.environ, "TMPDIR": str(self.folder / "tmp")})
-        self.wait(lambda: self.api().get("/v2.1/servers").status == 200, 200 if self.is_large else 20, every=0.005)
+        self.wait(lambda: self.api().get("/v2.1/servers").status in (200, 401), 200 if self.is_large else 20, every=0.005)
         self.started_s = time.monotonic() - began
         return self
 
