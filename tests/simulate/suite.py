@@ -52,7 +52,11 @@ class Fleet:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([BINARY, "serve", *self.words, "--simulate", self.file], stdin=subprocess.DEVNULL,
                                             stdout=log, stderr=log, env={**os.environ, "TMPDIR": str(self.folder / "tmp")})
-        self.wait(lambda: self.api().get("/v2.1/servers").status in (200, 401), 200 if self.is_large else 20, every=0.005)
+        try:
+            self.wait(lambda: self.api().get("/v2.1/servers").status in (200, 401), 200 if self.is_large else 20, every=0.005)
+        except BaseException:
+            self.process.kill()
+            raise
         self.started_s = time.monotonic() - began
         return self
 
