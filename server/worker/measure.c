@@ -119,12 +119,18 @@ int worker_measures_register(struct metrics *metrics, struct worker_measures *re
 	return result;
 }
 
+void measure_disks(struct job_run *run, const struct move_progress *progress)
+{
+	if (progress->disk_total > run->measure.disk_bytes)
+		run->measure.disk_bytes = progress->disk_total;
+}
+
 void measure_live(struct job_run *run, const struct move_progress *totals)
 {
 	run->measure.has_moved_live = true;
 	run->measure.downtime_ms = totals->downtime_ms;
 	run->measure.memory_bytes = totals->memory_processed;
-	run->measure.disk_bytes = totals->disk_processed;
+	measure_disks(run, totals);
 }
 
 static void measure_completed(const struct worker_measures *measures, const struct job_run *run, enum job_kind kind)

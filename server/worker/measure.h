@@ -39,13 +39,15 @@ struct worker_measures {
 struct job_measure {
 	enum job_outcome outcome;
 	enum job_failure failure; /* unless it completed or was cancelled */
-	bool has_moved_live; /* the four below are known */
+	int64_t disk_bytes; /* that a live move has to copy, as was seen last */
+	bool has_moved_live; /* the two below are known */
 	int64_t downtime_ms;
 	int64_t memory_bytes;
-	int64_t disk_bytes;
 };
 
 int worker_measures_register(struct metrics *metrics, struct worker_measures *ret_measures, struct error *error);
+/* A look at a live move on its way: of its disks the source alone tells, and only while they are copied. */
+void measure_disks(struct job_run *run, const struct move_progress *progress);
 /* The totals of a completed live move, from its target. */
 void measure_live(struct job_run *run, const struct move_progress *totals);
 /* The job has ended, and that is on disk. */

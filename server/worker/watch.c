@@ -221,6 +221,7 @@ void watch_once(struct job_run *run, struct move_watch *watch)
 		return;
 	}
 	show_progress(run, &progress);
+	measure_disks(run, &progress);
 	watch->is_active = progress.is_active;
 	watch->seen_at_ms = clock_monotonic_ms(run->worker->parts.clock);
 	if (!progress.is_active)

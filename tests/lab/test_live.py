@@ -1,8 +1,14 @@
 """Live migrations that go well: which disks, which states, which wishes."""
 
+import re
+import sys
 import time
+from pathlib import Path
 
 from bench import check, equal, scenario
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "metrics"))
+from exposition import Exposition  # noqa: E402
 
 
 def moves(bench, guest, state="running", **wish):
@@ -123,3 +129,21 @@ def _(bench):
     for guest in (first, second):
         migration = bench.wait_for_migration(guest, "completed", 90)
         bench.stands(guest, int(migration["dest_compute"][-1]))
+
+
+@scenario("a live move is measured: its downtime as its events tell it, its bytes of memory and of disks")
+def _(bench):
+    guest = bench.guest("measured", disk="private", disk_mb=8)
+    before = Exposition(bench.admin.get("/metrics").text)
+    moves(bench, guest)
+
+    def grown(name, **labels):
+        return Exposition(bench.admin.get("/metrics").text).value(name, **labels) - before.value(name, **labels)
+
+    bench.lab.wait(lambda: grown("migrationd_moves_total", kind="live", outcome="completed") == 1, 10, "the move is counted")
+    details = " ".join(event.get("details") or "" for event in bench.actions(guest)[0]["events"])
+    stood_ms = int(re.search(r"stood still for (\d+) ms", details)[1])
+    equal(round(grown("migrationd_live_migration_downtime_seconds_sum") * 1000), stood_ms, "downtime")
+    check(grown("migrationd_live_migration_bytes_total", part="memory") > 1024 * 1024, "bytes of its memory")
+    copied = grown("migrationd_live_migration_bytes_total", part="disk")
+    check(8 * 1024 * 1024 <= copied < 9 * 1024 * 1024, f"bytes of its disk, with what it wrote meanwhile ({copied})")
