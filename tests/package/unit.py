@@ -84,11 +84,17 @@ def filter_of(unit):
 
 
 def mount_proc(root):
-    """Seen by this process alone; where mounts are refused it has to do without."""
+    """Seen by this process alone. Where mounts are refused a folder stands in for the one thing that is looked for there: libvirt
+    reads off the numbers in /proc/self/fd what it has to close before it runs ssh."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.unshare(MOUNTS) == 0:
         libc.mount(b"none", b"/", None, ctypes.c_ulong(MS_REC_PRIVATE), None)
-        libc.mount(b"proc", os.fsencode(f"{root}/proc"), b"proc", ctypes.c_ulong(0), None)
+        if libc.mount(b"proc", os.fsencode(f"{root}/proc"), b"proc", ctypes.c_ulong(0), None) == 0:
+            return
+    folder = Path(root, "proc/self/fd")
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(256):
+        (folder / str(number)).touch()
 
 
 class Manager:
