@@ -174,6 +174,15 @@ int metrics_register(struct metrics *metrics, const struct metric_definition *de
 	return result;
 }
 
+int metrics_register_all(struct metrics *metrics, const struct metric_place *places, struct error *error)
+{
+	int result = 0;
+
+	for (; places->definition && result == 0; places++)
+		result = metrics_register(metrics, places->definition, places->ret_family, error);
+	return result;
+}
+
 size_t metric_series(const struct metric_family *family, size_t row, size_t second_row)
 {
 	if (!family || !family->definition.labels[1])
@@ -330,6 +339,12 @@ void metric_write(struct text *text, const char *name, const struct metric_label
 	text_append(text, has_labels ? "} " : " ");
 	append_number(text, value);
 	text_append(text, "\n");
+}
+
+void metric_write_one(struct text *text, const char *name, enum metric_type type, const char *help, double value)
+{
+	metric_write_head(text, name, type, help);
+	metric_write(text, name, NULL, value);
 }
 
 /* Name, labels and, in a histogram's bucket, its bound; up to the value. */

@@ -64,6 +64,13 @@ void metrics_destroy(struct metrics *metrics);
 int metrics_register(struct metrics *metrics, const struct metric_definition *definition,
 		     struct metric_family **ret_family, struct error *error);
 
+/* Several, up to the row without a definition. */
+struct metric_place {
+	const struct metric_definition *definition;
+	struct metric_family **ret_family;
+};
+int metrics_register_all(struct metrics *metrics, const struct metric_place *places, struct error *error);
+
 /* The series of the first axis' row, or of both axes' rows. */
 size_t metric_series(const struct metric_family *family, size_t row, size_t second_row);
 
@@ -86,6 +93,9 @@ struct metric_label {
 void metric_write_head(struct text *text, const char *name, enum metric_type type, const char *help);
 /* `labels` ends with a name that is NULL; NULL: none. */
 void metric_write(struct text *text, const char *name, const struct metric_label *labels, double value);
+
+/* A family of one sample. */
+void metric_write_one(struct text *text, const char *name, enum metric_type type, const char *help, double value);
 
 /* The whole set. A text that has failed is not to be used. Thread-safe. */
 void metrics_render(struct metrics *metrics, struct text *text);

@@ -291,13 +291,14 @@ int db_measure(struct database *database, struct metrics *metrics, struct error 
 		.bounds = bounds_writes,
 		.bound_count = ARRAY_LENGTH(bounds_writes),
 	};
-	int result = metrics_register(metrics, &commits, &database->measures.commits, error);
+	const struct metric_place places[] = {
+		{ &commits, &database->measures.commits },
+		{ &seconds, &database->measures.seconds },
+		{ &writes, &database->measures.writes },
+		{ 0 },
+	};
 
-	if (result == 0)
-		result = metrics_register(metrics, &seconds, &database->measures.seconds, error);
-	if (result == 0)
-		result = metrics_register(metrics, &writes, &database->measures.writes, error);
-	return result;
+	return metrics_register_all(metrics, places, error);
 }
 
 /* Where each write of a group was refused nothing was committed. */

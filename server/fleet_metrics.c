@@ -95,12 +95,6 @@ static void look(void *context, const struct host_state *hosts, size_t count, co
 	}
 }
 
-static void write_gauge(struct text *text, const char *name, const char *help, double value)
-{
-	metric_write_head(text, name, METRIC_GAUGE, help);
-	metric_write(text, name, NULL, value);
-}
-
 static void write_fleet(const struct fleet *fleet, struct text *text)
 {
 	const struct {
@@ -131,7 +125,7 @@ static void write_fleet(const struct fleet *fleet, struct text *text)
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
-		write_gauge(text, rows[i].name, rows[i].help, rows[i].value);
+		metric_write_one(text, rows[i].name, METRIC_GAUGE, rows[i].help, rows[i].value);
 }
 
 static void write_host_family(const struct fleet *fleet, const char *name, const char *help,

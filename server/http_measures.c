@@ -84,13 +84,14 @@ static int register_all(struct http_measures *measures, struct metrics *metrics,
 		.help = "Requests that are under way, the one that asks for this among them.",
 		.type = METRIC_GAUGE,
 	};
-	int result = metrics_register(metrics, &requests, &measures->requests, error);
+	const struct metric_place places[] = {
+		{ &requests, &measures->requests },
+		{ &seconds, &measures->seconds },
+		{ &in_flight, &measures->in_flight },
+		{ 0 },
+	};
 
-	if (result == 0)
-		result = metrics_register(metrics, &seconds, &measures->seconds, error);
-	if (result == 0)
-		result = metrics_register(metrics, &in_flight, &measures->in_flight, error);
-	return result;
+	return metrics_register_all(metrics, places, error);
 }
 
 int http_measures_create(struct metrics *metrics, const char *const *methods, const char *const *routes, size_t count,

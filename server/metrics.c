@@ -25,12 +25,6 @@ struct service_metrics {
 	struct http_measures *http;
 };
 
-static void write_one(struct text *text, const char *name, enum metric_type type, const char *help, double value)
-{
-	metric_write_head(text, name, type, help);
-	metric_write(text, name, NULL, value);
-}
-
 static void collect_build(void *context, struct text *text)
 {
 	const struct service_metrics *service = context;
@@ -76,8 +70,8 @@ static void collect_certificate(void *context, struct text *text)
 	if (!service->parts.certificate_file
 	    || certificate_check(service->parts.certificate_file, service->parts.key_file, &expires_s, &ignored) < 0)
 		return;
-	write_one(text, "migrationd_certificate_expiry_timestamp_seconds", METRIC_GAUGE,
-		  "When the listener's certificate ends, as its file has it.", (double)expires_s);
+	metric_write_one(text, "migrationd_certificate_expiry_timestamp_seconds", METRIC_GAUGE,
+			 "When the listener's certificate ends, as its file has it.", (double)expires_s);
 }
 
 /* Each family whole, one after another, from the same counts. */
@@ -196,10 +190,10 @@ static void collect_worker(void *context, struct text *text)
 	int64_t running, limit;
 
 	worker_count_running(service->parts.worker, &running, &limit);
-	write_one(text, "migrationd_worker_threads_busy", METRIC_GAUGE, "Jobs that a thread of the worker has in hand.",
-		  (double)running);
-	write_one(text, "migrationd_worker_threads", METRIC_GAUGE, "Threads that the worker may have (worker.threads).",
-		  (double)limit);
+	metric_write_one(text, "migrationd_worker_threads_busy", METRIC_GAUGE,
+			 "Jobs that a thread of the worker has in hand.", (double)running);
+	metric_write_one(text, "migrationd_worker_threads", METRIC_GAUGE,
+			 "Threads that the worker may have (worker.threads).", (double)limit);
 }
 
 static void collect_fleet(void *context, struct text *text)

@@ -21,12 +21,6 @@ struct process {
 	long threads;
 };
 
-static void write_one(struct text *text, const char *name, enum metric_type type, const char *help, double value)
-{
-	metric_write_head(text, name, type, help);
-	metric_write(text, name, NULL, value);
-}
-
 /* When the machine started, by the clock that the process's start is told by. */
 static double boot_seconds(void)
 {
@@ -85,19 +79,21 @@ void process_metrics_write(struct text *text)
 	int64_t descriptors = count_descriptors();
 
 	if (read_stat(&process)) {
-		write_one(text, "process_cpu_seconds_total", METRIC_COUNTER, "CPU time spent, in user and system.",
-			  process.cpu_seconds);
-		write_one(text, "process_resident_memory_bytes", METRIC_GAUGE, "Memory that is resident.",
-			  process.resident_bytes);
-		write_one(text, "process_virtual_memory_bytes", METRIC_GAUGE, "Address space.", process.virtual_bytes);
-		write_one(text, "process_start_time_seconds", METRIC_GAUGE, "When the process started, since 1970.",
-			  process.start_seconds);
-		write_one(text, "process_threads", METRIC_GAUGE, "Threads of the process.", (double)process.threads);
+		metric_write_one(text, "process_cpu_seconds_total", METRIC_COUNTER,
+				 "CPU time spent, in user and system.", process.cpu_seconds);
+		metric_write_one(text, "process_resident_memory_bytes", METRIC_GAUGE, "Memory that is resident.",
+				 process.resident_bytes);
+		metric_write_one(text, "process_virtual_memory_bytes", METRIC_GAUGE, "Address space.",
+				 process.virtual_bytes);
+		metric_write_one(text, "process_start_time_seconds", METRIC_GAUGE,
+				 "When the process started, since 1970.", process.start_seconds);
+		metric_write_one(text, "process_threads", METRIC_GAUGE, "Threads of the process.",
+				 (double)process.threads);
 	}
 	if (descriptors >= 0)
-		write_one(text, "process_open_fds", METRIC_GAUGE, "File descriptors that are open.",
-			  (double)descriptors);
+		metric_write_one(text, "process_open_fds", METRIC_GAUGE, "File descriptors that are open.",
+				 (double)descriptors);
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-		write_one(text, "process_max_fds", METRIC_GAUGE, "File descriptors that may be open.",
-			  (double)limit.rlim_cur);
+		metric_write_one(text, "process_max_fds", METRIC_GAUGE, "File descriptors that may be open.",
+				 (double)limit.rlim_cur);
 }

@@ -61,13 +61,14 @@ static int measure(struct reload *reload, struct error *error)
 		.type = METRIC_GAUGE,
 		.scale = 1e-6,
 	};
-	int result = metrics_register(reload->parts.metrics, &reloads, &reload->measures.reloads, error);
+	const struct metric_place places[] = {
+		{ &reloads, &reload->measures.reloads },
+		{ &is_good, &reload->measures.is_good },
+		{ &last_good, &reload->measures.last_good },
+		{ 0 },
+	};
 
-	if (result == 0)
-		result = metrics_register(reload->parts.metrics, &is_good, &reload->measures.is_good, error);
-	if (result == 0)
-		result = metrics_register(reload->parts.metrics, &last_good, &reload->measures.last_good, error);
-	return result;
+	return metrics_register_all(reload->parts.metrics, places, error);
 }
 
 static void measure_state(struct reload *reload, bool is_good)

@@ -376,12 +376,14 @@ static int measure(struct identity *identity, struct error *error)
 	};
 	struct metrics *metrics = identity->parts.metrics;
 	struct metric_family *gauge = NULL;
-	int result = metrics_register(metrics, &undecided, &identity->measures.undecided, error);
+	const struct metric_place places[] = {
+		{ &undecided, &identity->measures.undecided },
+		{ &recalls, &identity->measures.recalls },
+		{ &questions, &identity->measures.questions },
+		{ 0 },
+	};
+	int result = metrics_register_all(metrics, places, error);
 
-	if (result == 0)
-		result = metrics_register(metrics, &recalls, &identity->measures.recalls, error);
-	if (result == 0)
-		result = metrics_register(metrics, &questions, &identity->measures.questions, error);
 	if (result == 0)
 		result = token_store_gauge(metrics, &gauge, error);
 	if (result == 0)

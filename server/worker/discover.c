@@ -172,13 +172,14 @@ int discovery_measure(struct discovery *discovery, struct metrics *metrics, stru
 		.type = METRIC_GAUGE,
 		.scale = 1e-6,
 	};
-	int result = metrics_register(metrics, &readings, &discovery->measures.readings, error);
+	const struct metric_place places[] = {
+		{ &readings, &discovery->measures.readings },
+		{ &seconds, &discovery->measures.seconds },
+		{ &last_good, &discovery->measures.last_good },
+		{ 0 },
+	};
 
-	if (result == 0)
-		result = metrics_register(metrics, &seconds, &discovery->measures.seconds, error);
-	if (result == 0)
-		result = metrics_register(metrics, &last_good, &discovery->measures.last_good, error);
-	return result;
+	return metrics_register_all(metrics, places, error);
 }
 
 static void measure_reading(struct discovery *discovery, bool is_good, int64_t took_us)

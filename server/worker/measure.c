@@ -100,10 +100,7 @@ static const struct metric_definition pass_seconds = {
 
 int worker_measures_register(struct metrics *metrics, struct worker_measures *ret_measures, struct error *error)
 {
-	const struct {
-		const struct metric_definition *definition;
-		struct metric_family **family;
-	} all[] = {
+	const struct metric_place places[] = {
 		{ &moves, &ret_measures->moves },
 		{ &failures, &ret_measures->failures },
 		{ &power_actions, &ret_measures->actions },
@@ -111,12 +108,10 @@ int worker_measures_register(struct metrics *metrics, struct worker_measures *re
 		{ &downtime_seconds, &ret_measures->downtime_seconds },
 		{ &bytes, &ret_measures->bytes },
 		{ &pass_seconds, &ret_measures->pass_seconds },
+		{ 0 },
 	};
-	int result = 0;
 
-	for (size_t i = 0; i < ARRAY_LENGTH(all) && result == 0; i++)
-		result = metrics_register(metrics, all[i].definition, all[i].family, error);
-	return result;
+	return metrics_register_all(metrics, places, error);
 }
 
 void measure_disks(struct job_run *run, const struct move_progress *progress)
