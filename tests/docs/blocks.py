@@ -4,6 +4,8 @@ Who runs a block stands above it, in a comment that a reader of the page does no
 comment or heading of a chapter:
 
     <!-- run: lab -->               a shell beside a lab of three hosts, the daemon and a Keystone, as after `. build/run.env`
+    <!-- run: machine -->           root's shell on a Debian 12: by the package's suite, which has one (tests/docs/machine.py)
+    <!-- run: source -->            a shell in the clone, with a DESTDIR
     <!-- run: configuration -->     YAML that `migrationd check` must take
     <!-- run: usage -->             `./dev VERB`, which its usage must name
     <!-- run: by tests/FILE -->     that file, which names the document
@@ -15,7 +17,7 @@ import re
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
-RUNNERS = ("lab", "configuration", "usage", "by", "nothing")
+RUNNERS = ("lab", "machine", "source", "configuration", "usage", "by", "nothing")
 MARK = re.compile(r"<!-- run: (all )?(\w+) ?(\S*) -->$")
 HEADING = re.compile(r"#{1,2} ")
 HERE = re.compile(r"<<-?'?(\w+)'?")
@@ -59,6 +61,8 @@ class Block:
             usage = (TOP / "dev").read_text(encoding="utf-8")
             unknown = [line for line in self.lines if line and not re.search(rf"^\s+{line.split()[1]}\b", usage, re.M)]
             return f"./dev has no such verb: {unknown[0]}" if unknown else ""
+        if self.runner == "machine" and "machine.follow(" not in (TOP / "tests/package/suite.py").read_text(encoding="utf-8"):
+            return "tests/package/suite.py does not follow the manual"
         if self.runner == "by":
             other = TOP / self.where
             if not other.is_file():

@@ -23,9 +23,10 @@ from pathlib import Path
 import yaml
 
 TOP = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(TOP / "tests"), str(TOP / "tests/package")]
+sys.path[:0] = [str(TOP / "tests"), str(TOP / "tests/package"), str(TOP / "tests/docs")]
 
 import debian_root  # noqa: E402
+import machine  # noqa: E402
 from unit import Manager, Unit  # noqa: E402
 
 UNIT = "lib/systemd/system/migrationd.service"
@@ -394,8 +395,13 @@ def removes(place):
     purges(place)
 
 
+def follows_the_manual(place):
+    """every command of the manual for a machine does there what its line says, from the installation to the purge"""
+    machine.follow(place.root, place.package, lambda: Manager(place.root, Unit(place.root / UNIT), place.folder / "service.log"))
+
+
 CHECKS = (builds, lints, says_why, is_shut_in, installs, verifies, is_configured, serves, runs_ssh, gives_signs, reads_anew, ends,
-          does_not_flap, restores, purges, upgrades, removes)
+          does_not_flap, restores, purges, upgrades, removes, follows_the_manual)
 
 
 def run_check(check, place):
