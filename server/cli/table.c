@@ -170,7 +170,7 @@ int table_print(const json_t *rows, const struct table_column *columns, size_t c
 	for (size_t i = 0; i < column_count && grid.column_count < COLUMNS_MAX; i++)
 		if (!columns[i].is_left_out_when_empty || !is_empty(rows, &columns[i]))
 			shown[grid.column_count++] = &columns[i];
-	grid.cells = calloc(grid.row_count * grid.column_count, sizeof(*grid.cells));
+	grid.cells = calloc(grid.row_count * grid.column_count + 1, sizeof(*grid.cells));
 	for (size_t i = 0; grid.cells && i < grid.row_count * grid.column_count; i++) {
 		size_t row = i / grid.column_count;
 		const struct table_column *column = shown[i % grid.column_count];
