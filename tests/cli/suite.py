@@ -14,6 +14,7 @@ TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests/daemon"), str(TOP / "tests/lab")]
 
 import shells  # noqa: E402
+from certificates import Authority  # noqa: E402
 from fleet import BINARY, Fleet, twins  # noqa: E402
 from service import run_checks  # noqa: E402
 from terminal import Terminal  # noqa: E402
@@ -317,9 +318,33 @@ def a_long_wait(folder):
     assert "was aborted" in process.communicate(timeout=20)[1] and process.returncode == 1
 
 
+def over_https(folder):
+    """over HTTPS the daemon of this machine is known by its configured certificate, whatever name that is for; others by --cacert"""
+    fleet = Fleet(folder)
+    authority, stranger = Authority(Path(folder) / "ca"), Authority(Path(folder) / "other")
+    certificate, key = authority.issue("compute", dns=["compute.example"])
+    fleet.sections["listener"] |= {"certificate_file": str(certificate), "key_file": str(key)}
+    fleet.launch()
+    fleet.wait(lambda: run("health", "--config", str(fleet.config)).returncode == 0)
+    assert "web" in fleet.call("server", "list")
+    assert "web has moved" in fleet.call("migrate", "web", "--live", "--wait")
+    far = ("server", "list", "--endpoint", f"https://127.0.0.1:{fleet.port}", "--token", fleet.token_of("admin"))
+    for more in ((), ("--cacert", str(authority.certificate)), ("--cacert", str(stranger.certificate))):
+        done = run(*far, *more)
+        assert done.returncode == 69 and not done.stdout, (more, done)  # the name is another, or the authority is
+    fleet.kill()
+    certificate, key = authority.issue("here", addresses=["127.0.0.1"])
+    fleet.sections["listener"] |= {"certificate_file": str(certificate), "key_file": str(key)}
+    fleet.launch()
+    fleet.wait(lambda: run("health", "--config", str(fleet.config)).returncode == 0)
+    done = run(*far, "--cacert", str(authority.certificate), "--all-projects")
+    assert done.returncode == 0 and "web" in done.stdout, done
+    assert run(*far, "--cacert", str(stranger.certificate)).returncode == 69
+
+
 CHECKS = (each_verb_helps, each_key_is_in_the_manual, the_manual_is_clean, wrong_calls, lists, narrow_terminals, hosts_are_disabled,
           waiting_on_a_terminal, waiting_in_a_pipe, a_failed_move_tells_why, cold_moves, interrupted, watched_and_aborted, from_elsewhere,
-          nobody_there, names, a_long_wait, *shells.CHECKS)
+          nobody_there, names, over_https, a_long_wait, *shells.CHECKS)
 
 if __name__ == "__main__":
     sys.exit(run_checks(CHECKS, sys.argv[1:]))
