@@ -8,22 +8,22 @@
 ARG BASE=debian:bookworm-slim
 
 FROM ${BASE} AS build
-RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	ca-certificates gcc libc6-dev libcjose-dev libcurl4-openssl-dev libgnutls28-dev libjansson-dev libjwt-dev \
-	libmicrohttpd-dev libsqlite3-dev libssl-dev libunistring-dev libvirt-dev libxml2-dev libyaml-dev meson ninja-build pkgconf
+COPY tests/packages.txt /
+RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends ca-certificates \
+	$(grep -E '^(gcc|meson|ninja-build|pkgconf|lib.*-dev)$' /packages.txt | grep -v cmocka)
 COPY . /source
 RUN meson setup --buildtype=release --prefix=/usr -Dtests=false /build /source \
 	&& meson compile -C /build \
 	&& DESTDIR=/tree meson install -C /build --strip --no-rebuild \
+	&& rm -rf /tree/usr/share \
 	&& install -D -m 644 /source/docker/service/migrationd.yaml /tree/etc/migrationd/migrationd.yaml \
-	&& install -D -m 644 /source/docker/service/dpkg.cfg /tree/etc/dpkg/dpkg.cfg.d/migrationd \
-	&& install -D -m 755 /source/docker/service/healthy /tree/usr/lib/migrationd/healthy \
+	&& install -D -m 755 /source/docker/service/entrypoint /tree/usr/lib/migrationd/entrypoint \
 	&& install -D -m 644 /etc/ssl/certs/ca-certificates.crt /tree/etc/ssl/certs/ca-certificates.crt
 
 FROM ${BASE}
 COPY docker/service/dpkg.cfg /etc/dpkg/dpkg.cfg.d/migrationd
 RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	libcjose0 libcurl4 libgnutls30 libjansson4 libjwt0 libmicrohttpd12 libsqlite3-0 libssl3 libunistring2 libvirt0 libxml2 libyaml-0-2 \
+	libcjose0 libcurl4 libgnutls30 libjansson4 libjwt0 libmicrohttpd12 libsqlite3-0 libssl3 libsystemd0 libunistring2 libvirt0 libxml2 libyaml-0-2 \
 	&& useradd --uid 8774 --user-group --no-create-home --home-dir /var/lib/migrationd --shell /usr/sbin/nologin migrationd \
 	&& install -d -m 700 -o migrationd -g migrationd /var/lib/migrationd /run/migrationd \
 	&& rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/* /var/lib/dpkg/*-old /var/log/* /etc/*- \
@@ -36,6 +36,6 @@ USER 8774:8774
 VOLUME /var/lib/migrationd
 EXPOSE 8774
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/lib/migrationd/healthy"]
-ENTRYPOINT ["migrationd"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["migrationd", "health"]
+ENTRYPOINT ["/usr/lib/migrationd/entrypoint"]
 CMD ["serve"]

@@ -210,11 +210,17 @@ def package(tally):
     tally.relay("package", ["/usr/bin/python3", TOP / "tests/package/suite.py"])
 
 
+def docker(tally):
+    """Images and the compose file by buildah, by Debian's interpreter, which can read YAML."""
+    tally.relay("docker", ["/usr/bin/python3", TOP / "tests/docker/suite.py"])
+
+
 SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "configuration": configuration, "identity": identity, "hosts": hosts, "docs": docs, "lab": lab,
           "clients": clients, "network": network, "replay": replay, "openapi": openapi,
           "metrics": metrics,
           "cli": cli, "simulate": simulate,
-          "package": package}
+          "package": package,
+          "docker": docker}
 # What a run without names takes: all.
 STANDING = tuple(SUITES)
 
