@@ -17,7 +17,7 @@ RUN meson setup --buildtype=release --prefix=/usr -Dtests=false /build /source \
 	&& DESTDIR=/tree meson install -C /build --strip --no-rebuild \
 	&& rm -rf /tree/usr/share \
 	&& install -D -m 644 /source/docker/service/migrationd.yaml /tree/etc/migrationd/migrationd.yaml \
-	&& install -D -m 755 /source/docker/service/entrypoint /tree/usr/lib/migrationd/entrypoint \
+	&& install -D -m 755 -t /tree/usr/lib/migrationd /source/docker/service/entrypoint /source/docker/service/healthy \
 	&& install -D -m 644 /etc/ssl/certs/ca-certificates.crt /tree/etc/ssl/certs/ca-certificates.crt
 
 FROM ${BASE}
@@ -36,6 +36,6 @@ USER 8774:8774
 VOLUME /var/lib/migrationd
 EXPOSE 8774
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["migrationd", "health"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/lib/migrationd/healthy"]
 ENTRYPOINT ["/usr/lib/migrationd/entrypoint"]
 CMD ["serve"]

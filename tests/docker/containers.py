@@ -17,9 +17,10 @@ import compose
 
 NETWORK = "10.88.0"
 # The first process reaps whom others leave behind, as an engine's does or as the container's own command would.
-CAPABILITIES = {f"CAP_{name}" for name in "AUDIT_WRITE CHOWN DAC_OVERRIDE FOWNER FSETID KILL MKNOD NET_BIND_SERVICE NET_RAW SETFCAP SETGID SETPCAP "
-                                          "SETUID SYS_CHROOT".split()}  # that a container has when nothing is said
 INIT = 'ip link set lo up; "$@"; exit "$?"'
+# What a container has when nothing is said.
+CAPABILITIES = {f"CAP_{name}" for name in ("AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD", "NET_BIND_SERVICE",
+                                           "NET_RAW", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT")}
 
 
 class ContainerError(Exception):
@@ -103,6 +104,8 @@ class Container:
         self.storage = project.storage
         self.image = self.storage.config(service.image)
         self.name = self.storage.run("from", "--pull-never", f"localhost/{service.image}")
+        for target in self.image.get("Volumes") or {}:  # buildah would put folders of its own there, before or behind ours
+            self.storage.run("config", f"--volume={target}-", self.name)
         self.root = Path(self.storage.run("mount", self.name))
         self.log = project.folder / f"{service.name}.log"
         self.folders = {**{mount.target: self.volume(mount) for mount in service.mounts},
@@ -205,7 +208,7 @@ class Container:
     def patience(self):
         """Seconds until an engine gives up: what the check says, and no less than a busy machine needs."""
         check = self.service.healthcheck or {}
-        return max(90, compose.seconds(check.get("interval", "30s")) * check.get("retries", 3))
+        return max(180, compose.seconds(check.get("interval", "30s")) * check.get("retries", 3))
 
     def stop(self, seconds=20):
         """As `docker stop`: the image's signal, and force after a time; gives the exit status."""
@@ -262,10 +265,6 @@ class Project:
         container = self.containers[name]
         if condition == "service_healthy":
             container.wait_until_healthy()
-        elif condition == "service_completed_successfully":
-            status = container.process.wait(60)
-            if status != 0:
-                raise ContainerError(f"{name} ended with {status}:\n{container.last_words()}")
         elif condition != "service_started":
             raise ContainerError(f"no such condition: {condition}")
 

@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 import traceback
-from pathlib import Path
 
 import compose
 from containers import Container, Project, status_of, wait
@@ -171,6 +170,14 @@ def _(bench):
     equal(status["NoNewPrivs"], "1", "no new privileges")
 
 
+@test("the state is in the volume, and guests' shared disks are in the one that their hosts share")
+def _(bench):
+    volumes = bench.project.folder / "volumes"
+    assert (volumes / "state" / "migrationd.db").exists(), list((volumes / "state").iterdir())
+    there = {path.name for path in (volumes / "shared").iterdir()}
+    assert {"web.img", "shop.img", "web.serial"} <= there and "db.img" not in there, there
+
+
 @test("the key of tokens is the service's to read alone")
 def _(bench):
     there = bench.project.folder / "volumes" / "secrets"
@@ -245,8 +252,8 @@ def simulates(bench, name, row):
     base = f"http://{bench.project.network.addresses['migrationd']}:8774"
 
     def ask(path, *words):
-        done = subprocess.run([*bench.project.network.inside(), "curl", "-fsS", "-m", "10", "-H", "X-Auth-Token: admin", *words, base + path],
-                              capture_output=True, text=True, check=False)
+        asked = ["curl", "-fsS", "-m", "10", "-H", "X-Auth-Token: admin", *words, base + path]
+        done = subprocess.run([*bench.project.network.inside(), *asked], capture_output=True, text=True, check=False)
         equal(done.returncode, 0, f"{path}: {done.stderr}")
         return json.loads(done.stdout or "null")
     server = ask("/v2.1/servers?all_tenants=1")["servers"][0]
