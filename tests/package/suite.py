@@ -227,7 +227,11 @@ def serves(place):
 
 
 def runs_ssh(place):
-    """ssh is run for qemu+ssh within the unit's limits, and its words come to the log"""
+    """ssh is run for qemu+ssh within the unit's limits, and its words come to the log; its key is made as README.Debian says"""
+    said = (place.root / "usr/share/doc/migrationd/README.Debian").read_text()
+    [commands] = re.findall(r"((?: +runuser .*?[^\\]\n)+)", said, re.DOTALL)
+    place.run("sh", "-ec", commands[:commands.index("runuser -u migrationd -- ssh USER@HOST")])
+    assert place.facts("var/lib/migrationd/.ssh/id_ed25519") == "migrationd:migrationd 600"
     place.run("migrationd", "host", "add", "compute-2", "qemu+ssh://127.0.0.1:1/system")
     deadline = time.monotonic() + 30
     while "ssh: connect to host 127.0.0.1 port 1" not in (text := place.manager.log.read_text(errors="replace")):
