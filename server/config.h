@@ -61,7 +61,7 @@ struct config {
 	size_t host_count;
 	struct simulation_settings simulation;
 	struct host_settings
-		*simulated_hosts; /* each of simulation: hosts; in the place of hosts where the driver is simulated */
+		*simulated_hosts; /* each of simulation: hosts; where there are some, in the place of hosts */
 	size_t simulated_host_count;
 	struct config_memory *memory; /* private */
 };

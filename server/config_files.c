@@ -219,7 +219,7 @@ int config_read(const struct config_source *source, config_report *report, void 
 
 struct registry_settings config_registry(const struct config *config)
 {
-	bool is_simulated = config->hypervisor.driver == HYPERVISOR_DRIVER_SIMULATED;
+	bool is_simulated = config->simulated_host_count > 0;
 
 	return (struct registry_settings){
 		.hosts = is_simulated ? config->simulated_hosts : config->hosts,

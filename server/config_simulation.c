@@ -239,7 +239,7 @@ void config_check_simulation(struct config_reader *reader, const struct tree_nod
 	const char **names;
 
 	if (config->hypervisor.driver != HYPERVISOR_DRIVER_SIMULATED) {
-		if (section)
+		if (section && reader->problem_count == 0)
 			config_problem(
 				reader, section->mark, NULL,
 				"simulation: this describes a fleet that is not real: it is for `migrationd serve "
