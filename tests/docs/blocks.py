@@ -76,6 +76,12 @@ def documents():
     return [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]
 
 
+def broken_links(path):
+    """Links to files that are not there."""
+    links = re.findall(r"\]\((?!\w+:)([^)#]+)", path.read_text(encoding="utf-8"))
+    return [link for link in links if not (path.parent / link).exists()]
+
+
 def blocks(path):
     """All blocks of a document. Fenced ones are blocks as well; an indented line within a list is text."""
     runner, where = of_all = ("", "")

@@ -19,7 +19,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "lab"), str(HERE.parent / "identity"), str(HERE.parent)]
 
 import settings  # noqa: E402
-from blocks import TOP, blocks, documents  # noqa: E402
+from blocks import TOP, blocks, broken_links, documents  # noqa: E402
 from certificates import Authority  # noqa: E402
 from daemon import BINARY, Daemon  # noqa: E402
 from guest import OTHER_PROJECT, OTHER_USER  # noqa: E402
@@ -179,6 +179,7 @@ def sort_blocks(report, paths):
     for path in paths:
         found = blocks(path)
         why = "\n".join(f"{block.place}: {block.faults()}" for block in found if block.faults())
+        report.say(f"{path.relative_to(TOP)}: every file that it links is there", "\n".join(broken_links(path)))
         report.say(f"{path.relative_to(TOP)}: each of its {len(found)} blocks is run, or is no command", why)
         for block in found:
             if block.runner in sorted_blocks and not block.faults():
