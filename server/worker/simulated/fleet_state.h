@@ -114,7 +114,7 @@ void simulated_pass_gate(struct simulated_fleet *fleet, enum simulated_gate gate
 
 /* The plans of servers (plan.c). */
 struct simulated_server *simulated_server_find(struct simulated_fleet *fleet, const char *uuid); /* NULL: none */
-void simulated_server_free(void *server);
+void simulated_server_free(void *memory);
 /* Whether the plan of this move refuses the host. -ENOMEM: that could not be noted. */
 int simulated_plan_refuses(struct simulated_server *server, const struct simulated_fleet *fleet,
 			   const struct simulated_host *host, bool *ret_refuses, struct error *error);
