@@ -49,7 +49,7 @@ int64_t progress_seconds_left(const struct progress *progress)
 		pace -= progress->dirty_bytes_per_s;
 	if (progress->remaining < 0 || progress->total <= 0 || pace <= 0)
 		return -1;
-	return (progress->remaining + pace - 1) / pace;
+	return progress->remaining / pace + (progress->remaining % pace > 0);
 }
 
 static void append_figures(const struct progress *progress, struct text *text)
