@@ -50,19 +50,35 @@ static int print_json(const struct move_watch *watch, const char *request_id, co
 	return status;
 }
 
-static int tell_end(const struct migrate_arguments *arguments, const struct move_watch *watch, const char *request_id)
+/* Why it did not move, where its action does not tell: an abort is no failure to it. */
+static const char *reason_of(const struct move_view *view)
+{
+	if (text_equal(view->status, "cancelled"))
+		return "it was aborted, or over its time";
+	return text_equal(view->server_status, "ERROR") ? "its server is in status ERROR"
+							: "it is where it was, and nothing more is told";
+}
+
+/* That it has moved is believed by the place where it is alone. */
+static int tell_end(const struct migrate_arguments *arguments, const struct move_watch *watch, const char *before,
+		    const char *request_id)
 {
 	const struct move_view *view = &watch->view;
 	CLEANUP_FREE char *why = move_failure(watch->client, watch->server_id, request_id);
 	bool is_waiting = !arguments->is_live && text_equal(view->server_status, "VERIFY_RESIZE");
-	bool is_moved = arguments->is_live ? !why && !text_equal(view->server_status, "ERROR") : is_waiting;
+	bool is_elsewhere = view->host_id[0] && !text_equal(view->host_id, before);
+	bool is_moved = arguments->is_live ? is_elsewhere && !text_equal(view->server_status, "ERROR") : is_waiting;
 
 	if (arguments->is_json
-	    && print_json(watch, request_id, is_moved ? "moved" : "failed", is_moved ? NULL : why) != 0)
+	    && print_json(watch, request_id, is_moved ? "moved" : "failed",
+			  is_moved ? NULL
+			  : why    ? why
+				   : reason_of(view))
+		       != 0)
 		return EXIT_FAILURE;
 	if (!is_moved) {
 		fprintf(stderr, "migrationd " VERB ": the move of %s failed: %s\n", watch->server_name,
-			why ? why : "its server is in status ERROR");
+			why ? why : reason_of(view));
 		return EXIT_FAILURE;
 	}
 	if (!arguments->is_json) {
@@ -75,11 +91,12 @@ static int tell_end(const struct migrate_arguments *arguments, const struct move
 	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int wait_for_end(const struct migrate_arguments *arguments, struct move_watch *watch, const char *request_id)
+static int wait_for_end(const struct migrate_arguments *arguments, struct move_watch *watch, const char *before,
+			const char *request_id)
 {
 	int status = move_watch_run(watch);
 
-	return status == 0 ? tell_end(arguments, watch, request_id) : status;
+	return status == 0 ? tell_end(arguments, watch, before, request_id) : status;
 }
 
 static int ask(const struct migrate_arguments *arguments, struct api_client *client, const json_t *server)
@@ -102,7 +119,8 @@ static int ask(const struct migrate_arguments *arguments, struct api_client *cli
 	move_watch_find_migration(&watch);
 	watch.is_quiet = arguments->is_json;
 	if (arguments->waits)
-		return wait_for_end(arguments, &watch, answer.request_id);
+		return wait_for_end(arguments, &watch, json_string_value(json_object_get(server, "hostId")),
+				    answer.request_id);
 	if (arguments->is_json)
 		return print_json(&watch, answer.request_id, "asked", NULL);
 	printf("The move of %s is asked for, as %s", watch.server_name, answer.request_id);

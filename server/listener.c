@@ -210,15 +210,24 @@ static bool answer_probe(struct exchange *exchange)
 	return true;
 }
 
-/* A proxy that we do not know as one stands between: who really asks cannot be told. */
-static bool is_by_unknown_proxy(const struct exchange *exchange, bool is_trusted)
+/* Whether the client's address is the client's own: no proxy's mark is there, or a trusted one tells it at the end of
+ * X-Forwarded-For. The first element of Forwarded is anybody's word. */
+static bool is_remote_certain(const struct exchange *exchange)
 {
-	static const char *const marks[] = { "Forwarded", "X-Forwarded-For", "X-Real-IP", "Via" };
+	static const char *const marks[] = { "Forwarded",
+					     "X-Forwarded-For",
+					     "X-Forwarded-Proto",
+					     "X-Forwarded-Host",
+					     "X-Forwarded-Prefix",
+					     "X-Real-IP",
+					     "Via" };
 
-	for (size_t i = 0; !is_trusted && i < ARRAY_LENGTH(marks); i++)
+	if (exchange->forwarded.client[0] && !find_header(exchange, "Forwarded"))
+		return true;
+	for (size_t i = 0; i < ARRAY_LENGTH(marks); i++)
 		if (find_header(exchange, marks[i]))
-			return true;
-	return false;
+			return false;
+	return true;
 }
 
 static void read_remote(struct exchange *exchange)
@@ -247,12 +256,11 @@ static void read_head(struct exchange *exchange, const char *method)
 	exchange->is_begun = true;
 	TEXT_COPY(exchange->method, method);
 	read_remote(exchange);
-	bool is_trusted = proxies_have(exchange->listener->proxies, exchange->remote);
 	forwarded_read(exchange->listener->proxies, exchange->remote, find_header, exchange, &exchange->forwarded);
 	if (exchange->forwarded.client[0])
 		TEXT_COPY(exchange->remote, exchange->forwarded.client);
-	exchange->is_near = probes_are_for(exchange->listener->parts.probes, exchange->remote)
-			    && !is_by_unknown_proxy(exchange, is_trusted);
+	exchange->is_near =
+		probes_are_for(exchange->listener->parts.probes, exchange->remote) && is_remote_certain(exchange);
 	if (length && text_to_int64(length, 0, INT64_MAX, &bytes))
 		exchange->is_too_large = bytes > exchange->listener->settings->body_bytes_max;
 }

@@ -145,6 +145,7 @@ static int look_at_server(struct move_watch *watch, struct api_answer *answer)
 	TAKE(view->server_status, server, "status");
 	TAKE(view->task_state, server, "OS-EXT-STS:task_state");
 	TAKE(view->host, server, "OS-EXT-SRV-ATTR:host");
+	TAKE(view->host_id, server, "hostId");
 	return 0;
 }
 

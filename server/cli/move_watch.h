@@ -9,6 +9,7 @@ struct move_view {
 	char server_status[32];
 	char task_state[48]; /* "" is none */
 	char host[256]; /* the server's */
+	char host_id[64]; /* the server's, which members see, too: another one on another host */
 	char source[256];
 	char target[256];
 	int64_t total; /* bytes, memory and disks together */

@@ -248,6 +248,20 @@ def watched_and_aborted(folder):
     assert "no migration 4711" in fleet.call("migration", "abort", "4711", status=1)
 
 
+def aborted_while_waited_for(folder):
+    """who waits for a move that somebody aborts is told that it did not move, as an admin and as a member"""
+    fleet = Fleet(folder).start()
+    asked = ("migrate", "stuck", "--live", "--wait")
+    for words, env in ((fleet.words(*asked), None), ([str(BINARY), *asked], fleet.remote("member"))):
+        waiting = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+        running = lambda: [row for row in fleet.json("migration", "list", "--server", "stuck") if row["status"] == "running"]
+        fleet.wait(running)
+        fleet.call("migration", "abort", str(running()[0]["id"]))
+        out, err = waiting.communicate(timeout=30)
+        assert waiting.returncode == 1 and "has moved" not in out, (out, err)
+        assert "the move of stuck failed: it" in err, err
+
+
 def from_elsewhere(folder):
     """with OS_ENDPOINT and OS_TOKEN the verbs are a client like others: a member sees the own servers, moves them, and no more"""
     fleet = Fleet(folder).start()
@@ -343,7 +357,8 @@ def over_https(folder):
 
 
 CHECKS = (each_verb_helps, each_key_is_in_the_manual, the_manual_is_clean, wrong_calls, lists, narrow_terminals, hosts_are_disabled,
-          waiting_on_a_terminal, waiting_in_a_pipe, a_failed_move_tells_why, cold_moves, interrupted, watched_and_aborted, from_elsewhere,
+          waiting_on_a_terminal, waiting_in_a_pipe, a_failed_move_tells_why, cold_moves, interrupted, watched_and_aborted,
+          aborted_while_waited_for, from_elsewhere,
           nobody_there, names, over_https, a_long_wait, *shells.CHECKS)
 
 if __name__ == "__main__":

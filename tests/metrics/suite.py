@@ -629,7 +629,9 @@ def metrics_for_those_near(folder):
     service.sections["listener"]["trusted_proxies"] = ["127.0.0.1"]
     service.start()
     for headers, wanted in (({}, 200), ({"X_Forwarded_For": "203.0.113.9"}, 403), ({"X_Forwarded_For": "198.51.100.7"}, 200),
-                            ({"Forwarded": "for=203.0.113.9"}, 403), ({"X_Forwarded_For": "198.51.100.7, 203.0.113.9"}, 403)):
+                            ({"Forwarded": "for=203.0.113.9"}, 403), ({"X_Forwarded_For": "198.51.100.7, 203.0.113.9"}, 403),
+                            ({"Forwarded": "for=127.0.0.1"}, 403), ({"Forwarded": "for=127.0.0.1", "X_Forwarded_For": "198.51.100.7"}, 403),
+                            ({"X_Forwarded_For": "unknown"}, 403), ({"X_Forwarded_Proto": "https"}, 403)):
         status, _, text = service.scrape(**headers)
         assert status == wanted, (headers, status, text[:200])
         assert ("allowed_networks" in text) == (status == 403)
