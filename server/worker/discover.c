@@ -28,6 +28,7 @@ struct seen_host {
 	char name[DB_NAME_SIZE];
 	char *address; /* URI and credentials, by which it was opened */
 	bool is_left; /* removed, or to be reached another way: it goes when nobody reads it */
+	struct seen_host *next_left;
 	struct hypervisor_host *handle;
 	int64_t due_ms;
 	bool is_being_read;
@@ -52,6 +53,8 @@ struct discovery {
 	pthread_cond_t has_work;
 	struct seen_host **hosts;
 	size_t host_count;
+	struct seen_host
+		*left; /* no longer among the hosts; to be closed when the lock is not held, since that takes time */
 	size_t unread; /* hosts that were never read */
 	size_t unwritten; /* readings on their way to the disk */
 	bool must_list_hosts;
@@ -190,13 +193,31 @@ static void measure_reading(struct discovery *discovery, bool is_good, int64_t t
 		metric_set(discovery->measures.last_good, 0, clock_now_us(clock_system()));
 }
 
-static void close_host(struct discovery *discovery, struct seen_host *host)
+/* With the lock held, which is let go meanwhile: closing may wait for the host, and what libvirt calls back takes the lock. */
+static void close_left_hosts(struct discovery *discovery)
+{
+	struct seen_host *left = TAKE_POINTER(discovery->left);
+
+	if (!left)
+		return;
+	pthread_mutex_unlock(&discovery->mutex);
+	while (left) {
+		struct seen_host *host = left;
+
+		left = host->next_left;
+		discovery->hypervisor->operations->close_host(host->handle);
+		free(host->address);
+		free(host->down_reason);
+		free(host);
+	}
+	pthread_mutex_lock(&discovery->mutex);
+}
+
+static void leave_host(struct discovery *discovery, struct seen_host *host)
 {
 	discovery->unread -= !host->was_read;
-	discovery->hypervisor->operations->close_host(host->handle);
-	free(host->address);
-	free(host->down_reason);
-	free(host);
+	host->next_left = discovery->left;
+	discovery->left = host;
 }
 
 /* With the lock held. Those that are read meanwhile go later. */
@@ -208,7 +229,7 @@ static void drop_left_hosts(struct discovery *discovery)
 		struct seen_host *host = discovery->hosts[i];
 
 		if (host->is_left && !host->is_being_read)
-			close_host(discovery, host);
+			leave_host(discovery, host);
 		else
 			discovery->hosts[kept++] = host;
 	}
@@ -273,6 +294,11 @@ static int list_hosts(struct discovery *discovery, struct error *error)
 			host->is_left = true;
 		if (!host || host->is_left)
 			result = open_host(discovery, &rows.items[i], error);
+		if (result < 0 && result != -ENOMEM) { /* the others are there all the same */
+			log_error(discovery->log, NULL, "hosts cannot be listed", error);
+			error_clear(error);
+			result = 0;
+		}
 	}
 	drop_left_hosts(discovery);
 	return result;
@@ -307,6 +333,8 @@ static int write_reading(struct db_session *session, void *context, struct error
 
 	if (result < 0)
 		return result;
+	if (!reading->is_up && !row.service.is_up) /* it stays down: its row needs no change */
+		return 0;
 	row.service.is_up = reading->is_up;
 	if (!reading->is_up)
 		return db_service_update(session, &row.service, error);
@@ -439,11 +467,7 @@ static void read_host(struct reading *reading)
 	reading->is_up = result == 0;
 	reading->is_certain = host->missed_since_ms && reading->read_ms - host->missed_since_ms >= MISSED_MS;
 	tell_state(discovery, host, reading->is_up, error.text);
-	/* A host that stays down needs no row written again. */
-	if (reading->is_up || !host->was_read || host->is_up)
-		db_submit(discovery->database, write_reading, on_written, reading);
-	else
-		take_reading(reading);
+	db_submit(discovery->database, write_reading, on_written, reading);
 }
 
 static void *read_hosts(void *context)
@@ -461,6 +485,7 @@ static void *read_hosts(void *context)
 			if (list_hosts(discovery, &error) < 0)
 				log_error(discovery->log, NULL, "hosts cannot be listed", &error);
 		}
+		close_left_hosts(discovery);
 		struct seen_host *host = discovery->unwritten < UNWRITTEN_MAX ? next_host(discovery, &until_ms) : NULL;
 		struct reading *reading = host ? calloc(1, sizeof(*reading)) : NULL;
 		if (!reading) { /* also without memory: later */
@@ -520,9 +545,10 @@ void discovery_forget_hosts(struct discovery *discovery)
 	LOCK_SCOPE(&discovery->mutex);
 
 	for (size_t i = 0; i < discovery->host_count; i++)
-		close_host(discovery, discovery->hosts[i]);
+		leave_host(discovery, discovery->hosts[i]);
 	discovery->host_count = 0;
 	discovery->must_list_hosts = true;
+	close_left_hosts(discovery);
 }
 
 void discovery_destroy(struct discovery *discovery)

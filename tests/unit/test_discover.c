@@ -196,6 +196,7 @@ struct lone_driver {
 	struct hypervisor_host host;
 	pthread_mutex_t mutex;
 	bool is_reachable;
+	int asked, closed;
 	hypervisor_event_fn on_event;
 	void *event_context;
 };
@@ -226,7 +227,9 @@ static int lone_open(struct hypervisor *self, const struct hypervisor_address *a
 
 static void lone_close(struct hypervisor_host *host)
 {
-	(void)host;
+	LOCK_SCOPE(&driver_of(host)->mutex);
+
+	driver_of(host)->closed++;
 }
 
 static int lone_describe(struct hypervisor_host *host, struct host_facts *ret_facts, struct error *error)
@@ -234,6 +237,7 @@ static int lone_describe(struct hypervisor_host *host, struct host_facts *ret_fa
 	struct lone_driver *driver = driver_of(host);
 
 	LOCK_SCOPE(&driver->mutex);
+	driver->asked++;
 	if (!driver->is_reachable)
 		return error_set(error, EHOSTUNREACH, "the cable is out");
 	*ret_facts = (struct host_facts){ .vcpus = 4,
@@ -319,6 +323,48 @@ static void a_host_goes_down_and_comes_back_by_events(void **state)
 	discovery_destroy(discovery);
 }
 
+static int remove_host(struct db_session *session, void *context, struct error *error)
+{
+	return db_host_remove(session, *(int64_t *)context, error);
+}
+
+static int read_count(struct lone_driver *driver, const int *count)
+{
+	LOCK_SCOPE(&driver->mutex);
+
+	return *count;
+}
+
+static void wait_for_count(struct lone_driver *driver, const int *count, int wanted)
+{
+	for (int i = 0; i < 500 && read_count(driver, count) < wanted; i++)
+		usleep(10000);
+	assert_int_equal(read_count(driver, count), wanted);
+}
+
+static void a_host_that_is_down_and_removed_is_not_asked_any_more(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct lone_driver driver = { .base = { &lone_operations } };
+	struct discovery *discovery = NULL;
+
+	pthread_mutex_init(&driver.mutex, NULL);
+	OK(discovery_create(&driver.base, fixture->database, &settings, clock_system(), NULL, &discovery,
+			    &fixture->error));
+	int64_t host_id = db_fixture_host(fixture, "compute-1");
+	OK(discovery_start(discovery, &fixture->error));
+	wait_for_count(&driver, &driver.asked, 1);
+	db_fixture_write(fixture, remove_host, &host_id);
+	driver.on_event(driver.event_context, host_id, HYPERVISOR_HOST_DOWN, NULL);
+	wait_for_count(&driver, &driver.closed, 1);
+	driver.on_event(driver.event_context, host_id, HYPERVISOR_HOST_DOWN, NULL);
+	usleep(200000);
+	assert_int_equal(read_count(&driver, &driver.asked), 2);
+	discovery_stop(discovery);
+	discovery_destroy(discovery);
+	assert_int_equal(driver.closed, 1);
+}
+
 static void a_copy_that_is_off_takes_a_server_that_is_missed_where_it_lived(void **state)
 {
 	struct db_fixture *fixture = *state;
@@ -357,6 +403,8 @@ int main(void)
 						db_fixture_setup, clear_missed),
 		cmocka_unit_test_setup_teardown(a_server_that_a_job_moves_is_left_to_the_job, db_fixture_setup,
 						clear_missed),
+		cmocka_unit_test_setup_teardown(a_host_that_is_down_and_removed_is_not_asked_any_more, db_fixture_setup,
+						db_fixture_teardown),
 		cmocka_unit_test_setup_teardown(a_host_goes_down_and_comes_back_by_events, db_fixture_setup,
 						clear_missed),
 	};
