@@ -29,7 +29,7 @@ static void close_connection(sqlite3 **connection)
 int db_lock(const char *database, int *ret_descriptor, struct error *error)
 {
 	CLEANUP_FREE char *path = text_format("%s.lock", database);
-	CLEANUP_CLOSE int descriptor = path ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600) : -1;
+	CLEANUP_CLOSE int descriptor = path ? open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600) : -1;
 
 	if (!path)
 		return error_no_memory(error);
@@ -289,11 +289,13 @@ int db_restore(const char *copy, const char *database, char **ret_kept, struct e
 		result = copy_to_new(copy, fresh, error);
 	if (result == 0)
 		result = judge(fresh, error);
+	if (result == 0)
+		result = give_all_to_owner(database, fresh, NULL, error);
 	if (result == 0 && stat(database, &status) == 0) {
 		kept = dated_name(database);
 		result = kept ? keep_old(database, kept, error) : error_no_memory(error);
 	}
-	if (result == 0)
+	if (result == 0 && kept)
 		result = give_all_to_owner(database, fresh, kept, error);
 	if (result == 0 && rename(fresh, database) < 0)
 		result = error_set_errno(error, errno, "cannot name the new database %s", database);

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -30,6 +31,7 @@ struct admin_socket {
 	int listening;
 	int stop; /* an eventfd */
 	pthread_t thread;
+	atomic_int port; /* of the service's listener; 0: it does not listen yet */
 	struct database *database;
 	struct worker *worker; /* may be NULL */
 	pthread_mutex_t mutex; /* guards the settings while they are used */
@@ -193,14 +195,12 @@ static int show_migration(struct admin_socket *admin, const json_t *request, jso
 	return json_object_set_new(answer, "migration", migration) < 0 ? error_no_memory(error) : 0;
 }
 
-/* Whether anybody is there. */
+/* Whether anybody is there, and where it really listens: its files may say something else by now. */
 static int ping(struct admin_socket *admin, const json_t *request, json_t *answer, struct error *error)
 {
-	(void)admin;
 	(void)request;
-	(void)answer;
-	(void)error;
-	return 0;
+	return json_object_set_new(answer, "port", json_integer(atomic_load(&admin->port))) < 0 ? error_no_memory(error)
+												: 0;
 }
 
 static const struct admin_verb {
@@ -362,6 +362,11 @@ int admin_socket_start(const char *path, struct database *database, struct worke
 	}
 	*ret_socket = admin;
 	return 0;
+}
+
+void admin_socket_set_port(struct admin_socket *admin, int port)
+{
+	atomic_store(&admin->port, port);
 }
 
 void admin_socket_renew(struct admin_socket *admin, const struct registry_settings *settings)

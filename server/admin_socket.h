@@ -7,7 +7,7 @@
  *     {"verb": "host disable", "name": N, "reason": R}                   {}
  *     {"verb": "host enable", "name": N}                                 {}
  *     {"verb": "migration show", "migration": N or UUID}                 {"migration": {"id": N, "server": …, "status": …, …}}
- *     {"verb": "ping"}                                                   {}
+ *     {"verb": "ping"}                                                   {"port": N}
  * The members of a migration are those of admin_migration.c; rates are there while the guest moves.
  * A refusal is {"error": "why", "code": 409}: 409 for what is in the way there (a name that is taken, servers and moves on a host),
  * 404 for what is not there, 400 for what was asked wrongly, else 500.
@@ -26,6 +26,8 @@ struct worker;
 int admin_socket_start(const char *path, struct database *database, struct worker *worker,
 		       const struct registry_settings *settings, struct log *log, struct admin_socket **ret_socket,
 		       struct error *error);
+/* Where the service's listener is, for those who ask on this machine. Thread-safe. */
+void admin_socket_set_port(struct admin_socket *admin, int port);
 /* From now on hosts that are added get these settings, which are borrowed as the first were. */
 void admin_socket_renew(struct admin_socket *admin, const struct registry_settings *settings);
 void admin_socket_stop(struct admin_socket *admin);

@@ -1,6 +1,7 @@
 /* `migrationd migrate SERVER`: asks the API for a move, and waits for its end where that is wanted. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
@@ -50,13 +51,14 @@ static int print_json(const struct move_watch *watch, const char *request_id, co
 	return status;
 }
 
-/* Why it did not move, where its action does not tell: an abort is no failure to it. */
-static const char *reason_of(const struct move_view *view)
+/* Why it did not move, where its action does not tell (an abort is no failure to it); heap. */
+static char *reason_of(const struct move_view *view)
 {
 	if (text_equal(view->status, "cancelled"))
-		return "it was aborted, or over its time";
-	return text_equal(view->server_status, "ERROR") ? "its server is in status ERROR"
-							: "it is where it was, and nothing more is told";
+		return strdup("it was aborted, or over its time");
+	if (text_equal(view->server_status, "ERROR"))
+		return strdup("its server is in status ERROR");
+	return strdup("it is where it was, and nothing more is told");
 }
 
 /* That it has moved is believed by the place where it is alone. */
@@ -69,16 +71,13 @@ static int tell_end(const struct migrate_arguments *arguments, const struct move
 	bool is_elsewhere = view->host_id[0] && !text_equal(view->host_id, before);
 	bool is_moved = arguments->is_live ? is_elsewhere && !text_equal(view->server_status, "ERROR") : is_waiting;
 
+	if (!is_moved && !why && !(why = reason_of(view)))
+		return EXIT_FAILURE;
 	if (arguments->is_json
-	    && print_json(watch, request_id, is_moved ? "moved" : "failed",
-			  is_moved ? NULL
-			  : why    ? why
-				   : reason_of(view))
-		       != 0)
+	    && print_json(watch, request_id, is_moved ? "moved" : "failed", is_moved ? NULL : why) != 0)
 		return EXIT_FAILURE;
 	if (!is_moved) {
-		fprintf(stderr, "migrationd " VERB ": the move of %s failed: %s\n", watch->server_name,
-			why ? why : reason_of(view));
+		fprintf(stderr, "migrationd " VERB ": the move of %s failed: %s\n", watch->server_name, why);
 		return EXIT_FAILURE;
 	}
 	if (!arguments->is_json) {

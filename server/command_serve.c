@@ -393,6 +393,7 @@ static int run(struct daemon *daemon, struct config *config, const sigset_t *sig
 			  LOG_NUMBER("port", probe_door_port(daemon->probe_door)));
 	log_event(daemon->log, LOG_LEVEL_INFO, NULL, "listening", LOG_TEXT("address", daemon->config->listener.address),
 		  LOG_NUMBER("port", listener_port(daemon->listener)), LOG_TEXT("node", daemon->config->node));
+	admin_socket_set_port(daemon->admin, listener_port(daemon->listener));
 	prepare_watchdog(daemon);
 	tell_ready(daemon);
 	log_event(daemon->log, LOG_LEVEL_INFO, NULL, "ending", LOG_NUMBER("signal", wait_for_end(daemon, signals)));

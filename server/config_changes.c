@@ -71,10 +71,12 @@ static bool needs_restart(const char *key)
 {
 	static const char *const fixed[] = { "node",        "database",  "admin_socket", "log.",
 					     "hypervisor.", "listener.", "metrics.",     "simulation." };
-	static const char *const changeable[] = { "listener.certificate_file", "listener.key_file" };
+	static const char *const changeable[] = { "listener.certificate_file", "listener.key_file",
+						  "simulation.tokens." };
 
 	for (size_t i = 0; i < ARRAY_LENGTH(changeable); i++)
-		if (strcmp(key, changeable[i]) == 0)
+		if (strcmp(key, changeable[i]) == 0
+		    || (text_ends_with(changeable[i], ".") && text_starts_with(key, changeable[i])))
 			return false;
 	for (size_t i = 0; i < ARRAY_LENGTH(fixed); i++)
 		if (strcmp(key, fixed[i]) == 0 || (text_ends_with(fixed[i], ".") && text_starts_with(key, fixed[i])))

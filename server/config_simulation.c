@@ -16,7 +16,8 @@
 		.keys = (rows), .count = ARRAY_LENGTH(rows), ##__VA_ARGS__                                             \
 	}
 #define SIMULATED_URI "simulated:///"
-#define COUNT_MAX     1000000
+#define HOSTS_MAX     100000
+#define SERVERS_MAX   1000000
 
 static const struct config_choice failures[] = {
 	{ "precheck", SIMULATED_FAILS_PRECHECK },
@@ -49,11 +50,11 @@ static const struct config_key host_keys[] = {
 	{ "name", CONFIG_TEXT, IN(simulated_host_settings, name), NULL, "the host's name in the API",
 	  .is_required = true, .expected = config_expected_host_name },
 	{ "count", CONFIG_INTEGER, IN(simulated_host_settings, count), "1",
-	  "so many hosts; more than one are called NAME-1, NAME-2 and so on", RANGE(1, COUNT_MAX) },
+	  "so many hosts; more than one are called NAME-1, NAME-2 and so on", RANGE(1, HOSTS_MAX) },
 	{ "vcpus", CONFIG_INTEGER, IN(simulated_host_settings, vcpus), "64", "its CPUs", RANGE(1, 1e6) },
 	{ "memory_mb", CONFIG_INTEGER, IN(simulated_host_settings, memory_mb), "262144", "its memory in MiB",
-	  RANGE(1, 1e12) },
-	{ "disk_gb", CONFIG_INTEGER, IN(simulated_host_settings, disk_gb), "10000", "its disk in GiB", RANGE(0, 1e12) },
+	  RANGE(1, 1e9) },
+	{ "disk_gb", CONFIG_INTEGER, IN(simulated_host_settings, disk_gb), "10000", "its disk in GiB", RANGE(0, 1e9) },
 };
 static const struct config_section host_section =
 	TABLE(host_keys, .mark_offset = offsetof(struct simulated_host_settings, mark));
@@ -66,7 +67,7 @@ static const char *expected_uuid(const char *text)
 static const struct config_key server_keys[] = {
 	{ "name", CONFIG_TEXT, IN(simulated_server_settings, name), NULL, "the server's name", .is_required = true },
 	{ "count", CONFIG_INTEGER, IN(simulated_server_settings, count), "1",
-	  "so many servers; more than one are called NAME-1, NAME-2 and so on", RANGE(1, COUNT_MAX) },
+	  "so many servers; more than one are called NAME-1, NAME-2 and so on", RANGE(1, SERVERS_MAX) },
 	{ "id", CONFIG_TEXT, IN(simulated_server_settings, id), NULL,
 	  "its UUID; one that its name alone decides without it", .expected = expected_uuid },
 	{ "host", CONFIG_TEXT, IN(simulated_server_settings, host), NULL, "where it is; the hosts in turn without it",
@@ -77,8 +78,8 @@ static const struct config_key server_keys[] = {
 	  "its flavor's name; one of its size without it" },
 	{ "vcpus", CONFIG_INTEGER, IN(simulated_server_settings, vcpus), "1", "its vCPUs", RANGE(1, 1e6) },
 	{ "memory_mb", CONFIG_INTEGER, IN(simulated_server_settings, memory_mb), "512", "its memory in MiB",
-	  RANGE(1, 1e12) },
-	{ "disk_gb", CONFIG_INTEGER, IN(simulated_server_settings, disk_gb), "1", "its disk in GiB", RANGE(0, 1e12) },
+	  RANGE(1, 1e9) },
+	{ "disk_gb", CONFIG_INTEGER, IN(simulated_server_settings, disk_gb), "1", "its disk in GiB", RANGE(0, 1e9) },
 	{ "state", CONFIG_CHOICE, IN(simulated_server_settings, state), "active", "its state at the start",
 	  .choices = states },
 	{ "moves", CONFIG_ITEMS, IN(simulated_server_settings, moves), NULL,

@@ -136,8 +136,9 @@ static void on_change(void *context, const char *key, const char *before, const 
 static int put_in_force(struct reload *reload, struct generation *generation, struct error *error)
 {
 	const struct reload_parts *parts = &reload->parts;
-	const struct config *config = generation_config(generation);
-	const struct registry_settings hosts = config_registry(config);
+	const struct config *config = generation_config(generation), *first = generation_config(parts->first);
+	/* A simulated fleet was made once, of the first. */
+	const struct registry_settings hosts = config_registry(first->simulated_host_count > 0 ? first : config);
 	int result = registry_load(parts->database, &hosts, error);
 
 	if (result == 0)
@@ -197,6 +198,7 @@ void reload_now(struct reload *reload)
 	struct error error = { 0 };
 
 	notify_reloading(reload->parts.log);
+	notify_alive(reload->parts.log); /* who publishes keys may be slow to answer: from here on is time for it */
 	reload->changes = 0;
 	reload->read = config_fingerprint(generation_config(reload->newest));
 	if (read_anew(reload, &error) < 0) {

@@ -119,7 +119,8 @@ int api_client_create(const char *verb, const struct api_options *options, struc
 		return EXIT_FAILURE;
 	client->verb = verb;
 	client->files = &options->files;
-	client->ca_file = given(options->ca_file, "OS_CACERT");
+	/* What the environment says of authorities is about the endpoint that it names. */
+	client->ca_file = endpoint ? given(options->ca_file, "OS_CACERT") : options->ca_file;
 	if (token && !is_header_text(token))
 		return tell(client, "the token has characters that no token has", EXIT_USAGE);
 	if (http_fetch_prepare(&error) < 0)
@@ -280,7 +281,9 @@ static const char *next_page(const json_t *body, const char *key)
 	json_array_foreach(links, i, link)
 	{
 		const char *url = json_string_value(json_object_get(link, "href"));
-		const char *version = url ? strstr(url, "/v2") : NULL;
+		const char *authority = url ? strstr(url, "://") : NULL;
+		const char *below = authority ? strchr(authority + 3, '/') : url;
+		const char *version = below ? strstr(below, "/v2") : NULL;
 		const char *path = version ? strchr(version + 1, '/') : NULL;
 
 		if (path && text_equal(json_string_value(json_object_get(link, "rel")), "next"))

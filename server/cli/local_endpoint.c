@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <string.h>
 
 #include "api/auth/token.h"
@@ -38,6 +39,21 @@ static void destroy_verifier(struct token_verifier **verifier)
 	token_verifier_destroy(*verifier);
 }
 
+/* The token is for the daemon that answers, and for nobody who has the port that its file names by now. */
+static int check_port(const struct config *config, const char *answer, struct error *error)
+{
+	json_t *document = json_loads(answer, 0, NULL);
+	json_int_t port = json_integer_value(json_object_get(document, "port"));
+
+	json_decref(document);
+	if (port == config->listener.port)
+		return 0;
+	return error_set(error, EINVAL,
+			 "the daemon listens on port %lld, and its configuration says %lld: start it anew, or give "
+			 "--endpoint and --token",
+			 (long long)port, (long long)config->listener.port);
+}
+
 int local_endpoint_token(const struct config *config, char **ret_token, struct error *error)
 {
 	static const char *const roles[] = { "admin", "manager", "member", "reader" };
@@ -54,7 +70,9 @@ int local_endpoint_token(const struct config *config, char **ret_token, struct e
 
 	if (result < 0)
 		return result == -EACCES || result == -EPERM ? -EACCES : -EHOSTUNREACH;
-	result = token_verifier_create(&config->token, &verifier, error);
+	result = check_port(config, answer, error);
+	if (result == 0)
+		result = token_verifier_create(&config->token, &verifier, error);
 	if (result == 0)
 		result =
 			token_make(verifier, &bearer, NULL, clock_now_us(clock_system()), LIFETIME_S, ret_token, error);

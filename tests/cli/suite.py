@@ -307,6 +307,15 @@ def nobody_there(folder):
     assert done.returncode == 1 and "status 300" in done.stderr, done
 
 
+def another_port(folder):
+    """the operator's token goes to no other port than the daemon's own, whatever its file says by now"""
+    fleet = Fleet(folder).start()
+    fleet.sections["listener"]["port"] += 1
+    fleet.config.write_text(json.dumps(fleet.sections))
+    assert f"the daemon listens on port {fleet.port}" in fleet.call("server", "list", status=78)
+    fleet.call("host", "list")
+
+
 def names(folder):
     """a server's name is taken as it is, and one that several have is refused with the way out"""
     fleet = Fleet(folder, twins()).start()
@@ -359,7 +368,7 @@ def over_https(folder):
 CHECKS = (each_verb_helps, each_key_is_in_the_manual, the_manual_is_clean, wrong_calls, lists, narrow_terminals, hosts_are_disabled,
           waiting_on_a_terminal, waiting_in_a_pipe, a_failed_move_tells_why, cold_moves, interrupted, watched_and_aborted,
           aborted_while_waited_for, from_elsewhere,
-          nobody_there, names, over_https, a_long_wait, *shells.CHECKS)
+          nobody_there, another_port, names, over_https, a_long_wait, *shells.CHECKS)
 
 if __name__ == "__main__":
     sys.exit(run_checks(CHECKS, sys.argv[1:]))

@@ -119,7 +119,8 @@ void simulated_copy_progress(const struct simulated_copy *copy, int64_t now_ms, 
 	int64_t takes_ms = copy->takes_ms > 0 ? copy->takes_ms : COPY_OF_NOTHING_TAKES;
 	int64_t total = memory_mb * MIB, elapsed_ms = now_ms - copy->began_ms;
 	int64_t rate = total / takes_ms; /* bytes a ms */
-	int64_t processed = rate * elapsed_ms;
+	int64_t most_ms = rate > 0 ? INT64_MAX / rate : INT64_MAX;
+	int64_t processed = rate * (elapsed_ms < most_ms ? elapsed_ms : most_ms);
 	int64_t least_left = copy->fails == SIMULATED_FAILS_NEVER_CONVERGES ? total * LEFT_TENTHS / 10 : 0;
 	int64_t remaining = total - processed;
 
