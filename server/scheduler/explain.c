@@ -1,5 +1,5 @@
-/* Verdicts and choices in words. Admins read each host with its figures; others how many hosts failed on what, since
- * neither names nor sizes of hosts are theirs to see. */
+/* Verdicts and choices in words. Admins read each host with its figures; others which filters refused and why, since neither
+ * names nor sizes nor the number of hosts are theirs to see. */
 #include <inttypes.h>
 #include <stdlib.h>
 
@@ -184,13 +184,14 @@ static void append_hosts(const struct host_table *table, const struct schedule_r
 	}
 }
 
-/* One line of a count: all refusals that read alike. */
+/* All refusals by one filter that read alike. */
 struct tally {
+	enum scheduler_filter filter;
 	const char *words;
 	size_t count;
 };
 
-static int compare_tallies(const void *a, const void *b)
+static int compare_counts(const void *a, const void *b)
 {
 	const struct tally *first = a;
 	const struct tally *second = b;
@@ -200,7 +201,20 @@ static int compare_tallies(const void *a, const void *b)
 	return strcmp(first->words, second->words);
 }
 
-/* Counts refusals from `skipped` refused ones on. `tallies` has room for every filter, cause and set. */
+/* By name alone: an order by count would tell how many hosts there are. */
+static int compare_names(const void *a, const void *b)
+{
+	const struct tally *first = a;
+	const struct tally *second = b;
+	int order = strcmp(scheduler_filters[first->filter].name, scheduler_filters[second->filter].name);
+
+	return order != 0 ? order : strcmp(first->words, second->words);
+}
+
+/* Every cause, every set and every resource that a refusal can read as. */
+#define TALLIES_MAX (CAUSE_COUNT + HOST_SET_COUNT + SCHEDULER_FILTER_COUNT)
+
+/* Counts refusals, without the first `skipped` of them. `tallies` holds TALLIES_MAX. */
 static size_t count_refusals(const struct schedule_result *result, size_t skipped, struct tally *tallies)
 {
 	size_t count = 0;
@@ -218,21 +232,33 @@ static size_t count_refusals(const struct schedule_result *result, size_t skippe
 		while (j < count && strcmp(tallies[j].words, short_words(verdict)) != 0)
 			j++;
 		if (j == count)
-			tallies[count++] = (struct tally){ .words = short_words(verdict) };
+			tallies[count++] = (struct tally){ .filter = verdict->filter, .words = short_words(verdict) };
 		tallies[j].count++;
 	}
-	qsort(tallies, count, sizeof(*tallies), compare_tallies);
 	return count;
 }
 
-static void append_counts(const struct schedule_result *result, size_t skipped, struct text *text)
+/* The hosts behind the last one that is named, for admins. */
+static void append_counts(const struct schedule_result *result, struct text *text)
 {
-	struct tally tallies[CAUSE_COUNT + HOST_SET_COUNT + SCHEDULER_FILTER_COUNT];
-	size_t count = count_refusals(result, skipped, tallies);
+	struct tally tallies[TALLIES_MAX];
+	size_t count = count_refusals(result, NAMED_HOSTS_MAX, tallies);
 
+	qsort(tallies, count, sizeof(*tallies), compare_counts);
 	for (size_t i = 0; i < count; i++)
-		text_append_format(text, "%s%zu %s%s: %s", i == 0 && skipped == 0 ? " " : "; ", tallies[i].count,
-				   skipped > 0 ? "more " : "", tallies[i].count == 1 ? "host" : "hosts",
+		text_append_format(text, "; %zu more %s: %s", tallies[i].count,
+				   tallies[i].count == 1 ? "host" : "hosts", tallies[i].words);
+}
+
+/* Which filters refused, for others. */
+static void append_filters(const struct schedule_result *result, struct text *text)
+{
+	struct tally tallies[TALLIES_MAX];
+	size_t count = count_refusals(result, 0, tallies);
+
+	qsort(tallies, count, sizeof(*tallies), compare_names);
+	for (size_t i = 0; i < count; i++)
+		text_append_format(text, "%s%s: %s", i == 0 ? " " : "; ", scheduler_filters[tallies[i].filter].name,
 				   tallies[i].words);
 }
 
@@ -246,9 +272,9 @@ void schedule_explain_refusal(const struct host_table *table, const struct sched
 								  : " No host is registered.");
 	else if (audience == SCHEDULE_FOR_ADMINS) {
 		append_hosts(table, request, result, text);
-		append_counts(result, NAMED_HOSTS_MAX, text);
+		append_counts(result, text);
 	} else {
-		append_counts(result, 0, text);
+		append_filters(result, text);
 	}
 }
 

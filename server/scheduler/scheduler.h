@@ -174,7 +174,7 @@ struct host_capacity scheduler_capacity(const struct scheduler_settings *setting
 enum schedule_audience { SCHEDULE_FOR_ADMINS, SCHEDULE_FOR_OTHERS };
 
 /* "No valid host was found. SENTENCE compute-1: RamFilter: …; compute-2: …", at most 100 hosts by name, the others counted;
- * for others than admins "No valid host was found. SENTENCE 2 hosts: not enough memory; 1 host: …". */
+ * for others than admins each filter that refused, once: "No valid host was found. SENTENCE RamFilter: not enough memory". */
 void schedule_explain_refusal(const struct host_table *table, const struct schedule_request *request,
 			      const struct schedule_result *result, const char *sentence,
 			      enum schedule_audience audience, struct text *text);

@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "tests/unit/scheduler_fixture.h"
 
-static void admins_read_each_host_and_others_only_numbers(void **state)
+static void admins_read_each_host_and_others_only_the_filters(void **state)
 {
 	struct fleet *fleet = *state;
 	struct host_state host = fleet_host(3, "compute-3");
@@ -34,7 +34,32 @@ static void admins_read_each_host_and_others_only_numbers(void **state)
 	schedule_explain_refusal(fleet->table, &fleet->request, &fleet->result, SCHEDULE_NOT_ENOUGH_HOSTS,
 				 SCHEDULE_FOR_OTHERS, &other);
 	assert_string_equal(other.data, "No valid host was found. There are not enough hosts available. "
-					"1 host: disabled; 1 host: not enough memory; 1 host: where the server is now");
+					"ComputeFilter: disabled; DifferentHostFilter: where the server is now; "
+					"RamFilter: not enough memory");
+}
+
+static void others_do_not_learn_how_many_hosts_there_are(void **state)
+{
+	struct fleet *fleet = *state;
+	CLEANUP_TEXT struct text few = TEXT_EMPTY;
+	CLEANUP_TEXT struct text many = TEXT_EMPTY;
+	char name[32];
+
+	fleet->request.memory_mb = 8000;
+	fleet_choose(fleet);
+	schedule_explain_refusal(fleet->table, &fleet->request, &fleet->result, SCHEDULE_NOT_ENOUGH_HOSTS,
+				 SCHEDULE_FOR_OTHERS, &few);
+	for (int64_t id = 4; id <= 120; id++) {
+		struct host_state host;
+
+		snprintf(name, sizeof(name), "compute-%lld", (long long)id);
+		host = fleet_host(id, name);
+		fleet_put(fleet, &host, NULL);
+	}
+	fleet_choose(fleet);
+	schedule_explain_refusal(fleet->table, &fleet->request, &fleet->result, SCHEDULE_NOT_ENOUGH_HOSTS,
+				 SCHEDULE_FOR_OTHERS, &many);
+	assert_string_equal(many.data, few.data);
 }
 
 static void a_long_list_of_hosts_is_counted_in_the_end(void **state)
@@ -165,7 +190,8 @@ static void filters_and_weighers_are_found_by_name(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(admins_read_each_host_and_others_only_numbers),
+		TEST(admins_read_each_host_and_others_only_the_filters),
+		TEST(others_do_not_learn_how_many_hosts_there_are),
 		TEST(a_long_list_of_hosts_is_counted_in_the_end),
 		TEST(a_choice_is_told_with_its_weights),
 		TEST(an_empty_fleet_and_an_unknown_host_are_told),
