@@ -149,10 +149,12 @@ def configuration(tally):
 
 
 def replay(tally):
-    """Recorded requests and moves: against the shipped binary, and the same code under the sanitisers."""
+    """Recorded requests and moves: against the shipped binary, and the same code under the sanitisers; and that a daemon which
+    answers falsely would not pass."""
     build(SANITISED, "-Db_sanitize=address,undefined", "-Db_lundef=false")
     side_by_side(
         lambda: tally.relay("replay", ["python3", TOP / "tests/replay/suite.py"]),
+        lambda: tally.relay("replay/lies", ["python3", TOP / "tests/replay/lies.py"]),
         lambda: tally.relay("replay/sanitised", ["python3", TOP / "tests/replay/suite.py"], MIGRATIOND=str(SANITISED / "migrationd"),
                             ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1"))
 

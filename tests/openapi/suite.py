@@ -14,6 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "replay")]
 
+import decided  # noqa: E402
 import flows  # noqa: E402
 import replay  # noqa: E402
 import state  # noqa: E402
@@ -160,7 +161,7 @@ def recordings():
 
 
 def is_refused_by_schema(body):
-    words = replay.words_of(body)
+    words = decided.words_of(body)
     return words.startswith("Invalid input for field/attribute") or "is a required property" in words or (
         "Additional properties are not allowed" in words) or "is not of type" in words
 

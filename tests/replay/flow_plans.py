@@ -18,7 +18,7 @@ def open_(*gates):
     return [{"open_gate": gate} for gate in gates]
 
 
-def script(outcome, *hosts, words="the copy broke"):
+def script(outcome, *hosts, words):
     return [{"script": {"host": host, "outcome": outcome, "count": 9, "words": words}} for host in hosts]
 
 
@@ -43,25 +43,38 @@ def abort_running(flow):
     return Plan({"migrate": close("live"), "after": [] if is_taken else open_("live")}, {"running": "live"})
 
 
+def words_for(flow):
+    """Why the flow's failing step fails: the words of its script, or those of the simulated fleet for an aborted copy."""
+    if flow["scenario"] == "live_precheck":
+        sort = {"storage": "local", "shared": "shared"}.get(flow["what"].rpartition(" ")[2])
+        return f"host2 is not on {sort} storage: the check said no" if sort else "the check said no"
+    if flow["scenario"] == "abort_running":
+        target = next(host for host in recorded_values(flow, "dest_compute") if host)
+        return f"the copy of server {{server}} to host {target} was aborted (simulated)"
+    return "the destination said no" if flow["scenario"] == "live_pre_fail" else "the copy broke"
+
+
+def refusing_hosts(flow):
+    """The words of each host whose check refuses."""
+    if flow["scenario"] != "live_precheck":
+        return {}
+    is_one = "on one host" in flow["what"] or "target given" in flow["what"]
+    return dict.fromkeys(["host2"] if is_one else ["host2", "host3"], words_for(flow))
+
+
 def live_precheck(flow):
-    what = flow["what"]
-    words = "the check said no"
-    if "on one host" in what or "target given" in what:
-        return Plan({"migrate": script("check_refuses", "host2", words=words)})
-    for kind, sort in (("storage", "local"), ("shared", "shared")):
-        if what.endswith(kind):
-            return Plan({"migrate": script("check_refuses_storage", "host2", "host3",
-                                           words=f"host2 is not on {sort} storage: {words}")})
-    return Plan({"migrate": script("check_refuses", "host2", "host3", words=words)})
+    refusing = refusing_hosts(flow)
+    outcome = "check_refuses_storage" if "storage" in words_for(flow) else "check_refuses"
+    return Plan({"migrate": script(outcome, *refusing, words=words_for(flow))})
 
 
 def live_pre_fail(flow):
-    return Plan({"migrate": script("prepare_fails", "host2", "host3", words="the destination said no")})
+    return Plan({"migrate": script("prepare_fails", "host2", "host3", words=words_for(flow))})
 
 
 def live_fail_during(flow):
     outcome = "copy_raises" if flow["what"].endswith("raises") else "copy_fails"
-    return Plan({"migrate": close("live"), "after": script(outcome, "host2", "host3") + open_("live")}, {"running": "live"})
+    return Plan({"migrate": close("live"), "after": script(outcome, "host2", "host3", words=words_for(flow)) + open_("live")}, {"running": "live"})
 
 
 def abort_preparing(flow):
@@ -94,9 +107,11 @@ def cold(flow):
 
 def cold_fail(flow):
     # The source is lost too, so that the server cannot be brought back.
+    words = words_for(flow)
     if flow["what"].endswith("disk"):
-        return Plan({"migrate": script("copy_fails", "host2", "host3") + script("start_fails", "host1")})
-    return Plan({"migrate": script("start_fails", *sorted(EVERY))})
+        return Plan({"migrate": script("copy_fails", "host2", "host3", words=words)
+                     + script("start_fails", "host1", words=words)})
+    return Plan({"migrate": script("start_fails", *sorted(EVERY), words=words)})
 
 
 def first_document(flow, step, has):

@@ -6,10 +6,12 @@ The last line is `N flows, M differ, D by decision`.
 
 import collections
 import json
-import re
 import sys
 import time
 
+import answers
+import decided
+import decided_flows
 import flow_plans
 import replay
 import state
@@ -23,7 +25,7 @@ def one_server(number, uuid, name, host, vm_state):
     power = state.POWER_STATES.get(vm_state, 1)
     return state.row("servers", id=number, uuid=uuid, name=name, instance_name=f"instance-{number:08x}", project_id=state.PROJECT,
                      user_id="member-user", host_id=1 + HOSTS.index(host), flavor_row=7, vm_state=vm_state, power_state=power,
-                     image_id=state.IMAGE, hostname=name, availability_zone="nova", reservation_id="r-00000001",
+                     image_id=state.IMAGE, hostname=name, availability_zone="nova", reservation_id=state.OTHER_RESERVATION,
                      root_device_name="/dev/sda", metadata="{}", tags="[]", addresses="{}", volumes="[]", facts="{}",
                      system_metadata='{"image_architecture": "x86_64"}', created_us=state.moment(2026, 2, 1),
                      updated_us=state.moment(2026, 2, 1, 0, 1), launched_us=state.moment(2026, 2, 1, 0, 0, 30))
@@ -85,9 +87,11 @@ class Run:
     def __init__(self, service, flow):
         self.service, self.flow = service, flow
         self.plan = flow_plans.plan_for(flow)
+        rows = rows_of(flow)
+        self.guests = decided.guests_by_host(rows)
         self.requests = 0
         self.names = {"server": SERVER, "server2": FIRST, "service2": state.NAMES["service_host2"]}
-        service.order(load=rows_of(flow))
+        service.order(load=rows)
 
     def ask(self, method, path, body=None, caller="admin", version="latest", is_counted=False):
         user, roles = CALLERS[caller]
@@ -141,114 +145,63 @@ class Run:
             self.service.order(wait_at_gate=gate)
 
 
-def with_ids(document, names):
-    """The recorded document with numbers where it names migrations' ids."""
-    if isinstance(document, dict):
-        return {key: int(names[value[1:-1]]) if key == "id" and isinstance(value, str) and value[1:-1] in names
-                and re.fullmatch(r"\{migration\d*\}", value) else with_ids(value, names) for key, value in document.items()}
-    if isinstance(document, list):
-        return [with_ids(entry, names) for entry in document]
-    return document
+class Exchange:
+    """One answer of a flow, and what is wanted of it."""
+
+    def __init__(self, step, where, wanted, answer):
+        self.step, self.where, self.wanted, self.answer = step, where, wanted, answer
+
+    def judge(self):
+        """(step, decision or None, where) of each difference, a decided one too."""
+        differences = self.wanted.differences(self.answer)
+        if differences:
+            return [(self.step, None, f"{self.where}{difference}") for difference in differences]
+        return [(self.step, name, self.where) for name in sorted(self.wanted.decisions(self.answer))]
 
 
-def without_figures(document):
-    """How far a copy has come is null everywhere in the recording: Nova's fake driver tells none."""
-    if isinstance(document, dict):
-        return {key: None if key.endswith("_bytes") else without_figures(value) for key, value in document.items()}
-    return [without_figures(entry) for entry in document] if isinstance(document, list) else document
-
-
-def sorted_migrations(document):
-    rows = document.get("migrations") if isinstance(document, dict) else None
-    if isinstance(rows, list) and all(isinstance(row.get("id"), int) for row in rows):
-        return {**document, "migrations": sorted(rows, key=lambda row: row["id"])}
-    return document
-
-
-# What is decided (the names are those of the project's list of decisions), by where a document differs.
-DECIDED = (
-    ("revert-waits", r'body\.migrations\[\d+\]\.status "reverting", recorded "reverted"'),
-    ("event-truth", r"body\.instanceAction\.events\[\d+\]\.(result|finish_time|details) "
-                    r"|body\.instanceActions?(\[\d+\])?\.message "),
-    ("tracebacks", r"body\.instanceAction\.events\[\d+\]\.traceback "),
-    ("reasons", r".*message \"No valid host was found\."),
-)
-
-
-# What an unexpected fault in a live copy leaves: here the server as it was, and the migration failed.
-COPY_FAILS_LIVE = (r'body\.server\.(status|OS-EXT-STS:vm_state) "(?i:active)", recorded "(?i:error)"|body\.server\.progress is too much'
-                   r'|body\.migrations\[\d+\]\.status "failed", recorded "error"')
-
-
-def decision_for(flow, place):
-    if flow["scenario"] == "live_fail_during" and flow["what"].endswith("raises") and re.match(COPY_FAILS_LIVE, place):
-        return "copy-fails-live"
-    return next((name for name, pattern in DECIDED if re.match(pattern, place)), None)
-
-
-def without_early_events(found, wanted):
-    """The recorded document without events that begin later here, and their names: Nova's step on the target, of which is heard
-    only when it has ended, and the copy, which Nova books as soon as it is queued."""
-    action, recorded = ((document or {}).get("instanceAction") for document in (found, wanted))
-    if any(not document or "events" not in document for document in (action, recorded)):
-        return wanted, []
-    if len(action["events"]) >= len(recorded["events"]):
-        return wanted, []
-    begun = {event["event"] for event in action["events"]}
-    early = [event["event"] for event in recorded["events"] if event["event"] not in begun
-             and (event["event"] == "compute_live_migration" or (
-                 event["event"] == "compute_post_live_migration_at_destination" and event.get("finish_time") is None))]
-    kept = [event for event in recorded["events"] if event["event"] not in early]
-    return {**wanted, "instanceAction": {**recorded, "events": kept}}, early
-
-
-def compare_request(run, step):
-    caller = step["caller"]
-    request = step["request"]
-    body = request.get("body")
+def ask_step(run, step):
+    """The answer to a step's request."""
+    request, caller = step["request"], step["caller"]
     version = request["headers"]["OpenStack-API-Version"].removeprefix("compute ")
     run.learn()
-    status, headers, answered = run.ask(request["method"], request["path"], body, caller, version, is_counted=True)
+    answer = run.ask(request["method"], request["path"], request.get("body"), caller, version, is_counted=True)
     run.learn()
-    case = {"request": request, "response": {**step["response"], "body": with_ids(step["response"].get("body"), run.names)}}
-    differences = replay.compare(case, status, headers, answered)
-    decision = replay.decision_for(case, status, answered) if differences else None
-    return [(decision, difference) for difference in differences]
+    scene = decided_flows.scene_of(run.flow, caller, run.guests)
+    wanted = decided.decide(answers.Wanted(step["response"]), request, scene)
+    yield Exchange(step["name"], "", wanted.freeze(), answers.Answer.received(*answer))
 
 
-def compare_documents(run, step):
-    found = []
+def poll_step(run, step):
+    """The answers to the reading of a step's documents."""
     run.learn()
     for place, document in enumerate(step["documents"]):
         run.carry_out(run.plan.between.get((step["name"], place), []))
-        status, _, answered = run.ask("GET", document["path"], None, document["caller"], run.flow["microversion"])
-        where = f"{document['caller']} {document['path'].removeprefix('/v2.1')}"
-        wanted = sorted_migrations(with_ids(document["body"], run.names))
-        try:
-            body = without_figures(sorted_migrations(json.loads(answered)))
-        except ValueError:
-            body = None
-        wanted, early = without_early_events(body, wanted)
-        found += [("event-truth", f"{where}: not yet {name}") for name in early]
-        places = [f"status {status}, recorded {document['status']}"] if status != document["status"] else []
-        places += replay.places(body, wanted)
-        found += [(decision_for(run.flow, place), f"{where}: {place}") for place in places]
-    return found
+        caller, path = document["caller"], document["path"]
+        answer = answers.Answer.received(*run.ask("GET", path, None, caller, run.flow["microversion"]))
+        wanted = answers.Wanted(answers.polled(document["status"], run.flow["microversion"], document["body"]))
+        decided_flows.decide_document(wanted, run.flow, step)
+        decided.unordered(wanted, {"path": path}, None)
+        yield Exchange(step["name"], f"{caller} {path.removeprefix('/v2.1')}: ", wanted.freeze(), answer)
+
+
+def exchanges(service, flow):
+    """Executes a flow and yields its answers one by one; raises replay.Refused where a step cannot be reached."""
+    run = Run(service, flow)
+    for step in flow["steps"]:
+        run.prepare(step["name"])
+        if "documents" in step and step["name"] not in run.plan.at:
+            service.order(wait_idle={})
+        yield from (poll_step if "documents" in step else ask_step)(run, step)
 
 
 def try_flow(service, flow):
-    """(decision or None, where) of each difference, by step."""
-    run = Run(service, flow)
+    """(step, decision or None, where) of each difference."""
     found = []
-    for step in flow["steps"]:
-        try:
-            run.prepare(step["name"])
-            if "documents" in step and step["name"] not in run.plan.at:
-                service.order(wait_idle={})
-        except replay.Refused as refusal:
-            found.append((step["name"], None, str(refusal)))
-        compare = compare_documents if "documents" in step else compare_request
-        found += [(step["name"], *difference) for difference in compare(run, step)]
+    try:
+        for exchange in exchanges(service, flow):
+            found += exchange.judge()
+    except replay.Refused as refusal:
+        found.append(("", None, str(refusal)))
     return found
 
 

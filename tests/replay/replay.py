@@ -1,8 +1,9 @@
 """Sends recorded requests to a running migrationd and compares every answer: replay.py [--brief] FILE [GROUP or ID...]
 
 The shipped binary serves with the simulated fleet; before each case its database is put into the state that the case names,
-over the control socket. A file of whole moves goes to flows.py. Status, the recorded headers and the whole body are compared. A difference that is decided is
-counted apart, by the names in DECISIONS; the last line is `N cases, M differ, D by decision`.
+over the control socket. A file of whole moves goes to flows.py. Status, the recorded headers and the whole body are compared. A
+case whose answer is what a decision puts in place of the recorded one (decided.py) is counted apart; the last line is
+`N cases, M differ, D by decision`.
 """
 
 import base64
@@ -13,7 +14,6 @@ import http.client
 import json
 import lzma
 import os
-import re
 import secrets
 import socket
 import subprocess
@@ -22,14 +22,13 @@ import tempfile
 import time
 from pathlib import Path
 
+import answers
+import decided
 import state
 
 TOP = Path(__file__).resolve().parents[2]
 BINARY = Path(os.environ.get("MIGRATIOND", TOP / "build" / "migrationd"))
 HOST = "nova.example:8774"
-HEADERS = ("Content-Type", "WWW-Authenticate", "OpenStack-API-Version", "X-OpenStack-Nova-API-Version", "Vary", "Location",
-           "Allow", "X-OpenStack-Request-Id", "x-compute-request-id", "Retry-After")
-ANY = re.compile(r"\{(time|uuid|request_id|reservation_id|hostid|keystone|traceback)\}")
 
 
 class Refused(Exception):
@@ -47,7 +46,7 @@ class Service:
             self.port = probe.getsockname()[1]
         self.secret = secrets.token_hex(32)
         config = folder / "migrationd.yaml"
-        config.write_text(f"""node: fake-mini
+        config.write_text(f"""node: {state.NODE}
 admin_socket: {folder}/admin.sock
 listener: {{address: 127.0.0.1, port: {self.port}}}
 log: {{level: warning}}
@@ -131,152 +130,26 @@ auth:
             return 0, {}, str(error).encode()
 
 
-def is_like(found, wanted):
-    """Whether an answer's value is the recorded one; what differs at each recording stands for anything."""
-    if isinstance(wanted, str):
-        filled = state.fill(wanted)
-        if not isinstance(found, str):
-            return False
-        if not ANY.search(filled):
-            return found == filled
-        pattern = "".join(".+" if part and ANY.fullmatch(part) else re.escape(part)
-                          for part in re.split(r"(\{[a-z_]+\})", filled) if part)
-        return re.fullmatch(pattern, found, re.DOTALL) is not None
-    if isinstance(wanted, dict):
-        return isinstance(found, dict) and found.keys() == wanted.keys() and all(
-            is_like(found[key], wanted[key]) for key in wanted)
-    if isinstance(wanted, list):
-        return isinstance(found, list) and len(found) == len(wanted) and all(map(is_like, found, wanted))
-    return found == wanted and isinstance(found, bool) == isinstance(wanted, bool)
-
-
-def places(found, wanted, path="body"):
-    """Where a document is not the recorded one, each in words; at most five of a list or an object."""
-    if is_like(found, wanted):
-        return []
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        named = [f"{path}.{key} is missing, recorded {json.dumps(wanted[key])[:200]}" for key in wanted if key not in found]
-        named += [f"{path}.{key} is too much: {json.dumps(found[key])[:200]}" for key in found if key not in wanted]
-        return (named + [place for key in wanted if key in found for place in places(found[key], wanted[key], f"{path}.{key}")])[:5]
-    if isinstance(found, list) and isinstance(wanted, list) and len(found) == len(wanted):
-        return [place for number, pair in enumerate(zip(found, wanted)) for place in places(*pair, f"{path}[{number}]")][:5]
-    size = f" ({len(found)} entries, recorded {len(wanted)})" if isinstance(found, list) and isinstance(wanted, list) else ""
-    return [f"{path} {json.dumps(found)[:250]}, recorded {json.dumps(wanted)[:250]}{size}"]
-
-
-def words_of(document):
-    """The message of a fault, "" when it is none."""
-    part = next(iter(document.values()), None) if isinstance(document, dict) and len(document) == 1 else None
-    message = part.get("message") if isinstance(part, dict) else None
-    return message if isinstance(message, str) else ""
-
-
-def router_pages(case, wanted, found, body):
-    kind = wanted["headers"].get("Content-Type", "")
-    is_page = "body_text" in wanted or (isinstance(wanted.get("body"), dict) and wanted["body"].get("title") == "Not Found")
-    return wanted["status"] == found == 404 and (is_page or "json" not in kind) and "itemNotFound" in body
-
-
-def too_large(case, wanted, found, body):
-    return wanted["status"] == found == 413 and "overLimit" in body
-
-
-def reasons(case, wanted, found, body):
-    recorded = words_of(wanted.get("body"))
-    return wanted["status"] == found and recorded.startswith("No valid host was found.") and words_of(body).startswith(
-        "No valid host was found.")
-
-
-def jsonschema_words(case, wanted, found, body):
-    recorded = words_of(wanted.get("body") or {})
-    return "is too short" in recorded and wanted["status"] == found and words_of(body) == state.fill(recorded).replace(
-        "is too short", "should be non-empty")
-
-
-def unordered(case, wanted, found, body):
-    recorded = (wanted.get("body") or {}).get("migrations")
-    answered = body.get("migrations")
-    if recorded is None or answered is None or len(recorded) != len(answered) or not re.match(
-            r"/v2(\.1)?/(\S+/)?os-migrations", case["request"]["path"]):
-        return False
-    by_id = lambda row: row["id"]
-    return is_like(sorted(answered, key=by_id), sorted(recorded, key=by_id))
-
-
-def hidden_rows(case, wanted, found, body):
-    """Where the recorded page lacks its hidden rows, the answered one is full: it begins with the same rows."""
-    recorded, answered = (document.get("migrations") for document in (wanted.get("body") or {}, body))
-    limit = re.search(r"limit=(\d+)", case["request"]["path"])
-    return (wanted["status"] == found and limit is not None and recorded is not None and answered is not None
-            and len(recorded) < len(answered) <= int(limit[1]) and is_like(answered[:len(recorded)], recorded))
-
-
-def counts(case, wanted, found, body):
-    forget = lambda text: re.sub(r'"running_vms": \d+', '"running_vms": 0', text)
-    return "running_vms" in json.dumps(body) and is_like(json.loads(forget(json.dumps(body))),
-                                                         json.loads(forget(json.dumps(wanted.get("body")))))
-
-
-def simulated(case, wanted, found, body):
-    """The version documents say that the fleet is simulated, and nothing else differs."""
-    def without(document):
-        if isinstance(document, dict):
-            return {key: without(value) for key, value in document.items() if key != "simulated"}
-        return [without(entry) for entry in document] if isinstance(document, list) else document
-    return wanted["status"] == found and without(body) != body and is_like(without(body), wanted.get("body"))
-
-
-DECISIONS = {"router-pages": router_pages, "too-large": too_large, "reasons": reasons, "jsonschema-words": jsonschema_words,
-             "unordered": unordered, "hidden-rows": hidden_rows, "counts": counts,
-             "simulated": simulated}
-
-
-def compare(case, status, headers, body):
-    """What differs, in words; none: the answer is the recorded one."""
-    wanted = case["response"]
-    differences = []
-    if status != wanted["status"]:
-        differences.append(f"status {status}, recorded {wanted['status']}")
-    for name in HEADERS:
-        recorded, answered = wanted["headers"].get(name), headers.get(name)
-        if (recorded is None) != (answered is None) or (recorded is not None and not is_like(answered, recorded)):
-            differences.append(f"{name}: {answered!r}, recorded {recorded!r}")
-    if wanted.get("body") is not None:
-        try:
-            document = json.loads(body)
-        except ValueError:
-            document = None
-        differences += places(document, wanted["body"])
-    elif not is_like(body.decode(errors="replace"), wanted.get("body_text") or ""):
-        differences.append(f"body {body[:300]!r}, recorded {wanted.get('body_text')!r}")
-    return differences
-
-
-def decision_for(case, status, body):
-    try:
-        document = json.loads(body)
-    except ValueError:
-        document = None
-    if case["request"]["method"] == "HEAD" and not body:
-        document = {"itemNotFound": {}}  # an answer to HEAD has none to be seen
-    if not isinstance(document, dict):
-        return None
-    return next((name for name, decides in DECISIONS.items() if decides(case, case["response"], status, document)), None)
-
-
 def read_cases(path):
     opened = lzma.open(path, "rt", encoding="utf-8") if path.endswith(".xz") else open(path, encoding="utf-8")
     with opened as lines:
         return [json.loads(line) for line in lines if line.strip()]
 
 
+def ask_case(service, case):
+    """What is wanted of the case's answer, and the answer."""
+    service.order(load=state.rows_of(case["precondition"]))
+    answer = answers.Answer.received(*service.ask(case))
+    wanted = decided.decide(answers.Wanted(case["response"]), case["request"], decided.scene_of(case))
+    return wanted.freeze(), answer
+
+
 def try_case(service, case):
     """("equal", "by NAME" or "differ", what differs)"""
-    service.order(load=state.rows_of(case["precondition"]))
-    status, headers, body = service.ask(case)
-    differences = compare(case, status, headers, body)
-    decision = decision_for(case, status, body) if differences else None
-    return "equal" if not differences else f"by {decision}" if decision else "differ", differences
+    wanted, answer = ask_case(service, case)
+    differences = wanted.differences(answer)
+    names = set() if differences else wanted.decisions(answer)
+    return "differ" if differences else f"by {', '.join(sorted(names))}" if names else "equal", differences
 
 
 def show(case, differences, is_brief):

@@ -9,6 +9,7 @@ from pathlib import Path
 SCHEMA = Path(__file__).resolve().parents[2] / "db" / "schema.sql"
 PROJECT, OTHER_PROJECT = "1" * 32, "2" * 32
 IMAGE = "155d900f-4e14-4e4c-a73d-069cbf4541e6"
+NODE = "fake-mini"  # whose name the recorded conductor has
 HOSTS = [f"host{number}" for number in range(1, 6)]
 
 
@@ -26,9 +27,17 @@ def server_uuid(number):
 
 SERVERS = {"server": server_uuid(1), "server_other": server_uuid(2), "server_resized": server_uuid(3),
            "server_big": server_uuid(4), "server_actions": server_uuid(5), "server_deleted": server_uuid(6)}
+# What is recorded as {reservation_id}: by server, of all others OTHER_RESERVATION.
+OTHER_RESERVATION = "r-00000001"
+RESERVATIONS = dict.fromkeys((server_uuid(number) for number in (1, 3, 5)), "x")
 MIGRATION_UUID = "aaaaaaaa-0000-4000-8000-0000000000"
 NAMES = {**SERVERS, "project": PROJECT, "other_project": OTHER_PROJECT, "unknown": uuid(99), "migration": "101",
-         "migration_resized": "1", "server_nodash": SERVERS["server"].replace("-", ""), "server_upper": SERVERS["server"].upper()}
+         "migration_resized": "1", "server_nodash": SERVERS["server"].replace("-", ""), "server_upper": SERVERS["server"].upper(),
+         "service_conductor": uuid(102), "service_scheduler": uuid(103), "uuid": uuid(401),  # the resized server's migration
+         "keystone": "http://nova.example:8774",
+         "request_of_create": "req-00000000-0000-4000-8000-000000000021",
+         **dict.fromkeys(("request_of_stop", "request_of_pause"), "req-00000000-0000-4000-8000-000000000022"),
+         "hostid": hashlib.sha224(f"{PROJECT}{NODE}".encode()).hexdigest()}
 for place, host in enumerate(HOSTS):
     NAMES |= {f"service_{host}": uuid(200 + place), f"serviceid_{host}": str(4 + place),
               f"hypervisor_{host}": uuid(300 + place), f"hypervisorid_{host}": str(1 + place)}
@@ -116,7 +125,7 @@ def server(number, name, host, **values):
     return row("servers", **{
         "id": 1 + ORDER.index(number), "uuid": server_uuid(number), "name": name, "instance_name": f"instance-{number:08x}", "project_id": PROJECT,
         "user_id": "member-user", "host_id": 1 + HOSTS.index(host), "flavor_row": 7, "vm_state": "active", "power_state": 1,
-        "image_id": IMAGE, "hostname": name, "availability_zone": "nova", "reservation_id": "x" if number in (1, 3, 5) else "r-00000001",
+        "image_id": IMAGE, "hostname": name, "availability_zone": "nova", "reservation_id": RESERVATIONS.get(server_uuid(number), OTHER_RESERVATION),
         "root_device_name": "/dev/sda", "metadata": "{}", "tags": "[]", "addresses": "{}", "volumes": "[]", "facts": "{}",
         "system_metadata": '{"image_architecture": "x86_64"}', "created_us": moment(2026, 1, 1),
         "updated_us": moment(2026, 1, 1, 0, 1), "launched_us": moment(2026, 1, 1, 0, 0, 30), **values})
