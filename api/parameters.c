@@ -1,11 +1,13 @@
 /* Reading a query. The difficulty: which fault comes first, and that its words are those of Nova's schemas. */
 #include "api/parameters.h"
 
+#include "api/python_repr.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/text.h"
 
 #include <ctype.h>
+#include <errno.h>
 
 static int hex_digit(char digit)
 {
@@ -73,27 +75,61 @@ static int read_pairs(const char *query, json_t *values)
 	return 0;
 }
 
-static bool refuse_value(struct request *request, const char *name, const char *value, const char *why)
+static bool refuse_value(struct request *request, const char *name, const json_t *value, const char *why)
 {
-	const char *quote = strchr(value, '\'') && !strchr(value, '"') ? "\"" : "'";
+	CLEANUP_TEXT struct text bare = TEXT_EMPTY;
+	CLEANUP_TEXT struct text quoted = TEXT_EMPTY;
 
-	request_reply_fault(request, 400, "Invalid input for query parameters %s. Value: %s. %s%s%s %s", name, value,
-			    quote, value, quote, why);
+	python_str(&bare, value);
+	python_repr(&quoted, value);
+	request_reply_fault(request, 400, "Invalid input for query parameters %s. Value: %s. %s %s", name,
+			    bare.data ? bare.data : "", quoted.data ? quoted.data : "", why);
 	return false;
 }
 
-static bool check_value(struct request *request, const struct parameter_rule *rule, const char *value)
+static int compile(struct pattern_budget *budget, const json_t *value, struct pattern **ret_pattern)
 {
+	/* An empty one finds everything, but is none to Nova. */
+	return json_string_length(value)
+		       ? pattern_compile(budget, json_string_value(value), json_string_length(value), ret_pattern)
+		       : -EINVAL;
+}
+
+static bool check_pattern(struct request *request, const char *name, const json_t *value, struct pattern_budget *budget)
+{
+	struct pattern *pattern = NULL;
+	int result = compile(budget, value, &pattern);
+
+	pattern_destroy(pattern);
+	if (result == -ENOMEM)
+		request_reply_fault(request, 503, "out of memory");
+	else if (result < 0)
+		refuse_value(request, name, value, "is not a 'regex'");
+	return result == 0;
+}
+
+static bool check_value(struct request *request, const struct parameter_rule *rule, const json_t *value,
+			struct pattern_budget *budget)
+{
+	const char *text = json_string_value(value);
 	int64_t time_us;
 
-	if (rule->kind == PARAMETER_LIMIT) {
-		if (!value[0])
+	switch (rule->kind) {
+	case PARAMETER_TEXT:
+		break;
+	case PARAMETER_LIMIT:
+		if (!text[0])
 			return refuse_value(request, rule->name, value, "is too short");
-		if (value[strspn(value, "0123456789")])
+		if (text[strspn(text, "0123456789")])
 			return refuse_value(request, rule->name, value, "does not match '^[0-9]*$'");
+		break;
+	case PARAMETER_TIME:
+		if (!time_parse(text, &time_us))
+			return refuse_value(request, rule->name, value, "is not a 'date-time'");
+		break;
+	case PARAMETER_PATTERN:
+		return check_pattern(request, rule->name, value, budget);
 	}
-	if (rule->kind == PARAMETER_TIME && !time_parse(value, &time_us))
-		return refuse_value(request, rule->name, value, "is not a 'date-time'");
 	return true;
 }
 
@@ -110,14 +146,15 @@ static bool refuse_repeated(struct request *request, const char *name, const jso
 	return false;
 }
 
-static bool check_rule(struct request *request, const struct parameter_rule *rule, const json_t *list, bool is_strict)
+static bool check_rule(struct request *request, const struct parameter_rule *rule, const json_t *list, bool is_strict,
+		       struct pattern_budget *budget)
 {
 	json_t *value;
 	size_t index;
 
 	json_array_foreach((json_t *)list, index, value)
 	{
-		if (!check_value(request, rule, json_string_value(value)))
+		if (!check_value(request, rule, value, budget))
 			return false;
 	}
 	if (is_strict && !rule->may_repeat && json_array_size(list) > 1)
@@ -196,7 +233,8 @@ bool parameters_read(struct request *request, const struct parameter_table *tabl
 		const json_t *list = json_object_get(values, table->rules[i].name);
 
 		if (list && table->rules[i].since_minor <= request->minor)
-			is_good = check_rule(request, &table->rules[i], list, is_strict);
+			is_good =
+				check_rule(request, &table->rules[i], list, is_strict, &ret_parameters->pattern_budget);
 	}
 	is_good = is_good && check_names(request, table->rules, table->count, is_strict, values);
 	if (is_good)
@@ -212,11 +250,29 @@ void parameters_clear(struct parameters *parameters)
 	parameters->values = NULL;
 }
 
-const char *parameter(const struct parameters *parameters, const char *name)
+static const json_t *last_value(const struct parameters *parameters, const char *name)
 {
 	const json_t *list = json_object_get(parameters->values, name);
 
-	return list ? json_string_value(json_array_get(list, json_array_size(list) - 1)) : NULL;
+	return list ? json_array_get(list, json_array_size(list) - 1) : NULL;
+}
+
+const char *parameter(const struct parameters *parameters, const char *name)
+{
+	return json_string_value(last_value(parameters, name));
+}
+
+int parameter_pattern(struct parameters *parameters, const char *name, struct pattern **ret_pattern)
+{
+	const json_t *value = last_value(parameters, name);
+
+	return value ? compile(&parameters->pattern_budget, value, ret_pattern) : 0;
+}
+
+int parameter_refuse_pattern(struct request *request, const struct parameters *parameters, const char *name)
+{
+	refuse_value(request, name, last_value(parameters, name), "is not a 'regex'");
+	return 0;
 }
 
 int64_t parameter_time_us(const struct parameters *parameters, const char *name)

@@ -1,11 +1,12 @@
 /* The query of a GET: read into values, checked by a table of what the resource takes, refused in Nova's words. */
 #pragma once
 
+#include "api/pattern.h"
 #include "api/request.h"
 
 #include <stddef.h>
 
-enum parameter_kind { PARAMETER_TEXT, PARAMETER_LIMIT, PARAMETER_TIME };
+enum parameter_kind { PARAMETER_TEXT, PARAMETER_LIMIT, PARAMETER_TIME, PARAMETER_PATTERN };
 
 struct parameter_rule {
 	const char *name;
@@ -32,6 +33,8 @@ extern const struct parameter_table no_parameters; /* of resources that take non
 
 struct parameters {
 	json_t *values; /* name -> array of texts, in the query's order; owned */
+	struct pattern_budget
+		pattern_budget; /* of all patterns of the request: those checked here, and those that are then used */
 };
 
 /* False: 400 was answered. Checks by the rules in their order, then refuses what no rule names where the table is strict; below
@@ -39,6 +42,12 @@ struct parameters {
 bool parameters_read(struct request *request, const struct parameter_table *table, struct parameters *ret_parameters);
 void parameters_clear(struct parameters *parameters);
 #define CLEANUP_PARAMETERS __attribute__((cleanup(parameters_clear)))
+
+/* Compiles the last value as a regular expression that the caller destroys before the parameters are cleared; leaves NULL when
+ * there is none. Returns what pattern_compile does. */
+int parameter_pattern(struct parameters *parameters, const char *name, struct pattern **ret_pattern);
+/* Answers 400: the last value is no regular expression, or reached a bound while it was used. */
+int parameter_refuse_pattern(struct request *request, const struct parameters *parameters, const char *name);
 
 /* The last value; NULL when there is none. */
 const char *parameter(const struct parameters *parameters, const char *name);

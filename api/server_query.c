@@ -2,6 +2,7 @@
  * the caller. */
 #include "api/server_query.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <strings.h>
 
@@ -20,25 +21,25 @@ static const struct parameter_rule server_rules[] = {
 	{ "user_id", PARAMETER_TEXT, 0, true },
 	{ "project_id", PARAMETER_TEXT, 0, true },
 	{ "tenant_id", PARAMETER_TEXT, 0, true },
-	{ "name", PARAMETER_TEXT, 0, true },
-	{ "hostname", PARAMETER_TEXT, 0, true },
+	{ "name", PARAMETER_PATTERN, 0, true },
+	{ "hostname", PARAMETER_PATTERN, 0, true },
 	{ "status", PARAMETER_TEXT, 0, true },
 	{ "host", PARAMETER_TEXT, 0, true },
-	{ "node", PARAMETER_TEXT, 0, true },
+	{ "node", PARAMETER_PATTERN, 0, true },
 	{ "uuid", PARAMETER_TEXT, 0, true },
 	{ "vm_state", PARAMETER_TEXT, 0, true },
 	{ "task_state", PARAMETER_TEXT, 0, true },
-	{ "availability_zone", PARAMETER_TEXT, 0, true },
-	{ "reservation_id", PARAMETER_TEXT, 0, true },
+	{ "availability_zone", PARAMETER_PATTERN, 0, true },
+	{ "reservation_id", PARAMETER_PATTERN, 0, true },
 	{ "image", PARAMETER_TEXT, 0, true },
-	{ "flavor", PARAMETER_TEXT, 0, true },
+	{ "flavor", PARAMETER_PATTERN, 0, true },
 	{ "all_tenants", PARAMETER_TEXT, 0, true },
 	{ "deleted", PARAMETER_TEXT, 0, true },
-	{ "power_state", PARAMETER_TEXT, 0, true },
+	{ "power_state", PARAMETER_PATTERN, 0, true },
 	{ "locked", PARAMETER_TEXT, LOCKED_SINCE_MINOR, true },
-	{ "tags", PARAMETER_TEXT, TAGS_SINCE_MINOR, true },
-	{ "ip", PARAMETER_TEXT, 0, true },
-	{ "ip6", PARAMETER_TEXT, 0, true },
+	{ "tags", PARAMETER_PATTERN, TAGS_SINCE_MINOR, true },
+	{ "ip", PARAMETER_PATTERN, 0, true },
+	{ "ip6", PARAMETER_PATTERN, 0, true },
 	{ "sort_key", PARAMETER_TEXT, 0, true },
 	{ "sort_dir", PARAMETER_TEXT, 0, true },
 	{ "limit", PARAMETER_LIMIT, 0, true },
@@ -51,9 +52,9 @@ const struct parameter_table server_parameters = { server_rules, ARRAY_LENGTH(se
 
 void server_query_clear(struct server_query *query)
 {
+	for (size_t i = 0; i < SERVER_PATTERN_MAX; i++)
+		pattern_destroy(query->patterns[i]);
 	parameters_clear(&query->parameters);
-	if (query->has_name)
-		regfree(&query->name);
 }
 
 /* Filters by a field of the row. Those for admins alone are silently ignored for others, as Nova does. */
@@ -76,7 +77,13 @@ static const struct server_field_filter {
 };
 
 /* Those that are no equality of texts. */
-static const char *const own_filters[] = { "status", "changes-before", "power_state", "locked", "tags", "ip", "ip6" };
+static const char *const own_filters[] = { "status", "changes-before", "power_state", "locked", "tags" };
+
+static const char *const pattern_filters[SERVER_PATTERN_MAX] = {
+	[SERVER_PATTERN_NAME] = "name",
+	[SERVER_PATTERN_IP] = "ip",
+	[SERVER_PATTERN_IP6] = "ip6",
+};
 
 static bool has_row_filter(const struct server_query *query)
 {
@@ -88,7 +95,10 @@ static bool has_row_filter(const struct server_query *query)
 	for (size_t i = 0; i < ARRAY_LENGTH(own_filters); i++)
 		if (parameter(&query->parameters, own_filters[i]))
 			return true;
-	return query->has_name || server_sort_is_wanted(&query->parameters);
+	for (size_t i = 0; i < SERVER_PATTERN_MAX; i++)
+		if (query->patterns[i])
+			return true;
+	return server_sort_is_wanted(&query->parameters);
 }
 
 static bool selects_status(const struct server_query *query, const struct db_server *server)
@@ -137,32 +147,44 @@ static bool selects_tags(const char *wanted, const struct db_server *server)
 	return has_all;
 }
 
-/* Whether one of the server's addresses matches the pattern; one that is none matches nothing. */
-static bool selects_address(const char *pattern, const struct db_server *server)
+/* Whether one of the server's addresses matches the pattern. Returns what pattern_search does. */
+static int search_addresses(struct pattern *pattern, const struct db_server *server)
 {
-	json_t *networks, *network, *place;
+	json_t *networks = server->addresses ? json_loads(server->addresses, 0, NULL) : NULL;
+	json_t *network, *place;
 	const char *name;
-	bool is_found = false;
 	size_t index;
-	regex_t regex;
+	int result = 0;
 
-	if (!pattern)
-		return true;
-	if (!server->addresses || regcomp(&regex, pattern, REG_EXTENDED | REG_NOSUB) != 0)
-		return false;
-	networks = json_loads(server->addresses, 0, NULL);
 	json_object_foreach(networks, name, network) json_array_foreach(network, index, place)
 	{
 		const char *address = json_string_value(json_object_get(place, "addr"));
 
-		is_found = is_found || (address && regexec(&regex, address, 0, NULL, 0) == 0);
+		if (address && result == 0)
+			result = pattern_search(pattern, address);
 	}
 	json_decref(networks);
-	regfree(&regex);
-	return is_found;
+	return result;
 }
 
-bool server_query_selects(const struct server_query *query, const struct db_server *server)
+/* Whether all patterns that were asked for match; the first that does not, or that reached a bound, is `ret_number`. */
+static int search(const struct server_query *query, const struct db_server *server, size_t *ret_number)
+{
+	int result = 1;
+
+	for (size_t i = 0; i < SERVER_PATTERN_MAX && result > 0; i++) {
+		struct pattern *pattern = query->patterns[i];
+
+		if (!pattern)
+			continue;
+		*ret_number = i;
+		result = i == SERVER_PATTERN_NAME ? pattern_search(pattern, server->name)
+						  : search_addresses(pattern, server);
+	}
+	return result;
+}
+
+static bool selects_fields(const struct server_query *query, const struct db_server *server)
 {
 	int64_t before_us = parameter_time_us(&query->parameters, "changes-before");
 
@@ -174,14 +196,20 @@ bool server_query_selects(const struct server_query *query, const struct db_serv
 		    && !text_equal((const char *)server + filter->offset, wanted))
 			return false;
 	}
-	if (query->has_name && regexec(&query->name, server->name, 0, NULL, 0) != 0)
-		return false;
 	if (before_us && (server->updated_us ? server->updated_us : server->created_us) > before_us)
 		return false;
 	return selects_status(query, server) && selects_power_and_lock(query, server)
-	       && selects_tags(parameter(&query->parameters, "tags"), server)
-	       && selects_address(parameter(&query->parameters, "ip"), server)
-	       && selects_address(parameter(&query->parameters, "ip6"), server);
+	       && selects_tags(parameter(&query->parameters, "tags"), server);
+}
+
+int server_query_selects(struct server_query *query, const struct db_server *server, struct error *error)
+{
+	size_t number = 0;
+	int result = selects_fields(query, server) ? search(query, server, &number) : 0;
+
+	if (result == -EINVAL)
+		parameter_refuse_pattern(query->request, &query->parameters, pattern_filters[number]);
+	return result == -ENOMEM ? error_no_memory(error) : result;
 }
 
 /* False: answered 400. */
@@ -271,18 +299,19 @@ static bool read_statuses(struct server_query *query)
 }
 
 /* False: answered. */
-static bool read_name(struct server_query *query)
+static bool read_patterns(struct server_query *query)
 {
-	const char *name = parameter(&query->parameters, "name");
+	for (size_t i = 0; i < SERVER_PATTERN_MAX; i++) {
+		int result = parameter_pattern(&query->parameters, pattern_filters[i], &query->patterns[i]);
 
-	if (!name)
-		return true;
-	query->has_name = regcomp(&query->name, name, REG_EXTENDED | REG_NOSUB) == 0;
-	if (!query->has_name)
-		request_reply_fault(query->request, 400,
-				    "Invalid input for query parameters name. Value: %s. '%s' is not a 'regex'", name,
-				    name);
-	return query->has_name;
+		if (result == -ENOMEM)
+			request_reply_fault(query->request, 503, "out of memory");
+		else if (result < 0)
+			parameter_refuse_pattern(query->request, &query->parameters, pattern_filters[i]);
+		if (result < 0)
+			return false;
+	}
+	return true;
 }
 
 bool server_query_read(struct server_query *query, const char *policy, const char *policy_for_all)
@@ -294,8 +323,8 @@ bool server_query_read(struct server_query *query, const char *policy, const cha
 	if (!parameters_read(request, &server_parameters, parameters) || !request_allows(request, policy, &target))
 		return false;
 	query->has_all_filters = request_may(request, "os_compute_api:servers:allow_all_filters", &target);
-	if (!server_sort_check(request, parameters) || !read_lock(query) || !read_name(query) || !read_statuses(query)
-	    || !read_projects(query, policy_for_all))
+	if (!server_sort_check(request, parameters) || !read_lock(query) || !read_patterns(query)
+	    || !read_statuses(query) || !read_projects(query, policy_for_all))
 		return false;
 	/* A marker stands for those before it in the order asked for. */
 	query->filter.marker = server_sort_is_wanted(parameters) ? NULL : parameter(parameters, "marker");

@@ -4,15 +4,15 @@
 #include "api/parameters.h"
 #include "db/servers.h"
 
-#include <regex.h>
+/* What is searched by a regular expression. */
+enum server_pattern { SERVER_PATTERN_NAME, SERVER_PATTERN_IP, SERVER_PATTERN_IP6, SERVER_PATTERN_MAX };
 
 /* A list that is under way: what its rows must be. */
 struct server_query {
 	struct request *request;
 	struct parameters parameters;
 	struct db_server_filter filter;
-	regex_t name;
-	bool has_name;
+	struct pattern *patterns[SERVER_PATTERN_MAX]; /* owned; NULL: not asked for */
 	bool is_locked; /* wanted so, where "locked" is asked for */
 	bool has_all_filters; /* those for admins alone too */
 	bool is_empty; /* no server can match */
@@ -20,5 +20,7 @@ struct server_query {
 
 /* Reads the request's query and checks both policies; false: answered. The query is cleared by the caller in either case. */
 bool server_query_read(struct server_query *query, const char *policy, const char *policy_for_all);
-bool server_query_selects(const struct server_query *query, const struct db_server *server);
+/* Returns 1 when the server is wanted, 0 when not; -EINVAL: a pattern reached a bound, and 400 was answered; -ENOMEM with the
+ * error filled. */
+int server_query_selects(struct server_query *query, const struct db_server *server, struct error *error);
 void server_query_clear(struct server_query *query);

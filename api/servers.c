@@ -65,28 +65,43 @@ static int sort(const struct server_query *query, struct db_server_list *list, s
 	return marker ? -ENOENT : 0;
 }
 
-static json_t *list_document(const struct server_query *query, const struct db_server_list *list,
-			     const struct db_host_list *hosts, bool is_detail, size_t first)
+/* The page's rows: those selected from `first` on. A negative result is server_query_selects'. */
+static int add_rows(struct server_query *query, const struct db_server_list *list, const struct db_host_list *hosts,
+		    bool is_detail, size_t first, json_t *rows, const char **ret_last, struct error *error)
 {
-	struct request *request = query->request;
-	const int64_t limit = parameter_limit(request, &query->parameters);
-	const char *last = NULL;
-	json_t *rows = json_array();
-	json_t *document;
+	const int64_t limit = parameter_limit(query->request, &query->parameters);
 
 	for (size_t i = first; i < list->count && (int64_t)json_array_size(rows) < limit; i++) {
-		if (!server_query_selects(query, &list->items[i]))
+		int result = server_query_selects(query, &list->items[i], error);
+
+		if (result < 0)
+			return result;
+		if (!result)
 			continue;
-		json_array_append_new(rows, document_of(request, &list->items[i], hosts, is_detail));
-		last = list->items[i].uuid;
+		json_array_append_new(rows, document_of(query->request, &list->items[i], hosts, is_detail));
+		*ret_last = list->items[i].uuid;
 	}
-	document = json_pack("{s:O}", "servers", rows);
-	if (document && last && (int64_t)json_array_size(rows) == limit)
+	return 0;
+}
+
+static int reply_list(struct server_query *query, const struct db_server_list *list, const struct db_host_list *hosts,
+		      bool is_detail, size_t first, struct error *error)
+{
+	struct request *request = query->request;
+	const char *last = NULL;
+	json_t *rows = json_array();
+	json_t *document = json_pack("{s:o}", "servers", rows);
+	int result = document ? add_rows(query, list, hosts, is_detail, first, rows, &last, error) : 0;
+
+	if (result < 0) {
+		json_decref(document);
+		return result == -EINVAL ? 0 : result; /* answered */
+	}
+	if (last && (int64_t)json_array_size(rows) == parameter_limit(request, &query->parameters))
 		json_object_set_new(document, "servers_links",
 				    parameters_next_links(request, &query->parameters,
 							  is_detail ? "servers/detail" : "servers", last));
-	json_decref(rows);
-	return document;
+	return request_reply_json(request, 200, document);
 }
 
 static int answer_list(struct server_query *query, bool is_detail, struct error *error)
@@ -112,7 +127,7 @@ static int answer_list(struct server_query *query, bool is_detail, struct error 
 		return request_reply_fault(request, 400, "marker [%s] not found", marker);
 	if (result < 0)
 		return result;
-	return request_reply_json(request, 200, list_document(query, &list, &hosts, is_detail, first));
+	return reply_list(query, &list, &hosts, is_detail, first, error);
 }
 
 static int answer_index(struct request *request, bool is_detail, const char *policy, const char *policy_for_all,

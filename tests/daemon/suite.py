@@ -23,6 +23,7 @@ TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests/lab"), str(TOP / "tests/replay")]
 
 import doors  # noqa: E402
+import patterns  # noqa: E402
 import records  # noqa: E402
 from service import BINARY, FREE, Service, run_checks  # noqa: E402
 import state  # noqa: E402
@@ -360,7 +361,7 @@ def many_moves(folder):
 CHECKS = (a_missing_configuration, a_wrong_setting, a_missing_key, a_wrong_policy, a_foreign_database, a_newer_database,
           a_used_port, a_second_daemon, an_end_by_signal, a_kill, a_full_disk, one_of_many, many_connections, hostile_bytes,
           a_silent_client, long_heads, log_lines, implied_roles,
-          an_end_at_a_gate, many_moves, *doors.CHECKS, *records.CHECKS)
+          an_end_at_a_gate, many_moves, *doors.CHECKS, *patterns.CHECKS, *records.CHECKS)
 
 
 def main():

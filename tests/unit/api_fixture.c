@@ -23,7 +23,7 @@ const struct api_who api_stranger = { "stranger", "other-project", "member" };
 struct sent {
 	char token[2048];
 	char version[64];
-	char path[512];
+	char path[32768]; /* as much as the listener takes */
 	char body[1024];
 	struct api_request request;
 };
