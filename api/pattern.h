@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PATTERN_LENGTH_MAX  1024 /* bytes of a pattern */
+#define PATTERN_LENGTH_MAX  4096 /* bytes of a pattern: fifty tags of sixty characters fit, too */
 #define PATTERN_NESTING_MAX 50 /* parentheses within each other */
 #define PATTERN_TIME_MAX_US 30000 /* of a request: processor time, which no busy neighbour lengthens */
 #define PATTERN_MEMORY_MAX  (6 * 1024 * 1024) /* of a request: bytes held at once */
