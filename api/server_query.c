@@ -54,6 +54,7 @@ void server_query_clear(struct server_query *query)
 {
 	for (size_t i = 0; i < SERVER_PATTERN_MAX; i++)
 		pattern_destroy(query->patterns[i]);
+	json_decref(query->tags);
 	parameters_clear(&query->parameters);
 }
 
@@ -101,20 +102,6 @@ static bool has_row_filter(const struct server_query *query)
 	return server_sort_is_wanted(&query->parameters);
 }
 
-static bool selects_status(const struct server_query *query, const struct db_server *server)
-{
-	json_t *statuses = json_object_get(query->parameters.values, "status");
-	json_t *status;
-	size_t index;
-
-	json_array_foreach(statuses, index, status)
-	{
-		if (view_status_selects(json_string_value(status), server->vm_state, server->task_state))
-			return true;
-	}
-	return !statuses;
-}
-
 static bool selects_power_and_lock(const struct server_query *query, const struct db_server *server)
 {
 	const char *power_state = parameter(&query->parameters, "power_state");
@@ -125,24 +112,23 @@ static bool selects_power_and_lock(const struct server_query *query, const struc
 	return !parameter(&query->parameters, "locked") || query->is_locked == (server->locked_by[0] != '\0');
 }
 
-/* Whether the server has each of the tags, which commas part. */
-static bool selects_tags(const char *wanted, const struct db_server *server)
+static bool has_tag(const json_t *tags, const char *tag)
+{
+	for (size_t i = 0; i < json_array_size(tags); i++)
+		if (text_equal(json_string_value(json_array_get(tags, i)), tag))
+			return true;
+	return false;
+}
+
+/* Whether the server has each of the tags. More tags than it has are not looked for one by one. */
+static bool selects_tags(json_t *wanted, const struct db_server *server)
 {
 	json_t *tags = wanted && server->tags ? json_loads(server->tags, 0, NULL) : NULL;
-	bool has_all = true;
+	bool has_all = json_object_size(wanted) <= json_array_size(tags);
+	const char *tag;
+	json_t *unused;
 
-	for (const char *tag = wanted; tag && has_all;) {
-		size_t length = strcspn(tag, ",");
-		bool has_one = false;
-
-		for (size_t i = 0; i < json_array_size(tags) && !has_one; i++) {
-			const char *own = json_string_value(json_array_get(tags, i));
-
-			has_one = own && strlen(own) == length && strncmp(own, tag, length) == 0;
-		}
-		has_all = has_one;
-		tag = tag[length] ? tag + length + 1 : NULL;
-	}
+	json_object_foreach(wanted, tag, unused) has_all = has_all && has_tag(tags, tag);
 	json_decref(tags);
 	return has_all;
 }
@@ -198,8 +184,9 @@ static bool selects_fields(const struct server_query *query, const struct db_ser
 	}
 	if (before_us && (server->updated_us ? server->updated_us : server->created_us) > before_us)
 		return false;
-	return selects_status(query, server) && selects_power_and_lock(query, server)
-	       && selects_tags(parameter(&query->parameters, "tags"), server);
+	if (query->status_rows && !(query->status_rows & view_state_rows(server->vm_state, server->task_state)))
+		return false;
+	return selects_power_and_lock(query, server) && selects_tags(query->tags, server);
 }
 
 int server_query_selects(struct server_query *query, const struct db_server *server, struct error *error)
@@ -276,11 +263,10 @@ static bool read_statuses(struct server_query *query)
 	json_t *statuses = json_object_get(query->parameters.values, "status");
 	json_t *status;
 	size_t index;
-	bool is_known = false;
 
 	json_array_foreach(statuses, index, status)
 	{
-		is_known = is_known || view_status_is_known(json_string_value(status));
+		query->status_rows |= view_status_rows(json_string_value(status));
 		if (strcasecmp(json_string_value(status), "DELETED") != 0)
 			continue;
 		if (!request->is_admin) {
@@ -289,13 +275,34 @@ static bool read_statuses(struct server_query *query)
 		}
 		query->filter.has_deleted = true;
 	}
-	if (!statuses || is_known)
+	if (!statuses || query->status_rows)
 		return true;
 	query->is_empty = true;
 	if (request->minor < STATUS_FAULT_SINCE_MINOR)
 		return true;
 	request_reply_fault(request, 400, "Invalid status value");
 	return false;
+}
+
+/* Parted by commas; an empty one counts as well. False: answered. */
+static bool read_tags(struct server_query *query)
+{
+	const char *tag = parameter(&query->parameters, "tags");
+	bool is_short = false;
+
+	if (!tag)
+		return true;
+	query->tags = json_object();
+	while (tag && !is_short) {
+		size_t length = strcspn(tag, ",");
+		CLEANUP_FREE char *copy = strndup(tag, length);
+
+		is_short = !copy || json_object_set_new(query->tags, copy, json_true()) < 0;
+		tag = tag[length] ? tag + length + 1 : NULL;
+	}
+	if (is_short)
+		request_reply_fault(query->request, 503, "out of memory");
+	return !is_short;
 }
 
 /* False: answered. */
@@ -323,7 +330,7 @@ bool server_query_read(struct server_query *query, const char *policy, const cha
 	if (!parameters_read(request, &server_parameters, parameters) || !request_allows(request, policy, &target))
 		return false;
 	query->has_all_filters = request_may(request, "os_compute_api:servers:allow_all_filters", &target);
-	if (!server_sort_check(request, parameters) || !read_lock(query) || !read_patterns(query)
+	if (!server_sort_check(request, parameters) || !read_lock(query) || !read_patterns(query) || !read_tags(query)
 	    || !read_statuses(query) || !read_projects(query, policy_for_all))
 		return false;
 	/* A marker stands for those before it in the order asked for. */

@@ -13,6 +13,8 @@ struct server_query {
 	struct parameters parameters;
 	struct db_server_filter filter;
 	struct pattern *patterns[SERVER_PATTERN_MAX]; /* owned; NULL: not asked for */
+	uint64_t status_rows; /* of all statuses that are wanted, see view_status_rows; 0: not asked for */
+	json_t *tags; /* object with a member for each wanted tag; owned; NULL: not asked for */
 	bool is_locked; /* wanted so, where "locked" is asked for */
 	bool has_all_filters; /* those for admins alone too */
 	bool is_empty; /* no server can match */

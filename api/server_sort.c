@@ -149,6 +149,17 @@ static int compare_by(const struct column *column, const char *first, const char
 	return 0;
 }
 
+/* What a list is sorted by: each column once, for a key that comes again decides nothing. */
+struct order {
+	struct order_key {
+		const struct column *column;
+		bool is_descending;
+	} keys[ARRAY_LENGTH(columns)];
+	size_t count;
+};
+
+static const struct column newest = NUMBER("created_at", created_us);
+
 /* The direction of a key: its own, else the first one given, else newest first. */
 static bool is_descending(const json_t *directions, size_t place)
 {
@@ -157,27 +168,45 @@ static bool is_descending(const json_t *directions, size_t place)
 	return !text_equal(json_string_value(json_array_get(directions, place)), "asc");
 }
 
-static int compare(const void *first, const void *second, void *context)
+static void add_key(struct order *order, const struct column *column, bool is_turned)
 {
-	static const struct column newest = NUMBER("created_at", created_us);
-	const struct parameters *parameters = context;
+	for (size_t i = 0; i < order->count; i++)
+		if (order->keys[i].column == column)
+			return;
+	if (column->kind != COLUMN_OTHER)
+		order->keys[order->count++] = (struct order_key){ column, is_turned };
+}
+
+static struct order read_order(const struct parameters *parameters)
+{
 	const json_t *keys = json_object_get(parameters->values, "sort_key");
 	const json_t *directions = json_object_get(parameters->values, "sort_dir");
-	int result = 0;
+	struct order order = { 0 };
 
-	for (size_t i = 0; i < json_array_size(keys) && !result; i++) {
-		result = compare_by(find_column(json_string_value(json_array_get(keys, i))), first, second);
-		if (is_descending(directions, i))
-			result = -result;
-	}
+	for (size_t i = 0; i < json_array_size(keys); i++)
+		add_key(&order, find_column(json_string_value(json_array_get(keys, i))), is_descending(directions, i));
 	if (!keys)
-		result = compare_by(&newest, first, second) * (is_descending(directions, 0) ? -1 : 1);
-	return result ? result
-		      : compare_numbers(((const struct db_server *)second)->id, ((const struct db_server *)first)->id);
+		add_key(&order, &newest, is_descending(directions, 0));
+	return order;
+}
+
+static int compare(const void *first, const void *second, void *context)
+{
+	const struct order *order = context;
+
+	for (size_t i = 0; i < order->count; i++) {
+		int result = compare_by(order->keys[i].column, first, second);
+
+		if (result)
+			return order->keys[i].is_descending ? -result : result;
+	}
+	return compare_numbers(((const struct db_server *)second)->id, ((const struct db_server *)first)->id);
 }
 
 void server_sort(struct db_server_list *list, const struct parameters *parameters)
 {
+	struct order order = read_order(parameters);
+
 	if (list->count)
-		qsort_r(list->items, list->count, sizeof(*list->items), compare, (void *)parameters);
+		qsort_r(list->items, list->count, sizeof(*list->items), compare, &order);
 }

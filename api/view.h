@@ -39,10 +39,11 @@ bool view_host_id(const char *project_id, const char *host, char ret_host_id[VIE
 
 /* Nova's status by vm_state and task_state; UNKNOWN for a state that is none of Nova's. */
 const char *view_server_status(const char *vm_state, const char *task_state);
-/* Whether it is a status, and whether a list of that status wants a server in these states: ACTIVE also wants those with a
- * task of their own, as in Nova. Compared without regard to case. */
-bool view_status_is_known(const char *status);
-bool view_status_selects(const char *status, const char *vm_state, const char *task_state);
+/* Rows of the table of statuses, a bit each: those of a status (compared without regard to case; 0: it is none), and those of a
+ * server's states. A list of a status wants a server when both have a row in common: ACTIVE also wants those with a task of
+ * their own, as in Nova. */
+uint64_t view_status_rows(const char *status);
+uint64_t view_state_rows(const char *vm_state, const char *task_state);
 
 json_t *view_server(const struct db_server *server, const struct view_server_scope *scope);
 /* An entry of /servers. */

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
+#include <assert.h>
 #include <strings.h>
 
 struct status_row {
@@ -67,23 +68,28 @@ const char *view_server_status(const char *vm_state, const char *task_state)
 	return "UNKNOWN";
 }
 
-bool view_status_is_known(const char *status)
+static_assert(ARRAY_LENGTH(status_rows) <= 64, "a set of rows is one number");
+
+uint64_t view_status_rows(const char *status)
 {
-	for (size_t i = 0; i < ARRAY_LENGTH(status_rows); i++) {
+	uint64_t rows = 0;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(status_rows); i++)
 		if (strcasecmp(status_rows[i].status, status) == 0)
-			return true;
-	}
-	return false;
+			rows |= UINT64_C(1) << i;
+	return rows;
 }
 
-bool view_status_selects(const char *status, const char *vm_state, const char *task_state)
+uint64_t view_state_rows(const char *vm_state, const char *task_state)
 {
+	uint64_t rows = 0;
+
 	for (size_t i = 0; i < ARRAY_LENGTH(status_rows); i++) {
 		const struct status_row *row = &status_rows[i];
 
-		if (strcasecmp(row->status, status) == 0 && text_equal(row->vm_state, vm_state)
+		if (text_equal(row->vm_state, vm_state)
 		    && (!row->task_state || text_equal(row->task_state, task_state)))
-			return true;
+			rows |= UINT64_C(1) << i;
 	}
-	return false;
+	return rows;
 }

@@ -37,7 +37,8 @@ static int insert_servers(struct db_session *session, void *context, struct erro
 			.host_id = *host_id,
 			.vm_state = "active",
 			.power_state = 1,
-			.tags = strdup("[\"blue\", \"red\"]"),
+			.tags = strdup("[\"a\", \"b\", \"c\", \"d\", \"e\", \"f\", \"g\", \"h\", \"i\", \"blue\", "
+				       "\"red\", \"z\"]"),
 			.addresses = text_format("{\"net\": [{\"addr\": \"10.0.%d.%d\", \"version\": 4}]}", i / 250,
 						 i % 250),
 			.flavor = { .flavor_id = "small",
@@ -185,6 +186,56 @@ static void every_value_of_a_pattern_is_checked_and_the_last_counts(void **state
 	assert_int_equal(json_array_size(json_object_get(answer->document, "servers")), 0);
 }
 
+/* A parameter may be repeated as often as the head of a request has space for. */
+static void what_is_repeated_is_read_once_and_not_for_each_server(void **state)
+{
+	struct api_fixture *fixture = *state;
+	CLEANUP_FREE char *keys = repeat("/v2.1/servers?limit=1", "&sort_key=project_id&sort_key=id", 900, "");
+	CLEANUP_FREE char *statuses = repeat("/v2.1/servers?limit=1", "&status=rescue", 2300, "&status=deletedx");
+	CLEANUP_FREE char *tags = repeat("/v2.1/servers?limit=1&tags=", "z,", 2000, "green");
+
+	assert_cheap(fixture, keys, "/v2.1/servers?limit=1&sort_key=project_id", 200);
+	assert_cheap(fixture, statuses, "/v2.1/servers?limit=1&status=rescue", 200);
+	assert_cheap(fixture, tags, "/v2.1/servers?limit=1&tags=z,green", 200);
+}
+
+static size_t count(struct api_fixture *fixture, const char *path)
+{
+	const struct api_answer *answer = api_fixture_ask(fixture, &reader, "compute 2.60", "GET", path, NULL);
+
+	assert_int_equal(answer->status, 200);
+	return json_array_size(json_object_get(answer->document, "servers"));
+}
+
+static void statuses_are_joined_by_or_and_tags_by_and(void **state)
+{
+	struct api_fixture *fixture = *state;
+	CLEANUP_FREE char *many =
+		repeat("/v2.1/servers?limit=7&tags=", "x1234567890123456789012345678901234567890123456789012345678,",
+		       49, "red");
+
+	assert_int_equal(count(fixture, "/v2.1/servers?limit=7&status=rescue&status=Active"), 7);
+	assert_int_equal(count(fixture, "/v2.1/servers?limit=7&status=rescue&status=nothing"), 0);
+	assert_int_equal(count(fixture, "/v2.1/servers?limit=7&tags=red,blue,red"), 7);
+	assert_int_equal(count(fixture, "/v2.1/servers?limit=7&tags=red,green"), 0);
+	assert_int_equal(count(fixture, "/v2.1/servers?limit=7&tags=red,"), 0);
+	assert_int_equal(count(fixture, many), 0);
+}
+
+static void the_first_of_equal_sort_keys_counts(void **state)
+{
+	struct api_fixture *fixture = *state;
+	static const char path[] =
+		"/v2.1/servers?limit=1&sort_key=project_id&sort_key=display_name&sort_key=uuid&sort_key=display_name"
+		"&sort_dir=desc&sort_dir=asc&sort_dir=asc&sort_dir=desc";
+
+	const struct api_answer *answer = api_fixture_ask(fixture, &reader, NULL, "GET", path, NULL);
+	const json_t *first = json_array_get(json_object_get(answer->document, "servers"), 0);
+
+	assert_string_equal(json_string_value(json_object_get(first, "name")),
+			    "vm-0-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!");
+}
+
 /* As repr writes it: the message is Nova's for what needs quoting, too. */
 static void a_refused_pattern_is_quoted_as_python_does(void **state)
 {
@@ -208,6 +259,9 @@ int main(void)
 		cmocka_unit_test(a_costly_pattern_is_refused_as_none),
 		cmocka_unit_test(many_patterns_share_the_bound),
 		cmocka_unit_test(every_value_of_a_pattern_is_checked_and_the_last_counts),
+		cmocka_unit_test(what_is_repeated_is_read_once_and_not_for_each_server),
+		cmocka_unit_test(statuses_are_joined_by_or_and_tags_by_and),
+		cmocka_unit_test(the_first_of_equal_sort_keys_counts),
 		cmocka_unit_test(a_refused_pattern_is_quoted_as_python_does),
 	};
 	return cmocka_run_group_tests(tests, setup, api_fixture_teardown);
