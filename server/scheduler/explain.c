@@ -20,8 +20,6 @@ static const struct {
 	[HOST_SET_GUEST_TYPES] = { "guest type", "another architecture or virtualisation" },
 	[HOST_SET_MACHINES] = { "machine type", "machine type not offered" },
 	[HOST_SET_HOST_CPU] = { "host CPU", "another CPU" },
-	[HOST_SET_CPU_MODELS] = { "CPU model", "CPU model not offered" },
-	[HOST_SET_CPU_FEATURES] = { "CPU feature", "CPU feature missing" },
 	[HOST_SET_NETWORKS] = { "network", "network missing" },
 	[HOST_SET_POOLS] = { "shared storage", "storage out of reach" },
 };

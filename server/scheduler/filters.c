@@ -111,12 +111,11 @@ static bool has_hypervisor(const struct filter_context *context, const struct ho
 	return refuse(verdict, CAUSE_OLDER_HYPERVISOR);
 }
 
+/* Of guests that have their host's own CPU; all others are compared by the target itself. */
 static bool has_cpu(const struct filter_context *context, const struct host_state *host,
 		    struct schedule_verdict *verdict)
 {
-	return has_names(context, host, HOST_SET_HOST_CPU, verdict)
-	       && has_names(context, host, HOST_SET_CPU_MODELS, verdict)
-	       && has_names(context, host, HOST_SET_CPU_FEATURES, verdict);
+	return has_names(context, host, HOST_SET_HOST_CPU, verdict);
 }
 
 static bool has_networks(const struct filter_context *context, const struct host_state *host,

@@ -26,9 +26,8 @@ enum host_set {
 	HOST_SET_GUEST_TYPES, /* architecture and domain type: "x86_64/kvm", "x86_64/qemu" */
 	HOST_SET_MACHINES, /* architecture and canonical machine type: "x86_64/pc-q35-7.2" (aliases too) */
 	HOST_SET_HOST_CPU, /* the host's own CPU, vendor and model, one name: "Intel/Skylake-Server"; asked for by
-			    * guests with host-passthrough in a live migration */
-	HOST_SET_CPU_MODELS, /* named models that the host can give a guest: "Skylake-Server-IBRS" */
-	HOST_SET_CPU_FEATURES, /* "avx512f" */
+			    * guests with host-passthrough in a live migration. Other CPUs are no matter of names: the
+			    * target's hypervisor compares them in the pre-check */
 	HOST_SET_NETWORKS, /* where guests' interfaces plug in: "bridge/br-int", "network/default" */
 	HOST_SET_POOLS, /* storage: any id that is equal exactly where the storage is the same one (marker volume) */
 	HOST_SET_COUNT

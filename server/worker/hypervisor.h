@@ -114,8 +114,8 @@ struct host_facts {
 	 * them, no address where it tells none), booted_us (to the minute, where it is told), and
 	 * offers: lists of names, each list left out where it is not known (which refuses nobody):
 	 *     guest_types ["x86_64/kvm", "x86_64/qemu"]; machines ["x86_64/pc-q35-7.2", …] with all aliases;
-	 *     host_cpu ["Intel/Skylake-Server"] (asked for by host-passthrough); cpu_models, cpu_features [] that it can
-	 *     give a guest; networks ["bridge/br-int", "network/default"] where interfaces plug in; see host_state.h */
+	 *     host_cpu ["Intel/Skylake-Server"] (asked for by host-passthrough; any other CPU is compared by check_live and
+	 *     check_cold); networks ["bridge/br-int", "network/default"] where interfaces plug in; see host_state.h */
 	char *facts;
 };
 

@@ -8,7 +8,6 @@
 static const char *const keys[HOST_SET_COUNT] = {
 	[HOST_SET_HYPERVISORS] = "hypervisors", [HOST_SET_GUEST_TYPES] = "guest_types",
 	[HOST_SET_MACHINES] = "machines",       [HOST_SET_HOST_CPU] = "host_cpu",
-	[HOST_SET_CPU_MODELS] = "cpu_models",   [HOST_SET_CPU_FEATURES] = "cpu_features",
 	[HOST_SET_NETWORKS] = "networks",       [HOST_SET_POOLS] = "pools",
 };
 

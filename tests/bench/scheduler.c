@@ -33,7 +33,7 @@ static int put_host(struct host_table *table, int64_t id, bool has_own_storage, 
 	static const char *const new_machines[] = { "x86_64/pc-i440fx-8.2", "x86_64/pc-q35-7.2", "x86_64/pc-q35-8.2" };
 	static const char *const guest_types[] = { "x86_64/kvm", "x86_64/qemu" };
 	static const char *const networks[] = { "bridge/br-ex", "bridge/br-int" };
-	static const char *const models[] = { "Nehalem", "Skylake-Server-IBRS", "Westmere", "qemu64" };
+	static const char *const host_cpus[] = { "Intel/Skylake-Server-IBRS" };
 	char name[32];
 	char pool[32];
 	const char *pools[] = { has_own_storage ? pool : "pool-shared", "pool-all" };
@@ -60,7 +60,7 @@ static int put_host(struct host_table *table, int64_t id, bool has_own_storage, 
 	facts.sets[HOST_SET_GUEST_TYPES] = (struct name_list){ guest_types, 2, true };
 	facts.sets[HOST_SET_MACHINES] = (struct name_list){ is_old ? old_machines : new_machines, 3, true };
 	facts.sets[HOST_SET_NETWORKS] = (struct name_list){ networks, 2, true };
-	facts.sets[HOST_SET_CPU_MODELS] = (struct name_list){ models, 4, true };
+	facts.sets[HOST_SET_HOST_CPU] = (struct name_list){ host_cpus, 1, true };
 	facts.sets[HOST_SET_POOLS] = (struct name_list){ pools, 2, true };
 	return host_table_put(table, &state, &facts, error);
 }
@@ -111,7 +111,7 @@ static struct schedule_request usual_request(void)
 	static const char *const type[] = { "x86_64/kvm" };
 	static const char *const machine[] = { "x86_64/pc-q35-7.2" };
 	static const char *const network[] = { "bridge/br-int" };
-	static const char *const model[] = { "Skylake-Server-IBRS" };
+	static const char *const host_cpu[] = { "Intel/Skylake-Server-IBRS" };
 	static const char *const pool[] = { "pool-all" };
 	struct schedule_request request = SCHEDULE_REQUEST_DEFAULT;
 
@@ -124,7 +124,7 @@ static struct schedule_request usual_request(void)
 	request.needs[HOST_SET_GUEST_TYPES] = (struct name_list){ type, 1, true };
 	request.needs[HOST_SET_MACHINES] = (struct name_list){ machine, 1, true };
 	request.needs[HOST_SET_NETWORKS] = (struct name_list){ network, 1, true };
-	request.needs[HOST_SET_CPU_MODELS] = (struct name_list){ model, 1, true };
+	request.needs[HOST_SET_HOST_CPU] = (struct name_list){ host_cpu, 1, true };
 	request.needs[HOST_SET_POOLS] = (struct name_list){ pool, 1, true };
 	return request;
 }

@@ -40,11 +40,6 @@ static void a_host_offers_its_types_machines_with_aliases_and_its_cpu(void **sta
 	assert_true(lists(offers, "machines", "x86_64/pc-q35-7.2"));
 	assert_int_equal(json_array_size(json_object_get(offers, "machines")), 2);
 	assert_true(lists(offers, "host_cpu", "Intel/Skylake-Server"));
-	assert_null(json_object_get(offers, "cpu_models"));
-	facts_add_cpu_models(offers, "<domainCapabilities><cpu><mode name='custom'><model usable='yes'>qemu64</model>"
-				     "<model usable='no'>EPYC</model></mode></cpu></domainCapabilities>");
-	assert_true(lists(offers, "cpu_models", "qemu64"));
-	assert_false(lists(offers, "cpu_models", "EPYC"));
 	json_decref(offers);
 }
 
@@ -95,7 +90,6 @@ static void a_guest_needs_its_machine_networks_cpu_and_pinned_processors(void **
 	(void)state;
 	assert_true(lists(needs, "guest_types", "x86_64/kvm"));
 	assert_true(lists(needs, "machines", "x86_64/pc-q35-7.2"));
-	assert_true(lists(needs, "cpu_models", "Haswell"));
 	assert_null(json_object_get(needs, "host_cpu"));
 	assert_true(lists(needs, "networks", "bridge/br-int"));
 	assert_true(lists(needs, "networks", "network/default"));
@@ -105,6 +99,20 @@ static void a_guest_needs_its_machine_networks_cpu_and_pinned_processors(void **
 	needs = facts_needs("<domain type='kvm'><cpu mode='host-passthrough'/></domain>", "Intel/Skylake-Server");
 	assert_true(lists(needs, "host_cpu", "Intel/Skylake-Server"));
 	assert_null(json_object_get(needs, "highest_pinned_cpu"));
+	json_decref(needs);
+}
+
+/* A host with KVM says that it cannot give the bare qemu64, for want of `svm`, and takes any guest that runs with it. */
+static void no_name_of_a_cpu_model_or_feature_decides_where_a_guest_may_go(void **state)
+{
+	json_t *needs = facts_needs("<domain type='kvm'><cpu mode='custom' match='exact' check='full'>"
+				    "<model fallback='forbid'>qemu64</model><feature policy='disable' name='svm'/>"
+				    "<feature policy='require' name='x2apic'/></cpu></domain>",
+				    "AMD/EPYC");
+	CLEANUP_FREE char *text = json_dumps(needs, JSON_COMPACT);
+
+	(void)state;
+	assert_string_equal(text, "{\"networks\":[]}");
 	json_decref(needs);
 }
 
@@ -170,6 +178,7 @@ int main(void)
 		cmocka_unit_test(what_a_host_does_not_tell_is_left_out),
 		cmocka_unit_test(cpu_info_has_novas_form),
 		cmocka_unit_test(a_guest_needs_its_machine_networks_cpu_and_pinned_processors),
+		cmocka_unit_test(no_name_of_a_cpu_model_or_feature_decides_where_a_guest_may_go),
 		cmocka_unit_test(what_keeps_a_guest_on_its_host_is_named),
 	};
 

@@ -175,6 +175,18 @@ static void what_a_host_offers_is_read_from_its_facts(void **state)
 	host_memory_unlock(memory);
 }
 
+/* An earlier version of the driver wrote which CPU models a guest needs: that names decide nothing holds for its rows, too. */
+static void names_of_cpu_models_in_older_facts_are_no_need(void **state)
+{
+	CLEANUP_OFFERS struct offers offers = { 0 };
+
+	(void)state;
+	assert_true(offers_read("{\"needs\": {\"cpu_models\": [\"qemu64\"], \"cpu_features\": [\"svm\"]}}", "needs",
+				&offers));
+	for (size_t set = 0; set < HOST_SET_COUNT; set++)
+		assert_int_equal(offers.lists.sets[set].count, 0);
+}
+
 static void facts_that_are_none_are_not_known(void **state)
 {
 	static const char *const texts[] = { NULL, "", "[]", "{\"needs\": 3}", "{\"needs\": {\"networks\": \"br\"}}",
@@ -197,6 +209,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_choice_sees_it_also_beside_the_thread_that_follows, setup, teardown),
 		cmocka_unit_test_setup_teardown(more_changes_than_are_remembered_are_all_seen, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_a_host_offers_is_read_from_its_facts, setup, teardown),
+		cmocka_unit_test(names_of_cpu_models_in_older_facts_are_no_need),
 		cmocka_unit_test(facts_that_are_none_are_not_known),
 	};
 

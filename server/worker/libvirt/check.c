@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "server/worker/libvirt/cpu.h"
 #include "server/worker/libvirt/disks.h"
 #include "server/worker/libvirt/obstacles.h"
 #include "server/worker/libvirt/volume.h"
@@ -17,6 +18,7 @@ struct inquiry {
 	struct libvirt_host *source, *target;
 	const char *uuid;
 	struct check_result *check;
+	bool is_live;
 };
 
 static int refuse(const struct inquiry *inquiry, enum check_refusal refusal)
@@ -165,6 +167,9 @@ static int check_guest(const struct inquiry *inquiry, struct guest_disks *ret_di
 	if (result == 0)
 		result = check_target_is_free(inquiry, name, error);
 	if (result == 0)
+		result = libvirt_check_cpu(inquiry->source, inquiry->target, inquiry->uuid, inquiry->is_live,
+					   inquiry->check, error);
+	if (result == 0)
 		result = libvirt_disks_find(inquiry->source, inquiry->target, definition, ret_disks, error);
 	if (result == -ECANCELED && inquiry->check->refusal == CHECK_PASSED)
 		refuse(inquiry, CHECK_REFUSED_BY_SERVER); /* a disk that lies in no pool, or is no file */
@@ -200,7 +205,7 @@ int libvirt_check_live(struct hypervisor_host *source, struct hypervisor_host *t
 		       const struct live_options *options, struct check_result *ret_check, struct error *error)
 {
 	CLEANUP_DISKS struct guest_disks disks = { 0 };
-	const struct inquiry inquiry = { libvirt_host_of(source), libvirt_host_of(target), uuid, ret_check };
+	const struct inquiry inquiry = { libvirt_host_of(source), libvirt_host_of(target), uuid, ret_check, true };
 
 	*ret_check = (struct check_result){ .refusal = CHECK_PASSED };
 	int result = check_guest(&inquiry, &disks, error);
@@ -216,7 +221,7 @@ int libvirt_check_cold(struct hypervisor_host *source, struct hypervisor_host *t
 		       struct check_result *ret_check, struct error *error)
 {
 	CLEANUP_DISKS struct guest_disks disks = { 0 };
-	const struct inquiry inquiry = { libvirt_host_of(source), libvirt_host_of(target), uuid, ret_check };
+	const struct inquiry inquiry = { libvirt_host_of(source), libvirt_host_of(target), uuid, ret_check, false };
 
 	*ret_check = (struct check_result){ .refusal = CHECK_PASSED };
 	int result = check_guest(&inquiry, &disks, error);

@@ -208,6 +208,8 @@ int libvirt_connection_get(struct libvirt_host *host, virConnectPtr *ret_connect
 
 		if (result < 0)
 			return result;
+		host->connection_number = atomic_fetch_add(&host->driver->connection_count, 1) + 1;
+		host->has_capabilities = false;
 	}
 	if (virConnectRef(host->connection) < 0)
 		return libvirt_error(host, error, "use the connection");

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "server/worker/libvirt/cpu.h"
 #include "server/worker/libvirt/disks.h"
 #include "server/worker/libvirt/events.h"
 #include "server/worker/libvirt/facts.h"
@@ -121,14 +122,6 @@ static void read_networks(virConnectPtr connection, json_t *offers)
 	json_decref(list);
 }
 
-static void read_cpu_models(virConnectPtr connection, json_t *offers)
-{
-	CLEANUP_FREE char *text = virConnectGetDomainCapabilities(connection, NULL, NULL, NULL, NULL, 0);
-
-	if (text)
-		facts_add_cpu_models(offers, text);
-}
-
 /* When the host was started, to the minute, by how long its CPUs have worked and been idle since; 0: it does not tell. Time
  * that a host above this one took from it is missing. */
 static int64_t read_boot_time(virConnectPtr connection, unsigned int cpus)
@@ -188,6 +181,7 @@ static int fill(struct libvirt_host *host, virConnectPtr connection, int64_t boo
 
 	if (!capabilities)
 		return libvirt_error(host, error, "read its capabilities");
+	libvirt_cpu_note_capabilities(host, connection, capabilities);
 	json_t *cpu = facts_cpu_info(capabilities);
 	json_t *offers = facts_offers(capabilities);
 	json_t *json = json_object();
@@ -195,7 +189,6 @@ static int fill(struct libvirt_host *host, virConnectPtr connection, int64_t boo
 					   : error_no_memory(error);
 
 	if (result == 0) {
-		read_cpu_models(connection, offers);
 		read_networks(connection, offers);
 		read_nics(connection, json);
 		json_object_set(json, "arch", json_object_get(cpu, "arch"));

@@ -1,6 +1,7 @@
 /* The driver's object: its table of operations, its hosts and the thread of libvirt's event loop. */
 #include "server/worker/libvirt/driver.h"
 #include "server/worker/libvirt/check.h"
+#include "server/worker/libvirt/cpu.h"
 
 #include <ctype.h>
 #include <libvirt/virterror.h>
@@ -44,6 +45,7 @@ static void free_driver(struct libvirt_driver **driver)
 	pthread_mutex_destroy(&(*driver)->watch_mutex);
 	free((*driver)->marker_of_node);
 	free((*driver)->marker_of_run);
+	cpu_verdicts_destroy((*driver)->cpu_verdicts);
 	free(*driver);
 }
 
@@ -156,8 +158,9 @@ int libvirt_driver_create(const struct hypervisor_settings *settings, const char
 		return error_no_memory(error);
 	*driver = (struct libvirt_driver){ .base.operations = &operations, .settings = settings, .log = log };
 	pthread_mutex_init(&driver->watch_mutex, NULL);
-	if (name_markers(driver, node, error) < 0)
-		return -ENOMEM;
+	driver->cpu_verdicts = cpu_verdicts_create();
+	if (!driver->cpu_verdicts || name_markers(driver, node, error) < 0)
+		return error_no_memory(error);
 	virSetErrorFunc(NULL, keep_silent);
 	/* Its warnings, too: what they say reaches our own log with the error, and stderr is that log. */
 	setenv("LIBVIRT_LOG_OUTPUTS", "4:file:/dev/null", 0);

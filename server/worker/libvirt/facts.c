@@ -147,18 +147,6 @@ json_t *facts_offers(const char *capabilities)
 	return offers;
 }
 
-void facts_add_cpu_models(json_t *offers, const char *domain_capabilities)
-{
-	CLEANUP_DOCUMENT xmlDocPtr document = parse(domain_capabilities);
-	CLEANUP_CONTEXT xmlXPathContextPtr context = document ? xmlXPathNewContext(document) : NULL;
-	json_t *models = json_array();
-
-	add_texts(models, context, "/domainCapabilities/cpu/mode[@name='custom']/model[@usable='yes']", "");
-	if (json_array_size(models) > 0)
-		json_object_set(offers, "cpu_models", models);
-	json_decref(models);
-}
-
 static void add_named(json_t *needs, const char *key, const char *first, const char *second)
 {
 	CLEANUP_FREE char *name = first && second ? text_format("%s/%s", first, second) : NULL;
@@ -203,17 +191,13 @@ static void add_pinning(json_t *needs, xmlXPathContextPtr context)
 		json_object_set_new(needs, "highest_pinned_cpu", json_integer(highest));
 }
 
+/* Any other CPU is compared by the target's hypervisor (cpu.h). */
 static void add_cpu(json_t *needs, xmlXPathContextPtr context, const char *host_cpu)
 {
 	CLEANUP_FREE char *mode = read_text(context, "/domain/cpu/@mode");
-	CLEANUP_FREE char *model = read_text(context, "/domain/cpu/model");
 
-	if (text_equal(mode, "host-passthrough")) {
-		if (host_cpu)
-			json_object_set_new(needs, "host_cpu", json_pack("[s]", host_cpu));
-	} else if (model) {
-		json_object_set_new(needs, "cpu_models", json_pack("[s]", model));
-	}
+	if (host_cpu && text_equal(mode, "host-passthrough"))
+		json_object_set_new(needs, "host_cpu", json_pack("[s]", host_cpu));
 }
 
 json_t *facts_needs(const char *definition, const char *host_cpu)

@@ -12,8 +12,6 @@ char *facts_host_cpu(const char *capabilities);
 json_t *facts_addresses(const char *interface);
 /* guest_types, machines, host_cpu; NULL: out of memory. */
 json_t *facts_offers(const char *capabilities);
-/* Adds the CPU models that the host can give a guest. */
-void facts_add_cpu_models(json_t *offers, const char *domain_capabilities);
 /* `host_cpu` is of the host that it stands on; NULL: not known. NULL: out of memory. */
 json_t *facts_needs(const char *definition, const char *host_cpu);
 /* What keeps the guest from moving anywhere, as sentences' ends: "the host device 0000:03:00.0". NULL: out of memory. */

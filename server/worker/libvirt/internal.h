@@ -7,8 +7,11 @@
 
 #include "server/worker/hypervisor.h"
 
+struct cpu_verdicts;
 struct hypervisor_settings;
 struct log;
+
+#define CAPABILITIES_DIGEST_BYTES 32 /* SHA-256 */
 
 struct libvirt_driver {
 	struct hypervisor base;
@@ -20,6 +23,8 @@ struct libvirt_driver {
 	/* Marker volumes are named by who made them, and in which run: what an earlier run left by a crash can be told. */
 	char *marker_of_node; /* migrationd-marker-NODE- */
 	char *marker_of_run; /* the same, and the run's id */
+	atomic_ullong connection_count; /* opened so far, of all hosts: each has its number */
+	struct cpu_verdicts *cpu_verdicts; /* see cpu.h */
 	pthread_mutex_t watch_mutex; /* guards the following, also while it is called */
 	hypervisor_event_fn on_event; /* NULL: nobody watches */
 	void *event_context;
@@ -35,6 +40,9 @@ struct libvirt_host {
 	char *password_file;
 	pthread_mutex_t mutex; /* guards connection */
 	virConnectPtr connection; /* NULL until first needed, and after it broke */
+	unsigned long long connection_number; /* of the connection; guarded as that is, and the two below, too */
+	bool has_capabilities; /* they were read over this connection, and this is their digest */
+	unsigned char capabilities[CAPABILITIES_DIGEST_BYTES];
 	struct libvirt_opening *opening; /* of a connection, by a thread that still waits; NULL: none */
 	bool is_listening; /* on the connection; guarded as that is */
 	int callback;
