@@ -93,7 +93,8 @@ struct guest_facts {
 	char *root_device; /* vda */
 	/* JSON object: arch, machine, disks [{target, path, pool, format, bytes}], obstacles [text]: what keeps it from
 	 * moving anywhere (host devices, vTPM, local CD-ROM, kernel files, snapshots), and
-	 * needs: what it asks of a host, by the keys of `offers` below; highest_pinned_cpu, where it is pinned */
+	 * needs: what it asks of a host, by the keys of `offers` below (of a guest with an emulator of its own no guest_types and
+	 * no machines, which hosts offer for their default emulators); highest_pinned_cpu, where it is pinned */
 	char *facts;
 };
 

@@ -9,13 +9,15 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "server/worker/libvirt/facts.h"
 
 static const char capabilities[] =
 	"<capabilities><host><cpu><arch>x86_64</arch><model>Skylake-Server</model><vendor>Intel</vendor>"
 	"<topology sockets='2' dies='1' cores='8' threads='2'/><feature name='avx512f'/><feature name='vmx'/></cpu>"
 	"<topology><cells num='2'/></topology></host>"
-	"<guest><os_type>hvm</os_type><arch name='x86_64'><machine maxCpus='255' canonical='pc-q35-7.2'>q35</machine>"
+	"<guest><os_type>hvm</os_type><arch name='x86_64'><emulator>/usr/bin/qemu-system-x86_64</emulator>"
+	"<machine maxCpus='255' canonical='pc-q35-7.2'>q35</machine>"
 	"<machine maxCpus='255'>pc-q35-7.2</machine><domain type='qemu'/><domain type='kvm'/></arch></guest>"
 	"</capabilities>";
 
@@ -76,6 +78,9 @@ static void cpu_info_has_novas_form(void **state)
 	json_decref(cpu);
 }
 
+static char skylake[] = "Intel/Skylake-Server";
+static const struct facts_host on_skylake = { .cpu = skylake };
+
 static void a_guest_needs_its_machine_networks_cpu_and_pinned_processors(void **state)
 {
 	json_t *needs = facts_needs("<domain type='kvm'><vcpu cpuset='0-3,^2,6'>2</vcpu>"
@@ -85,7 +90,7 @@ static void a_guest_needs_its_machine_networks_cpu_and_pinned_processors(void **
 				    "<interface type='bridge'><source bridge='br-int'/></interface>"
 				    "<interface type='network'><source network='default'/></interface>"
 				    "</devices></domain>",
-				    "Intel/Skylake-Server");
+				    &on_skylake);
 
 	(void)state;
 	assert_true(lists(needs, "guest_types", "x86_64/kvm"));
@@ -96,7 +101,7 @@ static void a_guest_needs_its_machine_networks_cpu_and_pinned_processors(void **
 	assert_int_equal(json_integer_value(json_object_get(needs, "highest_pinned_cpu")), 11);
 	json_decref(needs);
 
-	needs = facts_needs("<domain type='kvm'><cpu mode='host-passthrough'/></domain>", "Intel/Skylake-Server");
+	needs = facts_needs("<domain type='kvm'><cpu mode='host-passthrough'/></domain>", &on_skylake);
 	assert_true(lists(needs, "host_cpu", "Intel/Skylake-Server"));
 	assert_null(json_object_get(needs, "highest_pinned_cpu"));
 	json_decref(needs);
@@ -108,12 +113,44 @@ static void no_name_of_a_cpu_model_or_feature_decides_where_a_guest_may_go(void 
 	json_t *needs = facts_needs("<domain type='kvm'><cpu mode='custom' match='exact' check='full'>"
 				    "<model fallback='forbid'>qemu64</model><feature policy='disable' name='svm'/>"
 				    "<feature policy='require' name='x2apic'/></cpu></domain>",
-				    "AMD/EPYC");
+				    &on_skylake);
 	CLEANUP_FREE char *text = json_dumps(needs, JSON_COMPACT);
 
 	(void)state;
 	assert_string_equal(text, "{\"networks\":[]}");
 	json_decref(needs);
+}
+
+/* libvirt runs and moves it though the hosts' default emulator knows no such machine type. */
+static void a_guest_with_an_emulator_of_its_own_needs_no_machine_that_the_default_one_has(void **state)
+{
+	static const struct {
+		const char *emulator;
+		bool is_default;
+	} rows[] = {
+		{ "<devices><emulator>/usr/bin/qemu-system-x86_64</emulator></devices>", true },
+		{ "<devices/>", true },
+		{ "<devices><emulator>/opt/qemu-9/bin/qemu-system-x86_64</emulator></devices>", false },
+	};
+	CLEANUP_FACTS_HOST struct facts_host host, silent;
+
+	(void)state;
+	facts_host_read(capabilities, &host);
+	facts_host_read(NULL, &silent);
+	assert_string_equal(host.cpu, "Intel/Skylake-Server");
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		CLEANUP_FREE char *definition =
+			text_format("<domain type='kvm'><os><type arch='x86_64' machine='pc-q35-9.0'>"
+				    "hvm</type></os>%s</domain>",
+				    rows[i].emulator);
+		json_t *needs = facts_needs(definition, &host), *unknown = facts_needs(definition, &silent);
+
+		assert_int_equal(lists(needs, "machines", "x86_64/pc-q35-9.0"), rows[i].is_default);
+		assert_int_equal(lists(needs, "guest_types", "x86_64/kvm"), rows[i].is_default);
+		assert_true(lists(unknown, "machines", "x86_64/pc-q35-9.0"));
+		json_decref(needs);
+		json_decref(unknown);
+	}
 }
 
 static void what_keeps_a_guest_on_its_host_is_named(void **state)
@@ -179,6 +216,7 @@ int main(void)
 		cmocka_unit_test(cpu_info_has_novas_form),
 		cmocka_unit_test(a_guest_needs_its_machine_networks_cpu_and_pinned_processors),
 		cmocka_unit_test(no_name_of_a_cpu_model_or_feature_decides_where_a_guest_may_go),
+		cmocka_unit_test(a_guest_with_an_emulator_of_its_own_needs_no_machine_that_the_default_one_has),
 		cmocka_unit_test(what_keeps_a_guest_on_its_host_is_named),
 	};
 

@@ -200,7 +200,39 @@ static void add_cpu(json_t *needs, xmlXPathContextPtr context, const char *host_
 		json_object_set_new(needs, "host_cpu", json_pack("[s]", host_cpu));
 }
 
-json_t *facts_needs(const char *definition, const char *host_cpu)
+void facts_host_read(const char *capabilities, struct facts_host *ret_host)
+{
+	CLEANUP_DOCUMENT xmlDocPtr document = parse(capabilities ? capabilities : "");
+	CLEANUP_CONTEXT xmlXPathContextPtr context = document ? xmlXPathNewContext(document) : NULL;
+	CLEANUP_OBJECT xmlXPathObjectPtr found = select_nodes(context, "/capabilities/guest[os_type='hvm']/arch");
+
+	*ret_host = (struct facts_host){ .cpu = facts_host_cpu(capabilities ? capabilities : ""),
+					 .emulators = json_array() };
+	for (int i = 0; i < count_of(found); i++) {
+		context->node = found->nodesetval->nodeTab[i];
+		CLEANUP_FREE char *arch = read_text(context, "@name");
+		if (arch)
+			add_texts(ret_host->emulators, context, ".//emulator", arch);
+	}
+}
+
+void facts_host_clear(struct facts_host *host)
+{
+	free(host->cpu);
+	json_decref(host->emulators);
+	*host = (struct facts_host){ 0 };
+}
+
+/* What libvirt is not told, it takes from its default emulator. */
+static bool has_default_emulator(xmlXPathContextPtr context, const struct facts_host *host, const char *arch)
+{
+	CLEANUP_FREE char *emulator = read_text(context, "/domain/devices/emulator");
+	CLEANUP_FREE char *name = emulator && arch ? text_format("%s%s", arch, emulator) : NULL;
+
+	return !name || json_array_size(host->emulators) == 0 || has_text(host->emulators, name);
+}
+
+json_t *facts_needs(const char *definition, const struct facts_host *host)
 {
 	CLEANUP_DOCUMENT xmlDocPtr document = parse(definition);
 	CLEANUP_CONTEXT xmlXPathContextPtr context = document ? xmlXPathNewContext(document) : NULL;
@@ -210,9 +242,11 @@ json_t *facts_needs(const char *definition, const char *host_cpu)
 	json_t *needs = json_object();
 	json_t *networks = json_array();
 
-	add_named(needs, "guest_types", arch, type);
-	add_named(needs, "machines", arch, machine);
-	add_cpu(needs, context, host_cpu);
+	if (has_default_emulator(context, host, arch)) {
+		add_named(needs, "guest_types", arch, type);
+		add_named(needs, "machines", arch, machine);
+	}
+	add_cpu(needs, context, host->cpu);
 	add_texts(networks, context, "/domain/devices/interface[@type='bridge']/source/@bridge", "bridge/");
 	add_texts(networks, context, "/domain/devices/interface[@type='direct']/source/@dev", "bridge/");
 	add_texts(networks, context, "/domain/devices/interface[@type='network']/source/@network", "network/");

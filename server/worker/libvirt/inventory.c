@@ -66,9 +66,9 @@ static void read_definition(xmlXPathContextPtr context, struct guest_facts *gues
 	guest->created_us = read_time(context, NOVA "nova:creationTime");
 }
 
-static char *read_facts(const char *definition, const char *host_cpu, int snapshot_count)
+static char *read_facts(const char *definition, const struct facts_host *host, int snapshot_count)
 {
-	json_t *facts = json_pack("{s:o, s:o}", "needs", facts_needs(definition, host_cpu), "obstacles",
+	json_t *facts = json_pack("{s:o, s:o}", "needs", facts_needs(definition, host), "obstacles",
 				  facts_obstacles(definition, snapshot_count));
 	char *text = facts ? json_dumps(facts, JSON_COMPACT) : NULL;
 
@@ -76,8 +76,8 @@ static char *read_facts(const char *definition, const char *host_cpu, int snapsh
 	return text;
 }
 
-static int read_guest(struct libvirt_host *host, virDomainPtr domain, const char *host_cpu, struct guest_facts *guest,
-		      struct error *error)
+static int read_guest(struct libvirt_host *host, virDomainPtr domain, const struct facts_host *facts,
+		      struct guest_facts *guest, struct error *error)
 {
 	if (virDomainGetUUIDString(domain, guest->uuid) < 0)
 		return libvirt_error(host, error, "read a guest's id");
@@ -97,7 +97,7 @@ static int read_guest(struct libvirt_host *host, virDomainPtr domain, const char
 
 	if (context)
 		read_definition(context, guest);
-	guest->facts = context ? read_facts(definition, host_cpu, virDomainSnapshotNum(domain, 0)) : NULL;
+	guest->facts = context ? read_facts(definition, facts, virDomainSnapshotNum(domain, 0)) : NULL;
 	xmlXPathFreeContext(context);
 	xmlFreeDoc(document);
 	free(definition);
@@ -118,7 +118,8 @@ int libvirt_list_guests(struct hypervisor_host *base, struct guest_list *ret_gue
 	if (result < 0)
 		return result;
 	CLEANUP_FREE char *capabilities = virConnectGetCapabilities(connection);
-	CLEANUP_FREE char *host_cpu = capabilities ? facts_host_cpu(capabilities) : NULL;
+	CLEANUP_FACTS_HOST struct facts_host facts = { 0 };
+	facts_host_read(capabilities, &facts);
 	int count = virConnectListAllDomains(connection, &domains, 0);
 
 	if (count < 0)
@@ -127,7 +128,7 @@ int libvirt_list_guests(struct hypervisor_host *base, struct guest_list *ret_gue
 	result = list.items ? 0 : error_no_memory(error);
 	for (int i = 0; i < count; i++) {
 		if (result == 0) {
-			result = read_guest(host, domains[i], host_cpu, &list.items[list.count++], error);
+			result = read_guest(host, domains[i], &facts, &list.items[list.count++], error);
 			if (result == -ENOENT) {
 				struct guest_list gone = { calloc(1, sizeof(*gone.items)), 1 };
 
