@@ -94,6 +94,7 @@ def _(bench):
     first = bench.wait_for_migration(guest, "confirmed")
     bench.stands(guest, int(first["dest_compute"][-1]), boots=2)
     works(bench, openstack("server", "migrate", "--wait", "web"), MEMBER)
+    guest.wait_for_boots(3)
     works(bench, openstack("server", "migration", "revert", "web"), MEMBER)
     bench.wait_for_migration(guest, "reverted")
     bench.stands(guest, int(first["dest_compute"][-1]), boots=4)

@@ -57,17 +57,17 @@ for version in (None, "2.53", "2.90", "2.104"):
 @scenario("sdk: a cold migration is confirmed, and another one reverted", suite="clients")
 def _(bench):
     guest = bench.guest("web")
-    program(bench, """
-def moved():
-    cloud.compute.migrate_server(server)
-    return cloud.compute.wait_for_server(cloud.compute.get_server(server.id), status="VERIFY_RESIZE", interval=1, wait=60)
+    for boots, answer in ((2, "confirm"), (3, "revert")):
+        program(bench, """
 server = cloud.compute.find_server("web")
-server = moved()
-cloud.compute.confirm_server_resize(server)
-server = cloud.compute.wait_for_server(cloud.compute.get_server(server.id), interval=1, wait=60)
-server = moved()
-cloud.compute.revert_server_resize(server)
-server = cloud.compute.wait_for_server(cloud.compute.get_server(server.id), interval=1, wait=60)
+cloud.compute.migrate_server(server)
+cloud.compute.wait_for_server(cloud.compute.get_server(server.id), status="VERIFY_RESIZE", interval=1, wait=60)
+""", MEMBER)
+        guest.wait_for_boots(boots)
+        program(bench, f"""
+server = cloud.compute.find_server("web")
+cloud.compute.{answer}_server_resize(server)
+cloud.compute.wait_for_server(cloud.compute.get_server(server.id), interval=1, wait=60)
 """, MEMBER)
     bench.wait_for_migration(guest, "reverted")
     first = min(bench.migrations(guest), key=lambda row: row["id"])

@@ -214,6 +214,7 @@ class Bench:
         equal(self.lab.places(guest), {host.name: "shut off" if state == "stopped" else state}, f"places of {name}")
         equal(self.lab.qemus(guest), [] if state == "stopped" else [host.name], f"QEMU processes of {name}")
         if state == "running":
+            guest.wait_for_boots(boots)
             guest.wait_for_progress()
         equal(guest.broken_counts(), [], f"gaps and doubles in what {name} wrote")
         equal(guest.starts(), boots, f"boots of {name}")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import postcopy
 from certificates import Authority
-from guest import Guest, disk_image
+from guest import BOOT_SECONDS, Guest, disk_image
 
 USER = "migrationd-lab"
 PORT = 16509
@@ -424,7 +424,7 @@ class Lab:
         self.guests.append(guest)
         if state != "stopped":
             host.virsh("start", guest.uuid)
-            guest.wait_for_count(2)
+            guest.wait_for_count(2, BOOT_SECONDS)
         if state == "paused":
             host.virsh("suspend", guest.uuid)
         return guest

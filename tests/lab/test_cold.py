@@ -15,7 +15,7 @@ def migrates(bench, guest, state="running", boots=2, **wish):
     equal(bench.lab.places(guest), {target: expected}, "hosts that know the guest: the source cannot start it")
     equal(bench.lab.qemus(guest), [] if state == "stopped" else [target], "QEMU processes")
     if state != "stopped":
-        bench.lab.wait(lambda: guest.starts() == boots, 20, "the guest booted on the target")
+        guest.wait_for_boots(boots)
     return int(source[-1]), int(target[-1])
 
 

@@ -52,6 +52,7 @@ def finished(bench, name, disk):
     bench.act(guest, "migrate")
     bench.wait_for_migration(guest, "finished")
     bench.wait_for_status(guest, "VERIFY_RESIZE")
+    guest.wait_for_boots(2)
     return guest
 
 
@@ -67,6 +68,8 @@ def cold(phase, state, disk):
         good = {"finished", "error", "failed"} if phase in COLD_MAY_FAIL else "finished"
         if bench.wait_for_migration(guest, good, 90)["status"] != "finished":
             # Stopped before it was killed or not: it runs again, or still.
+            if state == "running":
+                guest.wait_for_progress()
             bench.stands(guest, 1, state, boots if state == "stopped" else max(1, guest.starts()))
             return
         bench.wait_for_status(guest, "VERIFY_RESIZE")

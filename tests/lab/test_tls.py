@@ -46,6 +46,8 @@ def _(bench):
     guest = guests[1]
     bench.act(guest, "migrate", {"host": "compute-3"}, version="2.56")
     bench.wait_for_migration(guest, "finished")
+    bench.wait_for_status(guest, "VERIFY_RESIZE")
+    guest.wait_for_boots(2)
     bench.act(guest, "revertResize")
     bench.wait_for_migration(guest, "reverted")
     bench.stands(guest, 2, boots=3)
