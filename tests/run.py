@@ -15,6 +15,9 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
+sys.path.append(str(TOP / "tests/lab"))
+from lab import has_kvm  # noqa: E402
+
 LOGS = TOP / "build" / "test-logs"
 BUILD = TOP / "build"
 SANITISED = TOP / "build" / "asan"
@@ -186,6 +189,26 @@ def lab(tally):
     """Two labs side by side, each with half of the scenarios: most of their time is waiting."""
     side_by_side(*(lambda half=half: tally.relay("lab", ["python3", TOP / "tests/lab/suite.py", "lab", f"--share={half}/2"], f"lab-{half}")
                    for half in (1, 2)))
+    if has_kvm():
+        lab_both_ways(tally)
+
+
+def lab_both_ways(tally):
+    """Where guests run with KVM: a chosen dozen of the scenarios under emulation, too, and the tour both ways."""
+    tour(tally, "with KVM")
+    tour(tally, "emulated", LAB_NO_KVM="1")
+    tally.relay("lab/emulated", ["python3", TOP / "tests/lab/suite.py", "lab", "--both-ways"], LAB_NO_KVM="1")
+
+
+def tour(tally, way, **environment):
+    """`./dev run --once`, which speaks to a person and ends well when all is as it promised."""
+    done = subprocess.run(["timeout", str(SECONDS_OF_A_SUITE), "python3", str(TOP / "tests/lab/tour.py"), "--once"], env={**os.environ, **environment},
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", check=False)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    (LOGS / f"tour-{way.replace(' ', '-')}.log").write_text(done.stdout + done.stderr, encoding="utf-8")
+    tally.add(done.returncode == 0, f"lab: the tour of ./dev run ends as it promises, {way}")
+    if done.returncode != 0:
+        tally.show((done.stdout + done.stderr).splitlines())
 
 
 def clients(tally):

@@ -14,8 +14,9 @@ ENDED = {"completed", "failed", "error", "cancelled", "finished", "confirmed", "
 
 
 class Scenario:
-    def __init__(self, sentence, function, suite, settings, refused):
+    def __init__(self, sentence, function, suite, settings, refused, both_ways):
         self.refused = refused
+        self.both_ways = both_ways
         self.sentence = sentence
         self.function = function
         self.suite = suite
@@ -23,11 +24,11 @@ class Scenario:
         self.file = Path(inspect.getfile(function)).stem
 
 
-def scenario(sentence, suite="lab", settings=None, refused=lambda: None):
+def scenario(sentence, suite="lab", settings=None, refused=lambda: None, both_ways=False):
     """Marks a function as the scenario that proves the sentence, under a migrationd with these settings. `refused` says why this
-    machine cannot show it; None where it can."""
+    machine cannot show it; None where it can. `both_ways`: where guests run with KVM it is proven under emulation, too."""
     def mark(function):
-        SCENARIOS.append(Scenario(sentence, function, suite, settings or {}, refused))
+        SCENARIOS.append(Scenario(sentence, function, suite, settings or {}, refused, both_ways))
         return function
     return mark
 

@@ -15,6 +15,7 @@ from xml.sax.saxutils import escape
 PAGES_PER_MIB = 256
 MARK_OFFSET = 488  # of the mark and the two numbers that guest.S leaves to be filled in
 MEBIBYTE = 1024 * 1024
+EMULATOR = "/usr/bin/qemu-system-x86_64"
 BOOT_SECONDS = 90  # the most that a guest takes to its first count: where KVM itself is virtual its BIOS is slow
 
 PROJECT = "6f70656e-0000-4000-8000-000000000001"
@@ -51,7 +52,7 @@ class Guest:
     """One guest of a lab: what it was made of, and what it wrote."""
 
     def __init__(self, lab, name, *, memory_mb=64, dirty_mb=16, pages_per_round=32, disk="shared", disk_mb=1, vcpus=1,
-                 project=PROJECT, user=USER, has_metadata=True, devices="", has_memory_file=False):
+                 project=PROJECT, user=USER, has_metadata=True, devices="", has_memory_file=False, cpu="", emulator=EMULATOR):
         self.lab = lab
         self.name = name
         self.uuid = str(uuid.uuid4())
@@ -67,6 +68,8 @@ class Guest:
         self.has_metadata = has_metadata
         self.devices = devices
         self.has_memory_file = has_memory_file  # its memory is a file in a folder of its host: see Host.close_memory_folder
+        self.cpu = cpu  # its <cpu>
+        self.emulator = emulator
         self.serial = lab.folder / "serial" / f"{name}.log"
 
     def disk_path(self, host):
@@ -89,9 +92,9 @@ class Guest:
         return f"""<domain type='{kind}'><name>{escape(self.name)}</name><uuid>{self.uuid}</uuid>
 {self.metadata()}<memory unit='MiB'>{self.memory_mb}</memory><vcpu>{self.vcpus}</vcpu>
 {"<memoryBacking><source type='file'/></memoryBacking>" if self.has_memory_file else ""}
-<os><type arch='x86_64' machine='q35'>hvm</type><boot dev='hd'/></os><features><acpi/></features>
+<os><type arch='x86_64' machine='q35'>hvm</type><boot dev='hd'/></os><features><acpi/></features>{self.cpu}
 <on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot><on_crash>destroy</on_crash>
-<devices><emulator>/usr/bin/qemu-system-x86_64</emulator>
+<devices><emulator>{self.emulator}</emulator>
 <disk type='file' device='disk'><driver name='qemu' type='raw'/><source file='{self.disk_path(host)}'/>
 <target dev='vda' bus='virtio'/></disk>{self.devices}
 <serial type='file'><source path='{self.serial}' append='on'/><target port='0'/></serial>

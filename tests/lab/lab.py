@@ -38,8 +38,9 @@ class LabError(Exception):
 
 
 def has_kvm():
-    """Whether the lab's user may use /dev/kvm: opened and asked, since the file alone says little."""
-    if not os.path.exists("/dev/kvm"):
+    """Whether guests run with KVM: the lab's user may use /dev/kvm (opened and asked, since the file alone says little), and
+    LAB_NO_KVM=1 does not say otherwise."""
+    if os.environ.get("LAB_NO_KVM") == "1" or not os.path.exists("/dev/kvm"):
         return False
     ask = "import fcntl,os; f=os.open('/dev/kvm',os.O_RDWR); os.close(fcntl.ioctl(f,0xAE01,0))"  # KVM_CREATE_VM
     return subprocess.run(as_user() + ["python3", "-c", ask], capture_output=True, check=False).returncode == 0

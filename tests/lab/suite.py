@@ -1,8 +1,9 @@
-"""Runs the scenarios on real libvirt hosts, and reports them in TAP: suite.py lab|network|clients [--share=N/OF] [WORD...]
+"""Runs the scenarios on real libvirt hosts, and reports them in TAP: suite.py lab|network|clients [--share=N/OF] [--both-ways] [WORD...]
 
 A scenario is a function in a test_*.py file, here or for OpenStack's own clients in tests/clients, marked with @scenario and a sentence that says what holds. It gets a bench: a
 lab that is up and a migrationd that runs on it. Further words choose the scenarios whose sentence or file has one of them;
-a share is every OFth of them, so that several runs side by side do them all.
+a share is every OFth of them, so that several runs side by side do them all. With --both-ways only those are run that are to hold
+with KVM and under emulation (LAB_NO_KVM=1).
 """
 
 import importlib
@@ -73,7 +74,9 @@ def main():
     number, parts = 1, 1
     if words and words[0].startswith("--share="):
         number, parts = map(int, words.pop(0).removeprefix("--share=").split("/"))
-    tests = list(chosen(suite, words))[number - 1::parts]
+    is_both_ways = "--both-ways" in words
+    words = [word for word in words if word != "--both-ways"]
+    tests = [test for test in chosen(suite, words) if test.both_ways or not is_both_ways][number - 1::parts]
     if suite == "network":
         reason = networks_refused()
         if reason:

@@ -37,7 +37,7 @@ def same_disk(bench, guest, before, host_number):
     check(after[:512] == before[:512] and after[1024:] == before[1024:], "the disk's content is the same")
 
 
-@scenario("a running guest on shared storage migrates cold, and confirm ends it")
+@scenario("a running guest on shared storage migrates cold, and confirm ends it", both_ways=True)
 def _(bench):
     guest = bench.guest("cold-shared")
     _, target = migrates(bench, guest)
@@ -72,7 +72,7 @@ def _(bench):
     confirm(bench, guest, target)
 
 
-@scenario("a running guest's private disk stays whole on the source until revert, which removes the copy")
+@scenario("a running guest's private disk stays whole on the source until revert, which removes the copy", both_ways=True)
 def _(bench):
     guest = bench.guest("cold-private-revert", disk="private", disk_mb=8)
     before = guest.disk_path(bench.hosts[0]).read_bytes()
@@ -81,7 +81,7 @@ def _(bench):
     same_disk(bench, guest, before, source)
 
 
-@scenario("a stopped guest migrates and stays stopped, confirmed")
+@scenario("a stopped guest migrates and stays stopped, confirmed", both_ways=True)
 def _(bench):
     guest = bench.guest("cold-stopped", state="stopped", disk="private")
     _, target = migrates(bench, guest, state="stopped")

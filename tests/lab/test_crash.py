@@ -114,7 +114,7 @@ for _phase in COLD:
 
 
 @scenario("the daemon is stopped in the middle of a live migration: SIGTERM leaves it, and it is taken up again",
-          settings={"libvirt": {"live_migration_bandwidth": 8}})
+          settings={"libvirt": {"live_migration_bandwidth": 8}}, both_ways=True)
 def _(bench):
     guest = bench.guest("stopped-midway", dirty_mb=48)
     bench.live(guest)

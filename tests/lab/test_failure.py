@@ -106,7 +106,7 @@ def _(bench):
     bench.stands(guest, 1)
 
 
-@scenario("the target's QEMU is killed in the copy: the guest runs on, the target is clean", settings=SLOW)
+@scenario("the target's QEMU is killed in the copy: the guest runs on, the target is clean", settings=SLOW, both_ways=True)
 def _(bench):
     guest = slow_guest(bench, "target-qemu-killed")
     midway(bench, guest)

@@ -22,7 +22,7 @@ def moves(bench, guest, state="running", **wish):
     return migration
 
 
-@scenario("a running guest on shared storage moves live and counts on")
+@scenario("a running guest on shared storage moves live and counts on", both_ways=True)
 def _(bench):
     guest = bench.guest("shared-running")
     moves(bench, guest)
@@ -37,7 +37,7 @@ def _(bench):
     moves(bench, guest, api=bench.member)
 
 
-@scenario("a running guest with a private disk moves live with a copy of it")
+@scenario("a running guest with a private disk moves live with a copy of it", both_ways=True)
 def _(bench):
     guest = bench.guest("private-running", disk="private", disk_mb=8)
     before = guest.disk_path(bench.hosts[0]).read_bytes()
@@ -49,7 +49,7 @@ def _(bench):
     check(0 <= guest.count() - written <= 80, f"the guest writes on to its copied disk ({written} of {guest.count()})")
 
 
-@scenario("a paused guest on shared storage moves and stays paused")
+@scenario("a paused guest on shared storage moves and stays paused", both_ways=True)
 def _(bench):
     guest = bench.guest("shared-paused", state="paused")
     migration = moves(bench, guest, state="paused")
@@ -85,7 +85,7 @@ def _(bench):
         bench.stands(guest, 1)
 
 
-@scenario("a guest that moved may move again, and back")
+@scenario("a guest that moved may move again, and back", both_ways=True)
 def _(bench):
     guest = bench.guest("again", disk="private")
     for _ in range(3):

@@ -55,7 +55,7 @@ def _(bench):
     bench.stands(guest, target, "stopped", boots=2)
 
 
-@scenario("a soft reboot boots the guest again, and a hard one whatever state it is in")
+@scenario("a soft reboot boots the guest again, and a hard one whatever state it is in", both_ways=True)
 def _(bench):
     guest = bench.guest("reboot")
     acts(bench, guest, "reboot", "ACTIVE", {"type": "SOFT"})
