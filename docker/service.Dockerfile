@@ -23,7 +23,7 @@ RUN meson setup --buildtype=release --prefix=/usr -Dtests=false /build /source \
 FROM ${BASE}
 COPY docker/service/dpkg.cfg /etc/dpkg/dpkg.cfg.d/migrationd
 RUN apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	libcjose0 libcurl4 libgnutls30 libjansson4 libjwt0 libmicrohttpd12 libpcre2-8-0 libsqlite3-0 libssl3 libsystemd0 libunistring2 libvirt0 libxml2 libyaml-0-2 \
+	libcurl4 libgnutls30 libjansson4 libjwt0 libmicrohttpd12 libpcre2-8-0 libsqlite3-0 libssl3 libsystemd0 libunistring2 libvirt0 libxml2 libyaml-0-2 \
 	&& useradd --uid 8774 --user-group --no-create-home --home-dir /var/lib/migrationd --shell /usr/sbin/nologin migrationd \
 	&& install -d -m 700 -o migrationd -g migrationd /var/lib/migrationd /run/migrationd \
 	&& rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/cache/ldconfig/* /var/lib/dpkg/*-old /var/log/* /etc/*- \

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "api/auth/hostile_json.h"
 #include "base/clock.h"
 #include "base/error.h"
 
@@ -67,7 +68,7 @@ static int read_token(const json_t *token, struct caller **ret_caller, struct er
 
 int keystone_answer_read(const char *body, size_t size, struct caller **ret_caller, struct error *error)
 {
-	json_t *answer = json_loadb(body, size, JSON_REJECT_DUPLICATES, NULL);
+	json_t *answer = hostile_json_read(body, size, JSON_REJECT_DUPLICATES);
 	int result = read_token(json_object_get(answer, "token"), ret_caller, error);
 
 	json_decref(answer);

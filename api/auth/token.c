@@ -1,6 +1,7 @@
 /* From a token's text to its bearer. The difficulty is that libjwt believes the header: it verifies by the algorithm that
  * the token names. So the header is read here first and only selects among the keys, each of which has one algorithm;
- * nothing is said to libjwt but a token whose header names the algorithm of the key that goes with it. */
+ * libjwt sees nothing but a token whose header names the algorithm of the key that goes with it, and whose three segments
+ * the strict readers have passed (its own writes behind an empty segment, and skips what is no base64url). */
 #include "api/auth/token.h"
 
 #include <errno.h>
@@ -10,6 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "api/auth/base64url.h"
+#include "api/auth/hostile_json.h"
 #include "api/auth/key_set.h"
 #include "api/auth/token_claims.h"
 #include "api/auth/token_key.h"
@@ -136,49 +139,16 @@ void token_verifier_destroy(struct token_verifier *verifier)
 	free(verifier);
 }
 
-/* The value of a base64url digit, -1 for none. */
-static int digit_value(char digit)
-{
-	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-	const char *place = digit ? strchr(digits, digit) : NULL;
-
-	return place ? (int)(place - digits) : -1;
-}
-
-/* Decodes a segment without padding into `bytes` (which holds as many as there are digits). False when it is none. */
-static bool decode_segment(const char *segment, size_t length, char *bytes, size_t *ret_length)
-{
-	unsigned int gathered = 0;
-	unsigned int bits = 0;
-
-	*ret_length = 0;
-	if (length % 4 == 1)
-		return false;
-	for (size_t i = 0; i < length; i++) {
-		int value = digit_value(segment[i]);
-
-		if (value < 0)
-			return false;
-		gathered = gathered << 6 | (unsigned int)value;
-		bits += 6;
-		if (bits >= 8) {
-			bits -= 8;
-			bytes[(*ret_length)++] = (char)(gathered >> bits & 0xff);
-		}
-	}
-	return true;
-}
-
 /* An object in a segment; a name that comes twice is refused, as two readers might take different ones. */
 static json_t *read_segment(const char *segment, size_t length)
 {
 	char bytes[TOKEN_TEXT_MAX];
 	size_t decoded = 0;
 
-	if (length == 0 || length > sizeof(bytes) || !decode_segment(segment, length, bytes, &decoded))
+	if (!base64url_decode(segment, length, bytes, sizeof(bytes), &decoded))
 		return NULL;
 
-	CLEANUP_JSON json_t *json = json_loadb(bytes, decoded, JSON_REJECT_DUPLICATES, NULL);
+	CLEANUP_JSON json_t *json = hostile_json_read(bytes, decoded, JSON_REJECT_DUPLICATES);
 
 	return json_is_object(json) ? TAKE_POINTER(json) : NULL;
 }
@@ -189,6 +159,8 @@ struct parts {
 	size_t header_length;
 	const char *payload;
 	size_t payload_length;
+	const char *signature;
+	size_t signature_length;
 };
 
 static bool split(const char *text, struct parts *ret_parts)
@@ -203,6 +175,8 @@ static bool split(const char *text, struct parts *ret_parts)
 		.header_length = (size_t)(first - text),
 		.payload = first + 1,
 		.payload_length = (size_t)(second - first - 1),
+		.signature = second + 1,
+		.signature_length = strlen(second + 1),
 	};
 	return true;
 }
@@ -234,6 +208,45 @@ static int read_wish(const json_t *header, struct wish *ret_wish, struct error *
 	return 0;
 }
 
+/* A token that is well formed, of which nothing is believed yet. */
+struct reading {
+	json_t *header;
+	json_t *payload;
+	struct wish wish;
+};
+
+static void reading_clear(struct reading *reading)
+{
+	json_decref(reading->header);
+	json_decref(reading->payload);
+}
+
+#define CLEANUP_READING __attribute__((cleanup(reading_clear)))
+
+/* `reading` is the asker's to clear in either case. */
+static int read_token(const char *text, struct reading *reading, struct error *error)
+{
+	char signature[TOKEN_TEXT_MAX];
+	size_t signature_size;
+	struct parts parts;
+
+	if (!split(text, &parts))
+		return error_set(error, EBADMSG, "it does not have the three parts of a JWT");
+	reading->header = read_segment(parts.header, parts.header_length);
+	if (!reading->header)
+		return error_set(error, EBADMSG, "its header is no JSON object in base64url");
+	int result = read_wish(reading->header, &reading->wish, error);
+
+	if (result < 0)
+		return result;
+	reading->payload = read_segment(parts.payload, parts.payload_length);
+	if (!reading->payload)
+		return error_set(error, EBADMSG, "its payload is no JSON object in base64url");
+	if (!base64url_decode(parts.signature, parts.signature_length, signature, sizeof(signature), &signature_size))
+		return error_set(error, EBADMSG, "its signature is no base64url");
+	return 0;
+}
+
 static const struct key *find_key(const struct token_verifier *verifier, const char *kid)
 {
 	for (size_t i = 0; i < verifier->key_count; i++)
@@ -253,7 +266,7 @@ static bool is_signed_by(const char *text, const struct key *key)
 static bool has_kid(const struct key_set *set, const char *kid)
 {
 	for (size_t i = 0; set && i < key_set_count(set); i++)
-		if (key_set_kid(set, i) && text_equal(key_set_kid(set, i), kid))
+		if (key_set_key(set, i)->kid && text_equal(key_set_key(set, i)->kid, kid))
 			return true;
 	return false;
 }
@@ -264,13 +277,13 @@ static bool is_signed_by_set(const struct key_set *set, const char *text, const 
 	bool is_named = wish->kid && has_kid(set, wish->kid);
 
 	for (size_t i = 0; set && i < key_set_count(set); i++) {
-		const char *kid = key_set_kid(set, i);
+		const struct key *key = key_set_key(set, i);
 
-		if (key_set_algorithm(set, i) != wish->algorithm)
+		if (key->algorithm != wish->algorithm)
 			continue;
-		if (is_named ? !kid || !text_equal(kid, wish->kid) : wish->kid && kid)
+		if (is_named ? !key->kid || !text_equal(key->kid, wish->kid) : wish->kid && key->kid)
 			continue;
-		if (key_set_verifies(set, i, text))
+		if (is_signed_by(text, key))
 			return true;
 	}
 	return false;
@@ -321,26 +334,14 @@ static int check_signature(struct token_verifier *verifier, const char *text, co
 static int verify(struct token_verifier *verifier, const char *text, int64_t now_us, struct caller **ret_caller,
 		  struct error *error)
 {
-	CLEANUP_JSON json_t *header = NULL;
-	CLEANUP_JSON json_t *payload = NULL;
-	struct parts parts;
-	struct wish wish = { 0 };
-	int result;
+	CLEANUP_READING struct reading reading = { 0 };
+	int result = read_token(text, &reading, error);
 
-	if (!split(text, &parts))
-		return error_set(error, EBADMSG, "it does not have the three parts of a JWT");
-	header = read_segment(parts.header, parts.header_length);
-	if (!header)
-		return error_set(error, EBADMSG, "its header is no JSON object in base64url");
-	result = read_wish(header, &wish, error);
 	if (result == 0)
-		result = check_signature(verifier, text, &wish, error);
+		result = check_signature(verifier, text, &reading.wish, error);
 	if (result < 0)
 		return result;
-	payload = read_segment(parts.payload, parts.payload_length);
-	if (!payload)
-		return error_set(error, EBADMSG, "its payload is no JSON object in base64url");
-	return token_claims_read(&verifier->claims, payload, now_us, ret_caller, error);
+	return token_claims_read(&verifier->claims, reading.payload, now_us, ret_caller, error);
 }
 
 int token_store_gauge(struct metrics *metrics, struct metric_family **ret_gauge, struct error *error)
@@ -431,48 +432,52 @@ int token_verify(struct token_verifier *verifier, const char *text, int64_t now_
 }
 
 int token_verifier_set_keys(struct token_verifier *verifier, size_t place, const char *text, size_t size,
-			    struct error *error)
+			    char **ret_excluded, struct error *error)
 {
 	unsigned char digest[TOKEN_DIGEST_SIZE];
+	CLEANUP_FREE char *excluded = NULL;
 	struct key_set *set = NULL;
 	int result = place < verifier->set_count ? key_set_read(text, size, &set, error)
 						 : error_set(error, EINVAL, "there is no key set %zu", place);
 
-	if (result == 0 && !digester_run(verifier->digester, text, size, digest)) {
+	if (result < 0)
+		return result;
+	excluded = strdup(key_set_excluded(set));
+	if (!excluded || !digester_run(verifier->digester, text, size, digest)) {
 		key_set_destroy(set);
 		return error_no_memory(error);
 	}
-	if (result < 0)
-		return result;
 	pthread_rwlock_wrlock(&verifier->sets_lock);
 	struct key_set *before = verifier->sets[place];
-	bool has_changed = before && memcmp(verifier->set_digests[place], digest, sizeof(digest)) != 0;
+	bool is_same = before && memcmp(verifier->set_digests[place], digest, sizeof(digest)) == 0;
 	verifier->sets[place] = set;
 	memcpy(verifier->set_digests[place], digest, sizeof(digest));
 	pthread_rwlock_unlock(&verifier->sets_lock);
 	key_set_destroy(before);
-	if (has_changed) {
+	if (before && !is_same) {
 		atomic_fetch_add(&verifier->generation, 1);
 		token_memory_clear(verifier->memory);
 	}
+	*ret_excluded = !is_same && *excluded ? TAKE_POINTER(excluded) : NULL;
 	return 0;
 }
 
 bool token_names_unknown_key(struct token_verifier *verifier, const char *text)
 {
-	struct parts parts;
-	struct wish wish = { 0 };
+	CLEANUP_READING struct reading reading = { 0 };
+	const char *kid;
 	struct error ignored = { 0 };
 	bool is_known = false;
 
-	if (!verifier->set_count || strnlen(text, TOKEN_TEXT_MAX + 1) > TOKEN_TEXT_MAX || !split(text, &parts))
+	if (!verifier->set_count || strnlen(text, TOKEN_TEXT_MAX + 1) > TOKEN_TEXT_MAX
+	    || read_token(text, &reading, &ignored) < 0)
 		return false;
-	CLEANUP_JSON json_t *header = read_segment(parts.header, parts.header_length);
-	if (!header || read_wish(header, &wish, &ignored) < 0 || find_key(verifier, wish.kid ? wish.kid : ""))
+	kid = reading.wish.kid;
+	if (find_key(verifier, kid ? kid : ""))
 		return false;
 	pthread_rwlock_rdlock(&verifier->sets_lock);
 	for (size_t i = 0; i < verifier->set_count && !is_known; i++)
-		is_known = verifier->sets[i] && (!wish.kid || has_kid(verifier->sets[i], wish.kid));
+		is_known = verifier->sets[i] && (!kid || has_kid(verifier->sets[i], kid));
 	pthread_rwlock_unlock(&verifier->sets_lock);
 	return !is_known;
 }

@@ -83,9 +83,11 @@ int token_verify(struct token_verifier *verifier, const char *text, int64_t now_
 		 struct error *error);
 
 /* Puts a published set (JWK Set, RFC 7517) in the place of the one before; `place` below key_set_count. -EBADMSG: it is no such
- * set, and the one before stays. Where the set is another than before, verified tokens are verified anew. Thread-safe. */
+ * set, and the one before stays. Where the set is another than before, verified tokens are verified again, and *ret_excluded
+ * names the keys in it that cannot be used, each with its reason, for the log (the asker's to free); else it is NULL.
+ * Thread-safe. */
 int token_verifier_set_keys(struct token_verifier *verifier, size_t place, const char *text, size_t size,
-			    struct error *error);
+			    char **ret_excluded, struct error *error);
 /* Whether a published set might know a key that the token names, and does not: a set that is read anew may have it. */
 bool token_names_unknown_key(struct token_verifier *verifier, const char *text);
 

@@ -5,7 +5,10 @@
 
 #include <errno.h>
 #include <openssl/bio.h>
+#include <openssl/bn.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
+#include <openssl/param_build.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -19,13 +22,19 @@
 #define SECRET_MIN     32 /* bytes; RFC 7518 wants at least the size of the hash */
 #define RSA_BITS_MIN   2048
 #define CURVE_NAME_MAX 64
+#define POINT_MAX      (1 + 2 * 66) /* bytes: how it is written, x, y */
+#define UNCOMPRESSED   4
 
 static const struct key_algorithm algorithms[] = {
-	{ "HS256", JWT_ALG_HS256, KEY_FAMILY_HMAC, NULL },       { "HS384", JWT_ALG_HS384, KEY_FAMILY_HMAC, NULL },
-	{ "HS512", JWT_ALG_HS512, KEY_FAMILY_HMAC, NULL },       { "RS256", JWT_ALG_RS256, KEY_FAMILY_RSA, NULL },
-	{ "RS384", JWT_ALG_RS384, KEY_FAMILY_RSA, NULL },        { "RS512", JWT_ALG_RS512, KEY_FAMILY_RSA, NULL },
-	{ "ES256", JWT_ALG_ES256, KEY_FAMILY_EC, "prime256v1" }, { "ES384", JWT_ALG_ES384, KEY_FAMILY_EC, "secp384r1" },
-	{ "ES512", JWT_ALG_ES512, KEY_FAMILY_EC, "secp521r1" },
+	{ "HS256", JWT_ALG_HS256, KEY_FAMILY_HMAC, NULL, 0 },
+	{ "HS384", JWT_ALG_HS384, KEY_FAMILY_HMAC, NULL, 0 },
+	{ "HS512", JWT_ALG_HS512, KEY_FAMILY_HMAC, NULL, 0 },
+	{ "RS256", JWT_ALG_RS256, KEY_FAMILY_RSA, NULL, 0 },
+	{ "RS384", JWT_ALG_RS384, KEY_FAMILY_RSA, NULL, 0 },
+	{ "RS512", JWT_ALG_RS512, KEY_FAMILY_RSA, NULL, 0 },
+	{ "ES256", JWT_ALG_ES256, KEY_FAMILY_EC, "prime256v1", 32 },
+	{ "ES384", JWT_ALG_ES384, KEY_FAMILY_EC, "secp384r1", 48 },
+	{ "ES512", JWT_ALG_ES512, KEY_FAMILY_EC, "secp521r1", 66 },
 };
 
 const struct key_algorithm *key_algorithm_find(const char *name)
@@ -57,6 +66,26 @@ static void cleanup_public(EVP_PKEY **key)
 static void cleanup_certificate(X509 **certificate)
 {
 	X509_free(*certificate);
+}
+
+static void cleanup_key_context(EVP_PKEY_CTX **context)
+{
+	EVP_PKEY_CTX_free(*context);
+}
+
+static void cleanup_number(BIGNUM **number)
+{
+	BN_free(*number);
+}
+
+static void cleanup_builder(OSSL_PARAM_BLD **builder)
+{
+	OSSL_PARAM_BLD_free(*builder);
+}
+
+static void cleanup_parameters(OSSL_PARAM **parameters)
+{
+	OSSL_PARAM_free(*parameters);
 }
 
 #define CLEANUP_WIPE        __attribute__((cleanup(wipe_text)))
@@ -265,6 +294,104 @@ int key_load(const struct token_key *settings, size_t place, struct key *ret_key
 	if (result < 0)
 		return error_wrap(error, "token key %zu%s%s", place, settings->kid ? " " : "",
 				  settings->kid ? settings->kid : "");
+	*ret_key = key;
+	key = (struct key){ 0 };
+	return 0;
+}
+
+/* NULL: the parameters are none of a public key, or memory is short. */
+static EVP_PKEY *build_public(const char *kind, OSSL_PARAM *parameters)
+{
+	__attribute__((cleanup(cleanup_key_context))) EVP_PKEY_CTX *context =
+		EVP_PKEY_CTX_new_from_name(NULL, kind, NULL);
+	EVP_PKEY *key = NULL;
+
+	if (!context || EVP_PKEY_fromdata_init(context) != 1
+	    || EVP_PKEY_fromdata(context, &key, EVP_PKEY_PUBLIC_KEY, parameters) != 1)
+		return NULL;
+	return key;
+}
+
+/* Bounds the work of a verification, and refuses what nobody makes by chance: with the exponent 1 everybody could sign. OpenSSL's
+ * own check of an RSA key looks for factors, which takes seconds for a large modulus; so it is not asked. */
+static int judge_rsa_numbers(const BIGNUM *modulus, const BIGNUM *exponent, struct error *error)
+{
+	int bits = BN_num_bits(modulus);
+
+	if (bits < RSA_BITS_MIN || bits > KEY_RSA_BITS_MAX || !BN_is_odd(modulus))
+		return error_set(error, EINVAL, "its modulus has %d bits or is even: it must be odd and have %d to %d",
+				 bits, RSA_BITS_MIN, KEY_RSA_BITS_MAX);
+	if (!BN_is_odd(exponent) || BN_is_one(exponent) || BN_num_bits(exponent) > KEY_EXPONENT_BITS_MAX)
+		return error_set(error, EINVAL,
+				 "its exponent has %d bits: it must be odd, above 1 and have at most %d bits",
+				 BN_num_bits(exponent), KEY_EXPONENT_BITS_MAX);
+	return 0;
+}
+
+static int build_rsa(const struct key_numbers *numbers, EVP_PKEY **ret_key, struct error *error)
+{
+	__attribute__((cleanup(cleanup_number))) BIGNUM *modulus =
+		BN_bin2bn(numbers->bytes[0], (int)numbers->length[0], NULL);
+	__attribute__((cleanup(cleanup_number))) BIGNUM *exponent =
+		BN_bin2bn(numbers->bytes[1], (int)numbers->length[1], NULL);
+	__attribute__((cleanup(cleanup_builder))) OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+	__attribute__((cleanup(cleanup_parameters))) OSSL_PARAM *parameters = NULL;
+
+	if (!modulus || !exponent || !builder)
+		return error_no_memory(error);
+	int result = judge_rsa_numbers(modulus, exponent, error);
+
+	if (result < 0)
+		return result;
+	if (OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, modulus) == 1
+	    && OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, exponent) == 1)
+		parameters = OSSL_PARAM_BLD_to_param(builder);
+	*ret_key = parameters ? build_public("RSA", parameters) : NULL;
+	return *ret_key ? 0 : error_no_memory(error);
+}
+
+/* OpenSSL finds out whether the point is on the curve when it reads it, and the check asks for its order too. */
+static int build_ec(const struct key_algorithm *algorithm, const struct key_numbers *numbers, EVP_PKEY **ret_key,
+		    struct error *error)
+{
+	unsigned char point[POINT_MAX] = { UNCOMPRESSED };
+	size_t size = algorithm->coordinate;
+	char curve[CURVE_NAME_MAX];
+
+	if (numbers->length[0] != size || numbers->length[1] != size)
+		return error_set(error, EINVAL, "its coordinates do not have the %zu bytes of the curve %s", size,
+				 algorithm->curve);
+	memcpy(point + 1, numbers->bytes[0], size);
+	memcpy(point + 1 + size, numbers->bytes[1], size);
+	snprintf(curve, sizeof(curve), "%s", algorithm->curve);
+
+	OSSL_PARAM parameters[] = {
+		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, curve, 0),
+		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * size),
+		OSSL_PARAM_construct_end(),
+	};
+	CLEANUP_PKEY EVP_PKEY *key = build_public("EC", parameters);
+	__attribute__((cleanup(cleanup_key_context))) EVP_PKEY_CTX *context =
+		key ? EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL) : NULL;
+
+	if (!context || EVP_PKEY_public_check(context) != 1)
+		return error_set(error, EINVAL, "its x and y are no point on the curve %s", algorithm->curve);
+	*ret_key = TAKE_POINTER(key);
+	return 0;
+}
+
+int key_from_numbers(const struct key_algorithm *algorithm, const struct key_numbers *numbers, struct key *ret_key,
+		     struct error *error)
+{
+	__attribute__((cleanup(key_clear))) struct key key = { .algorithm = algorithm };
+	CLEANUP_PKEY EVP_PKEY *built = NULL;
+	int result = algorithm->family == KEY_FAMILY_RSA ? build_rsa(numbers, &built, error)
+							 : build_ec(algorithm, numbers, &built, error);
+
+	if (result == 0)
+		result = print_public(built, &key, error);
+	if (result < 0)
+		return result;
 	*ret_key = key;
 	key = (struct key){ 0 };
 	return 0;

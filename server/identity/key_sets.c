@@ -89,17 +89,20 @@ static int read_url(const struct key_set_settings *settings, char **ret_text, si
 static int read_set(struct key_sets *sets, size_t place, struct error *error)
 {
 	const struct key_set_settings *settings = &sets->settings[place];
+	const char *origin = settings->file ? settings->file : settings->url;
 	CLEANUP_FREE char *text = NULL;
+	CLEANUP_FREE char *excluded = NULL;
 	size_t size = 0;
 	int result = settings->file ? read_file(settings->file, &text, &size, error)
 				    : read_url(settings, &text, &size, error);
 
 	if (result == 0)
-		result = token_verifier_set_keys(sets->tokens, place, text, size, error);
+		result = token_verifier_set_keys(sets->tokens, place, text, size, &excluded, error);
 	metric_add(sets->readings, result == 0 ? READING_OK : READING_FAILED, 1);
-	if (result == -EBADMSG)
-		return error_wrap(error, "%s", settings->file ? settings->file : settings->url);
-	return result;
+	if (excluded)
+		log_event(sets->log, LOG_LEVEL_WARNING, NULL, "published keys cannot be used", LOG_TEXT("set", origin),
+			  LOG_TEXT("keys", excluded));
+	return result == -EBADMSG ? error_wrap(error, "%s", origin) : result;
 }
 
 /* With the mutex held, which is let go meanwhile. One that is under way ends first. */

@@ -232,7 +232,7 @@ class Publisher:
 
     def __enter__(self):
         publisher = self
-        self.keys, self.raw, self.asked = {}, None, 0
+        self.keys, self.odd, self.raw, self.asked = {}, [], None, 0
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_GET(self):
@@ -266,7 +266,7 @@ class Publisher:
         self.keys[kid] = (key, {**public, "kid": kid, **fields})
 
     def document(self):
-        return json.dumps({"keys": [public for _, public in self.keys.values()]}).encode()
+        return json.dumps({"keys": self.odd + [public for _, public in self.keys.values()]}).encode()
 
     def token(self, kid, algorithm, key=None, header_kid=True, **claims):
         payload = {"sub": "anna", "project_id": state.PROJECT, "realm_access": {"roles": ["reader"]}, "iss": "https://issuer.example",
@@ -421,8 +421,88 @@ def an_odd_answer(folder):
         service.kill()
 
 
-CHECKS = (published_keys, rotation_at_once, a_withdrawn_key, an_odd_answer, rotation, a_publisher_away, a_file_of_keys, keystones_tokens, openstack_command, revoked_tokens, bad_tokens,
-          a_hanging_keystone, keystone_away, a_wrong_password, an_end_while_asking)
+def hostile_tokens(folder):
+    """with a key set in force no text that a client sends as a token ends the daemon, and each of them is refused"""
+    with Publisher() as publisher:
+        for kid, kind in (("r", "RSA"), ("e", "ES256")):
+            publisher.add(kid, kind)
+        service = daemon_of_publisher(folder, {"url": publisher.url})
+        good = [publisher.token("r", "RS256"), publisher.token("e", "ES256"), publisher.token("r", "RS256", header_kid=False)]
+        bare = jwt.utils.base64url_encode(b'{"alg":"RS256"}').decode()
+        texts = [f"{bare}.A=AA.AA", f"{bare}.A=AA.", f"{bare}..", f"{bare}.e30.A=AA", f"{bare}.e30.=", f"{bare}=.e30.AA"]
+        for token in good:
+            parts = token.split(".")
+            for place, part in enumerate(parts):
+                middle = len(part) // 2
+                odd = [part[:middle] + one + part[middle:] for one in "= +/%\x80\xff"] + [part + one for one in ("=", "==", "AAA=")]
+                odd += ["", "A", "=", "A=AA", "====", "AAAAA", part + "A" * (1 + -len(part) % 4), part[:-1] + "="]
+                texts += [".".join(parts[:place] + [one] + parts[place + 1:]) for one in odd]
+        for text in texts:
+            assert status(service, text) == 401, text
+        assert [status(service, token) for token in good] == [200] * 3
+        service.kill()
+
+
+def hostile_keys(publisher):
+    """Each published member damaged in many ways, as keys of their own."""
+    damage = [lambda text: text[:5] + "=" + text[5:], lambda text: text + "=", lambda text: "A=AA", lambda text: "=", lambda text: "",
+              lambda text: text[:5] + " " + text[5:], lambda text: text[:5] + "\0" + text[5:], lambda text: text + "+/",
+              lambda text: "A", lambda text: "\u00e9" * 8, lambda text: text * 40,
+              lambda text: None, lambda text: 65537, lambda text: [text], lambda text: {"a": text}]
+    for kid, members in (("r", ("n", "e", "kty", "alg", "kid")), ("e", ("x", "y", "crv", "kty", "kid"))):
+        for member in members:
+            for spoil in damage:
+                public = {**publisher.keys[kid][1], "kid": "odd"}
+                yield {**public, member: spoil(public.get(member, "RS256"))}
+    rsa_key, point = publisher.keys["r"][1], publisher.keys["e"][1]
+    number = lambda value: jwt.utils.base64url_encode(value.to_bytes((value.bit_length() + 7) // 8 or 1, "big")).decode()
+    for e in (0, 1, 2, 65536, 2 ** 64 + 1, 2 ** 2047 + 1):
+        yield {**rsa_key, "kid": "odd", "e": number(e)}
+    for n in (0, 1, 2 ** 1023 + 1, 2 ** 2047, 2 ** 8192 + 1, 2 ** 16383 + 1):
+        yield {**rsa_key, "kid": "odd", "n": number(n)}
+    yield {**point, "kid": "odd", "x": point["y"], "y": point["x"]}
+    yield {**point, "kid": "odd", "crv": "P-384"}
+    yield {**point, "kid": "odd", "x": "A" * 200000}
+
+
+def odd_published_keys(folder):
+    """a published key that cannot be used is left out with a reason in the log, at the start and later, and the others verify on"""
+    with Publisher() as publisher:
+        publisher.add("r", "RSA")
+        publisher.add("e", "ES256")
+        odd = list(hostile_keys(publisher))
+        publisher.odd = odd[:1]
+        path = Path(folder) / "keys.json"
+        path.write_bytes(publisher.document())
+        service = daemon_of_publisher(folder, {"file": str(path)}, {"url": publisher.url, "refresh_interval": 1})
+
+        def reasons():
+            lines = [json.loads(line) for line in service.log.read_text().splitlines()]
+            return [line for line in lines if line["event"] == "published keys cannot be used"]
+
+        def all_verify():
+            return [status(service, publisher.token(kid, name)) for kid, name in (("r", "RS256"), ("e", "ES256"))] == [200, 200]
+
+        assert all_verify()
+        assert [line["set"] for line in reasons()] == [str(path), publisher.url]
+        assert all(line["keys"] == 'key 1 (kid "odd"): its n is no base64url of 1 to 1025 bytes' for line in reasons()), reasons()
+        for batch in (odd[:-1], odd[-1:]):
+            publisher.odd, asked = batch, publisher.asked
+            service.wait(lambda: publisher.asked > asked + 2)
+            assert all_verify(), batch
+        assert len(reasons()) == 4, "each document is told once"
+        assert reasons()[2]["keys"].startswith("key 1 ") and reasons()[2]["keys"].endswith(" more"), reasons()[2]
+        publisher.raw, asked = b'{"keys":' + b"[" * 100000, publisher.asked
+        service.wait(lambda: publisher.asked > asked + 1)
+        assert all_verify()
+        service.kill()
+        path.write_text(json.dumps({"keys": odd[:1]}))
+        code, words = service.fails()
+        assert code == 78 and "its n is no base64url" in words, words
+
+
+CHECKS = (published_keys, hostile_tokens, odd_published_keys, rotation_at_once, a_withdrawn_key, an_odd_answer, rotation,
+          a_publisher_away, a_file_of_keys, keystones_tokens, openstack_command, revoked_tokens, bad_tokens, a_hanging_keystone, keystone_away, a_wrong_password, an_end_while_asking)
 
 
 def main():

@@ -337,8 +337,7 @@ static void a_changed_token_is_refused(void **state)
 	for (char *place = text; *place; place++) {
 		char kept = *place;
 
-		/* The last digit of a signature has bits that do not count. */
-		if (*place == '.' || place[1] == '\0')
+		if (*place == '.')
 			continue;
 		*place = kept == 'A' ? 'B' : 'A';
 		assert_true(verify(verifier, text, NULL, NULL) < 0);
