@@ -43,6 +43,7 @@ enum db_table {
 	DB_TABLE_MIGRATIONS,
 	DB_TABLE_JOBS,
 	DB_TABLE_CLAIMS,
+	DB_TABLE_CHORES,
 	DB_TABLE_MAX,
 };
 
@@ -84,6 +85,13 @@ int db_write(struct database *database, db_write_fn write, void *context, struct
  * first write. */
 typedef void (*db_watch_fn)(void *context, enum db_table table, int64_t id);
 int db_watch(struct database *database, db_watch_fn watch, void *context, struct error *error);
+
+/* The age of readings: a number that grows with each change of a server, of its jobs, its claims or its saved definitions.
+ * Who reads something of guests elsewhere takes it before the reading begins, and asks in the write whether a server has
+ * changed since: then what was read of it is older than its row. In memory and bounded: a number that is too old to be
+ * told counts as changed. Thread-safe. */
+int64_t db_change_number(struct database *database);
+bool db_server_changed_since(struct db_session *session, const char *server_uuid, int64_t number);
 
 /* Commits since the start, and writes in them: for tests of the group commit. */
 void db_statistics(struct database *database, int64_t *ret_commits, int64_t *ret_writes);

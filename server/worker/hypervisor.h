@@ -9,19 +9,21 @@
  *     migrate_live(source, target, …)            blocks until handed over or failed; meanwhile another thread
  *                                                calls progress(source) and adjust(source, …)
  *     look(source), look(target)                 the truth: the return value above is only a hint
- *     clean the side that lost: remove_guest, remove_volume
+ *     tidy the side that lost: remove_guest, remove_volume, each with what must hold there at that moment
  *
  * Worked example, a cold migration:
  *
- *     stop_guest(source) → copy_cold(source, target, …, journal) → define(target) → undefine(source), the definition
- *     kept by us → start_guest(target)           confirm: remove_disks(source, those that were copied)
- *     revert: stop_guest(target) → remove_guest(target) → remove_disks(target, the copies) → define(source, kept
- *     definition) → start_guest(source)
+ *     stop_guest(source) → copy_cold(source, target, …, journal) → define(target) → remove_guest(source, off), the
+ *     definition saved by us → start_guest(target)
+ *     confirm: verify_disks(target) → remove_volume(source, each that was copied)
+ *     revert: verify_disks(source) → stop_guest(target) → define(source, saved definition) → start_guest(source) →
+ *     remove_guest(target, off) → remove_volume(target, each copy)
  *
- * Every call may be made from any thread, takes at most the time limit of its connection (keep-alive) unless it is said
- * to block, and answers 0 or a negative errno. One number has a meaning of its own: -EHOSTUNREACH says that the host
- * could not be asked, so that nothing is known; no decision may be taken on it. -ENOENT says that the host answered:
- * there is no such guest.
+ * Every call may be made from any thread and answers 0 or a negative errno. Four numbers have a meaning of their own:
+ *     -EHOSTUNREACH  the host could not be asked, so that nothing is known: no decision may be taken on it
+ *     -ENOENT        the host answered: there is no such guest
+ *     -ESTALE        what must hold does not hold at this moment: nothing was done, and the error says what was found
+ *     -ETIMEDOUT     the call did not return within its bound and was given up (bounded.h): it may still happen
  */
 #pragma once
 
@@ -58,8 +60,13 @@ enum guest_state {
 	GUEST_POSTCOPY_SOURCE, /* paused, reason post-copy */
 	GUEST_POSTCOPY_TARGET, /* running, reason post-copy */
 	GUEST_POSTCOPY_FAILED,
+	GUEST_STOPPING, /* going down this moment: no longer running and not off yet, to be asked again */
 	GUEST_STATE_MAX,
 };
+
+/* Sets of states, for what must hold. */
+#define GUEST_SET(state) (1U << (state))
+#define GUEST_SET_OFF    (GUEST_SET(GUEST_SHUT_OFF) | GUEST_SET(GUEST_CRASHED))
 
 struct guest_view {
 	enum guest_state state;
@@ -67,6 +74,7 @@ struct guest_view {
 	bool has_autostart;
 	bool is_moving_out; /* a migration job runs on it there, this host being the source */
 	bool is_moving_in;
+	bool is_busy; /* a call upon it has not ended there, so that what is shown may still change */
 };
 
 /* What discovery reads of a guest. Heap strings are the list's. */
@@ -74,6 +82,7 @@ struct guest_facts {
 	char uuid[UUID_SIZE];
 	char *domain_name;
 	struct guest_view view;
+	bool is_silent; /* its QEMU does not answer: id, names, state and definition are known all the same */
 	/* from Nova's metadata; NULL where the guest has none */
 	char *name;
 	char *flavor_name;
@@ -122,7 +131,9 @@ struct host_facts {
 
 /* Volume life-cycle, written to the database before and after each step that makes one. */
 struct volume_journal {
-	int (*begin)(void *context, const char *pool, const char *name, int64_t *ret_volume_id, struct error *error);
+	/* `bytes`: of the file (a copy) or of the disk in it (one that libvirt fills); verify_disks holds it against both. */
+	int (*begin)(void *context, const char *pool, const char *name, int64_t bytes, int64_t *ret_volume_id,
+		     struct error *error);
 	int (*complete)(void *context, int64_t volume_id, struct error *error);
 	/* It was not made: a volume of somebody else has that name, which must not be taken for ours later. */
 	int (*forget)(void *context, int64_t volume_id, struct error *error);
@@ -132,6 +143,7 @@ struct volume_journal {
 /* A volume keeps the names of its pool and its own on both hosts. */
 struct hypervisor_volume {
 	const char *pool, *name;
+	int64_t bytes; /* that it has at least, by the journal; 0: not known */
 };
 
 enum block_migration {
@@ -252,22 +264,27 @@ struct hypervisor_operations {
 	/* The definition of a guest, as it is (heap, the caller's). */
 	int (*read_definition)(struct hypervisor_host *host, const char *uuid, char **ret_definition,
 			       bool *ret_autostart, struct error *error);
-	/* Removes the definition of a guest that is off, leaving its disks. -ENOENT when there is none. */
-	int (*undefine)(struct hypervisor_host *host, const char *uuid, struct error *error);
+	/* Also over a definition of the same guest; -ESTALE when that guest is there and not off. */
 	int (*define)(struct hypervisor_host *host, const char *definition, bool has_autostart, struct error *error);
+	int (*set_autostart)(struct hypervisor_host *host, const char *uuid, bool has_autostart, struct error *error);
 	/* Copies the private disks of a guest that is off, each read back and compared, and answers with the definition
 	 * for the target (paths rewritten; heap, the caller's). Blocks; `is_cancelled` is asked between buffers. */
 	int (*copy_cold)(struct hypervisor_host *source, struct hypervisor_host *target, const char *definition,
 			 const struct volume_journal *journal, bool (*is_cancelled)(void *context), void *context,
 			 char **ret_definition, struct error *error);
-	/* Destroys a running half, undefines; 0 when there is nothing. Disks stay. */
-	int (*remove_guest)(struct hypervisor_host *host, const char *uuid, struct error *error);
-	/* Disks of which a move made copies, as the journal has them: what is shared now is no proof of what was copied
-	 * then. 0 when they are gone. */
-	int (*remove_disks)(struct hypervisor_host *host, const struct hypervisor_volume *volumes, size_t count,
+	/* Takes the guest away from the host where it is in one of the states (GUEST_SET): ends its QEMU where there is one,
+	 * and removes its definition. Its disks stay. 0 when there is nothing; -ESTALE when it is in another state, when it is
+	 * busy, or when it was started while its definition went, which is then put back. */
+	int (*remove_guest)(struct hypervisor_host *host, const char *uuid, unsigned int states, struct error *error);
+	/* 0 when each is there and has its bytes; -ESTALE with the name of one that is not or has not. */
+	int (*verify_disks)(struct hypervisor_host *host, const struct hypervisor_volume *volumes, size_t count,
 			    struct error *error);
-	/* 0 when there is none. One that the definition of a guest of that host names stays, and that is 0, too. */
-	int (*remove_volume)(struct hypervisor_host *host, const char *pool, const char *name, struct error *error);
+	/* 0 when there is none. -ESTALE when the definition of a guest of that host names it; -ENODEV when the host answers
+	 * that its storage pool is not there, or not active. */
+	int (*remove_volume)(struct hypervisor_host *host, const struct hypervisor_volume *volume, struct error *error);
+	/* Calls on this handle that have not returned are made to return, as far as that can be done: with -EHOSTUNREACH.
+	 * What they asked for may still happen. The handle stays usable: the next call connects again. */
+	void (*interrupt)(struct hypervisor_host *host);
 };
 
 /* A driver's object begins with this. */
