@@ -7,10 +7,11 @@
 
 #include "db/hosts.h"
 
-#define DB_CHORE_REMOVE_GUEST   "remove_guest" /* what is left of the guest there */
-#define DB_CHORE_REMOVE_VOLUME  "remove_volume" /* a disk that was copied, or a copy that came to nothing */
-#define DB_CHORE_END_CONFLICT   "end_conflict" /* the guest was seen on both hosts: looked at until one alone has it */
-#define DB_CHORE_AWAIT_LIBVIRTD "await_libvirtd" /* a call does not return there: its libvirtd must be restarted */
+#define DB_CHORE_REMOVE_GUEST         "remove_guest" /* what is left of the guest there */
+#define DB_CHORE_REMOVE_VOLUME        "remove_volume" /* a disk that was copied, or a copy that came to nothing */
+#define DB_CHORE_END_CONFLICT         "end_conflict" /* the guest was seen on both hosts: looked at until one alone has it */
+#define DB_CHORE_AWAIT_LIBVIRTD       "await_libvirtd" /* a call does not return there: its libvirtd must be restarted */
+#define DB_CHORE_GIVE_BACK_DEFINITION "give_back_definition" /* one that was saved: the host gets it again */
 
 struct db_chore {
 	int64_t id;

@@ -36,6 +36,7 @@
 #include "server/simulation_folder.h"
 #include "server/verbs.h"
 #include "server/watchdog.h"
+#include "server/worker/bounded.h"
 #include "server/worker/discover.h"
 #include "server/worker/libvirt/driver.h"
 #include "server/worker/simulated/fleet.h"
@@ -63,7 +64,8 @@ struct daemon {
 	struct probes *probes;
 	struct probe_door *probe_door;
 	struct database *database;
-	struct hypervisor *hypervisor;
+	struct hypervisor *hypervisor; /* the driver itself */
+	struct hypervisor *bounded; /* the same, each of its calls within a bound: what jobs and discovery have */
 	struct discovery *discovery;
 	struct worker *worker;
 	struct api *api;
@@ -102,13 +104,21 @@ static int open_driver(struct daemon *daemon, struct error *error)
 	return result < 0 ? result : simulation_fill(daemon->hypervisor, daemon->config, error);
 }
 
+/* Bounds are of real time, whatever clock a test sets. */
+static int open_hypervisor(struct daemon *daemon, struct error *error)
+{
+	int result = open_driver(daemon, error);
+
+	return result < 0 ? result : bounded_create(daemon->hypervisor, clock_system(), &daemon->bounded, error);
+}
+
 /* All that watch the database; before its first write. */
 static int open_workers(struct daemon *daemon, struct error *error)
 {
 	const struct config *config = daemon->config;
 	const struct worker_parts parts = {
 		.database = daemon->database,
-		.hypervisor = daemon->hypervisor,
+		.hypervisor = daemon->bounded,
 		.clock = daemon->clock,
 		.log = daemon->log,
 		.metrics = daemon->metrics,
@@ -119,7 +129,7 @@ static int open_workers(struct daemon *daemon, struct error *error)
 	int result = worker_create(&parts, &daemon->worker, error);
 
 	if (result == 0)
-		result = discovery_create(daemon->hypervisor, daemon->database, &config->hypervisor, daemon->clock,
+		result = discovery_create(daemon->bounded, daemon->database, &config->hypervisor, daemon->clock,
 					  daemon->log, &daemon->discovery, error);
 	if (result == 0)
 		result = discovery_measure(daemon->discovery, daemon->metrics, error);
@@ -223,12 +233,16 @@ static bool close_all(struct daemon *daemon)
 	if (daemon->worker && !worker_stop(daemon->worker))
 		return false;
 	discovery_stop(daemon->discovery);
+	if (daemon->bounded && bounded_has_stuck_calls(daemon->bounded))
+		return false;
 	if (daemon->database)
 		db_close(daemon->database); /* its last commits still call those below */
 	worker_destroy(daemon->worker);
 	discovery_destroy(daemon->discovery);
 	if (daemon->api)
 		api_destroy(daemon->api);
+	if (daemon->bounded)
+		daemon->bounded->operations->destroy(daemon->bounded);
 	if (daemon->hypervisor)
 		daemon->hypervisor->operations->destroy(daemon->hypervisor);
 	reload_destroy(daemon->reload);
@@ -371,7 +385,7 @@ static int run(struct daemon *daemon, struct config *config, const sigset_t *sig
 	if (result == 0)
 		result = open_generation(daemon, config, error);
 	if (result == 0)
-		result = open_driver(daemon, error);
+		result = open_hypervisor(daemon, error);
 	if (result == 0)
 		result = open_workers(daemon, error);
 	if (result == 0)

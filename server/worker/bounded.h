@@ -6,8 +6,9 @@
  *     another call that would change that guest there answers -EBUSY at once: twenty calls that hang occupy all of a
  *     libvirtd's workers.
  *
- * The handles are those of the inner driver. What a given-up call answers late is thrown away; a journal or a question of
- * the caller's is not asked any more.
+ * What a given-up call answers late is thrown away; a journal or a question of the caller's is not asked any more. A copy of
+ * disks and a migration last as long as they last: the first is ended by its question, the second has a thread of its own
+ * (mover.h). A handle that is closed while such a call still runs is never freed.
  */
 #pragma once
 

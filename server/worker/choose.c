@@ -259,7 +259,8 @@ int job_choose(struct job_run *run, char **ret_for_others, char **ret_for_admins
 		log_event(run->worker->parts.log, LOG_LEVEL_INFO, run->job.request_id, "target chosen",
 			  LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("source", run->source_name),
 			  LOG_TEXT("target", run->target_name), LOG_TEXT("why", run->choice));
-		result = worker_open_host(run->worker, request.target_id, run->target_name, &run->target, error);
+		result = worker_open_host(run->worker, request.target_id, run->target_name, &run->target,
+					  &run->is_target_gone, error);
 	} else if (result == 0) {
 		*ret_for_admins = request.for_admins.length ? text_take(&request.for_admins) : NULL;
 		*ret_for_others = text_take(&request.for_others);

@@ -1,6 +1,8 @@
-/* A cold migration up to VERIFY_RESIZE. The source's definition is kept by us before it is taken away there, and nothing of
- * the target is used before the copy was compared. After a crash it goes on from where it stopped; a step that fails puts
- * the source back. */
+/* The steps of a cold migration up to VERIFY_RESIZE. The source's definition is saved by us before it is taken away there, and
+ * nothing of the target is used before the copy was compared. After a crash it goes on from where it stopped; a step that
+ * fails puts the source back first, and leaves what the target has to its chores. */
+#include <stdlib.h>
+
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -8,47 +10,10 @@
 #include "base/text.h"
 #include "db/claims.h"
 #include "db/migrations.h"
-#include "db/volumes.h"
+#include "server/worker/chores.h"
 #include "server/worker/job.h"
-
-static const struct hypervisor_operations *operations(const struct job_run *run)
-{
-	return run->worker->parts.hypervisor->operations;
-}
-
-static int write_kept(struct db_session *session, void *context, struct error *error)
-{
-	return db_kept_domain_insert(session, context, error);
-}
-
-/* -ENOENT: none is kept. */
-static int read_kept(struct job_run *run, struct db_kept_domain *ret_kept, struct error *error)
-{
-	CLEANUP_DB_READ struct db_session *session = NULL;
-	int result = db_read_begin(run->worker->parts.database, &session, error);
-
-	return result < 0 ? result : db_kept_domain_by_server(session, run->job.server_uuid, ret_kept, error);
-}
-
-/* Where the server stands from now on, and on which other host its room is kept. */
-static int write_place(struct db_session *session, struct job_run *run, struct db_server *server, int64_t host_id,
-		       int64_t claimed_host_id, struct error *error)
-{
-	struct db_claim claim = {
-		.host_id = claimed_host_id,
-		.migration_id = run->job.migration_id,
-		.vcpus = server->flavor.vcpus,
-		.memory_mb = server->flavor.memory_mb,
-		.disk_gb = db_flavor_disk_gb(&server->flavor),
-	};
-
-	TEXT_COPY(claim.server_uuid, run->job.server_uuid);
-	server->host_id = host_id;
-	int result = db_server_update(session, server, error);
-	if (result == 0)
-		result = db_claim_release(session, run->job.migration_id, 0, error);
-	return result < 0 ? result : db_claim_make(session, &claim, &(struct db_claim_capacity){ -1, -1, -1 }, error);
-}
+#include "server/worker/resize_end.h"
+#include "server/worker/steps.h"
 
 /* All that is left is its start on the target: it stands there already, as in Nova's resize_finish. */
 static int write_finishing(struct db_session *session, void *context, struct error *error)
@@ -60,7 +25,7 @@ static int write_finishing(struct db_session *session, void *context, struct err
 	if (result < 0)
 		return result;
 	TEXT_COPY(server.task_state, "resize_finish");
-	return write_place(session, run, &server, run->job.target_host_id, run->job.source_host_id, error);
+	return job_write_place(session, run, &server, run->job.target_host_id, run->job.source_host_id, error);
 }
 
 /* The end of a cold migration: the server waits on the target for its confirm; the source keeps its room by a claim. The
@@ -76,12 +41,15 @@ static int write_resized(struct db_session *session, void *context, struct error
 	TEXT_COPY(server.old_vm_state, text_equal(server.vm_state, "stopped") ? "stopped" : "active");
 	TEXT_COPY(server.vm_state, "resized");
 	server.task_state[0] = '\0';
-	server.power_state = text_equal(server.old_vm_state, "stopped") ? 4 : POWER_RUNNING;
-	result = write_place(session, run, &server, run->job.target_host_id, run->job.source_host_id, error);
+	server.power_state = text_equal(server.old_vm_state, "stopped") ? POWER_OFF : POWER_RUNNING;
+	result = job_write_place(session, run, &server, run->job.target_host_id, run->job.source_host_id, error);
 	if (result == 0)
 		result = db_host_set_failed_migrations(session, run->job.target_host_id, 0, error);
 	if (result == 0)
 		result = db_migration_set_status(session, run->job.migration_id, "finished", error);
+	/* One that somebody defined there again: it must not start beside the server. */
+	if (result == 0 && run->source_side == SIDE_OFF)
+		result = chores_write(session, run, CHORE_SOURCE_GUEST, error);
 	return result < 0 ? result : job_write_end(session, run, NULL, error);
 }
 
@@ -99,117 +67,65 @@ static int refuse(struct job_run *run, const char *for_others, const char *for_a
 	return job_finish(run, &end, error);
 }
 
-/* The source is as it was before. */
-static int end_failed(struct job_run *run, const char *reason, struct error *error)
+/* A step's answer: on, later, or both sides are asked why. */
+static int step_end(struct job_run *run, int result, const struct error *cause, struct error *error)
 {
-	struct job_end end = {
-		.migration_status = "error", .is_failed = true, .is_target_to_blame = true, .reason = reason
-	};
-
-	if (run->job.is_abort_requested)
-		end = (struct job_end){ .migration_status = "cancelled" };
-	return job_finish(run, &end, error);
-}
-
-struct back_request {
-	struct job_run *run;
-	int64_t kept_id; /* 0: none */
-};
-
-/* The source has it again: the kept definition is no longer ours to keep. */
-static int write_back(struct db_session *session, void *context, struct error *error)
-{
-	struct back_request *request = context;
-	struct job_run *run = request->run;
-	CLEANUP_DB_SERVER struct db_server server = { 0 };
-	int result = db_server_by_uuid(session, run->job.server_uuid, &server, error);
-
-	if (result < 0)
-		return result;
-	server.host_id = run->job.source_host_id;
-	result = db_server_update(session, &server, error);
-	if (result == 0 && request->kept_id)
-		result = db_kept_domain_delete(session, request->kept_id, error);
-	return result;
-}
-
-static int restore_source(struct job_run *run, const struct db_kept_domain *kept, struct error *error)
-{
-	const char *uuid = run->job.server_uuid;
-	struct guest_view at_source = { 0 };
-	int result = operations(run)->remove_guest(run->target, uuid, error);
-
 	if (result == 0)
-		result = job_settle_volumes(run, VOLUMES_LEAVE_TARGET, error);
-	if (result == 0)
-		result = operations(run)->look(run->source, uuid, &at_source, error);
-	if (result == 0 && kept->id && at_source.state == GUEST_ABSENT)
-		result = operations(run)->define(run->source, kept->definition, kept->had_autostart, error);
-	if (result == 0 && kept->was_running && side_view_of(0, &at_source) != SIDE_ALIVE)
-		result = operations(run)->start_guest(run->source, uuid, false, error);
-	return result;
+		return STEP_NEXT;
+	if (worker_is_stopping(run->worker))
+		return error_set(error, EAGAIN, "the daemon stops; server %s is taken up again", run->job.server_uuid);
+	if (result == -EHOSTUNREACH) /* which of the two it was shows now */
+		run->is_source_to_blame = job_operations(run)->look(run->source, run->job.server_uuid, &run->at_source,
+								    &(struct error){ 0 })
+					  < 0;
+	if (job_is_for_later(result) && result != -EHOSTUNREACH)
+		return error_set(error, -result, "%s", cause->text);
+	return job_fail(run, cause->text);
 }
 
-/* Nothing more can be done by us; what is kept stays kept. */
-static int give_up(struct job_run *run, const char *reason, const char *why, struct error *error)
+static int write_saved(struct db_session *session, void *context, struct error *error)
 {
-	CLEANUP_FREE char *text =
-		text_format("%s%s%s", reason, why ? " The server could not be brought back: " : "", why ? why : "");
-	struct job_end lost = {
-		.migration_status = "error", .is_failed = true, .is_lost = true, .reason = reason, .details = text
-	};
-
-	return job_finish(run, &lost, error);
+	return db_kept_domain_insert(session, context, error);
 }
 
-/* A host that cannot be asked is asked again; one that answers and refuses leaves the server in error, for a person. */
-static int restore(struct job_run *run, const char *reason, struct error *error)
-{
-	CLEANUP_DB_KEPT_DOMAIN struct db_kept_domain kept = { 0 };
-	struct error trouble = { 0 };
-	int found = read_kept(run, &kept, error);
-
-	if (found < 0 && found != -ENOENT)
-		return found;
-	error_clear(error);
-	int result = restore_source(run, &kept, &trouble);
-	if (result == -EHOSTUNREACH || result == -ENOSPC || result == -ENOMEM)
-		return error_set(error, -result, "server %s is to be brought back to %s: %s", run->job.server_uuid,
-				 run->source_name, trouble.text);
-	if (result < 0)
-		return give_up(run, reason, trouble.text, error);
-
-	struct back_request back = { run, kept.id };
-	result = db_write(run->worker->parts.database, write_back, &back, error);
-	return result < 0 ? result : end_failed(run, reason, error);
-}
-
-static int keep_definition(struct job_run *run, struct db_kept_domain *kept, struct error *error)
+/* Once: from then on it is ours to give back. */
+static int save_definition(struct job_run *run, struct error *error)
 {
 	struct guest_view view = { 0 };
-	int result = operations(run)->look(run->source, run->job.server_uuid, &view, error);
+	int result = resize_end_read_saved(run, error);
 
+	if (result < 0 || run->saved.id)
+		return result;
+	result = job_operations(run)->look(run->source, run->job.server_uuid, &view, error);
 	if (result == 0)
-		result = operations(run)->read_definition(run->source, run->job.server_uuid, &kept->definition,
-							  &kept->had_autostart, error);
-	kept->was_running = view.state == GUEST_RUNNING;
-	kept->host_id = run->job.source_host_id;
-	kept->migration_id = run->job.migration_id;
-	TEXT_COPY(kept->server_uuid, run->job.server_uuid);
-	return result < 0 ? result : db_write(run->worker->parts.database, write_kept, kept, error);
+		result = job_operations(run)->read_definition(run->source, run->job.server_uuid, &run->saved.definition,
+							      &run->saved.had_autostart, error);
+	if (result < 0)
+		return result;
+	run->saved.was_running = view.state == GUEST_RUNNING;
+	run->saved.host_id = run->job.source_host_id;
+	run->saved.migration_id = run->job.migration_id;
+	TEXT_COPY(run->saved.server_uuid, run->job.server_uuid);
+	return db_write(run->worker->parts.database, write_saved, &run->saved, error);
 }
 
-/* A step that is carried on after a crash never goes back to an earlier phase. */
-static int enter(struct job_run *run, const char *phase, const char *migration_status, const char *task_state,
-		 struct error *error)
+int cold_stop(struct job_run *run, struct error *error)
 {
-	if (phase_by_name(JOB_COLD, run->job.phase) > phase_by_name(JOB_COLD, phase))
-		return 0;
-	int result = job_enter(run, phase, false, migration_status, error);
-	return result < 0 || !task_state ? result : job_set_task_state(run, task_state, error);
+	struct error cause = { 0 };
+	int64_t graceful_ms = run->limits->settings.shutdown_timeout_s * 1000;
+	int result = 0;
+
+	if (!run->event)
+		result = job_begin_event(run, "compute_resize_instance", run->source_name, &run->event, error);
+	if (result < 0)
+		return result;
+	result = save_definition(run, &cause);
+	if (result == 0)
+		result = job_operations(run)->stop_guest(run->source, run->job.server_uuid, graceful_ms, &cause);
+	return step_end(run, result, &cause, error);
 }
 
-/* Asked between buffers of a copy: a daemon that stops leaves the copy, which is begun anew. */
+/* Asked between buffers of a copy: a daemon that stops leaves the copy, which is begun again. */
 static bool is_cancelled(void *context)
 {
 	struct job_run *run = context;
@@ -220,135 +136,292 @@ static bool is_cancelled(void *context)
 	return worker_is_stopping(run->worker);
 }
 
-/* On the source: off, its disks copied, its definition moved. Each phase is written before its step. */
-static int leave_source(struct job_run *run, const struct db_kept_domain *kept, struct error *error)
+/* What an earlier try made on the target: a disk that was being copied is not trusted. */
+static int clear_target(struct job_run *run, struct error *error)
 {
-	CLEANUP_FREE char *definition = NULL;
-	const struct volume_journal journal = job_journal(run);
-	const char *uuid = run->job.server_uuid;
-	int64_t graceful_ms = run->limits->settings.shutdown_timeout_s * 1000;
-	int result = enter(run, "stopping", "migrating", "resize_migrating", error);
+	int result = job_operations(run)->remove_guest(run->target, run->job.server_uuid, GUEST_SET_OFF, error);
 
-	if (result == 0)
-		result = operations(run)->stop_guest(run->source, uuid, graceful_ms, error);
-	if (result == 0)
-		result = enter(run, "copying", NULL, NULL, error);
-	if (result == 0)
-		result = operations(run)->copy_cold(run->source, run->target, kept->definition, &journal, is_cancelled,
-						    run, &definition, error);
-	if (result == 0)
-		result = enter(run, "defining", "post-migrating", "resize_migrated", error);
-	if (result == 0)
-		result = operations(run)->define(run->target, definition, false, error);
-	if (result == 0)
-		result = enter(run, "undefining", NULL, NULL, error);
-	if (result == 0)
-		result = operations(run)->undefine(run->source, uuid, error);
-	return result == -ENOENT ? 0 : result;
+	return result < 0 ? result : job_remove_copies(run, error);
 }
 
-static int finish_on_target(struct job_run *run, const struct db_kept_domain *kept, struct error *error)
+int cold_copy(struct job_run *run, struct error *error)
 {
+	struct error cause = { 0 };
+	const struct volume_journal journal = job_journal(run);
+	int result = resize_end_read_saved(run, error);
+
+	if (result < 0)
+		return result;
+	result = job_expect(run, run->source, GUEST_SET_OFF, &cause);
+	if (result == 0 && run->action == RECOVER_BEGIN)
+		result = clear_target(run, &cause);
+	run->action = RECOVER_MAX;
+	free(TAKE_POINTER(run->definition));
+	if (result == 0)
+		result = job_operations(run)->copy_cold(run->source, run->target, run->saved.definition, &journal,
+							is_cancelled, run, &run->definition, &cause);
+	return step_end(run, result, &cause, error);
+}
+
+int cold_define(struct job_run *run, struct error *error)
+{
+	struct error cause = { 0 };
+
+	if (!run->definition) /* of an earlier run: it is copied again */
+		return STEP_RESOLVE;
+	/* Started there meanwhile, its disks are newer than the copies. */
+	int result = job_expect(run, run->source, GUEST_SET_OFF, &cause);
+	if (result == 0)
+		result = job_operations(run)->define(run->target, run->definition, false, &cause);
+	return step_end(run, result, &cause, error);
+}
+
+int cold_undefine(struct job_run *run, struct error *error)
+{
+	struct error cause = { 0 };
+	int result = job_expect(run, run->source, GUEST_SET_OFF, &cause);
+
+	if (result == 0)
+		result = job_operations(run)->remove_guest(run->source, run->job.server_uuid, GUEST_SET_OFF, &cause);
+	result = step_end(run, result, &cause, error);
+	if (result != STEP_NEXT)
+		return result;
+	result = job_end_event(run, run->event, NULL, NULL, error);
+	run->event = 0;
+	return result < 0 ? result : STEP_NEXT;
+}
+
+int cold_start(struct job_run *run, struct error *error)
+{
+	struct error cause = { 0 };
 	int64_t event = 0;
-	struct error trouble = { 0 };
-	int result = enter(run, "starting", "post-migrating", NULL, error);
+	int step = 0;
+	int result = resize_end_read_saved(run, error);
 
 	if (result == 0)
 		result = db_write(run->worker->parts.database, write_finishing, run, error);
-	if (result == 0)
+	if (result == 0 && !run->is_entered_again)
 		result = job_begin_event(run, "compute_finish_resize", run->target_name, &event, error);
 	if (result < 0)
 		return result;
-	int step = kept->was_running ? operations(run)->start_guest(run->target, run->job.server_uuid, false, &trouble)
-				     : 0;
-	result = job_end_event(run, event, step < 0 ? &trouble : NULL, NULL, error);
+	/* It starts where it is the only one. */
+	step = job_expect(run, run->source, GUEST_SET(GUEST_ABSENT), &cause);
+	if (step == 0 && run->saved.was_running)
+		step = job_operations(run)->start_guest(run->target, run->job.server_uuid, false, &cause);
+	result = job_end_event(run, event, step < 0 ? &cause : NULL, NULL, error);
 	if (result < 0)
 		return result;
-	if (step == -EHOSTUNREACH)
-		return error_set(error, EAGAIN, "%s", trouble.text);
-	if (step < 0)
-		return restore(run, trouble.text, error);
+	if (job_is_for_later(step))
+		return error_set(error, EAGAIN, "%s", cause.text);
+	if (step < 0) {
+		(void)job_fail(run, cause.text);
+		return STEP_RESOLVE;
+	}
+	run->action = RECOVER_FINISH;
+	run->source_side = SIDE_ABSENT;
+	return job_go(run, "finishing");
+}
+
+/* The source has it again: the saved definition is no longer ours to keep. */
+static int write_back(struct db_session *session, void *context, struct error *error)
+{
+	struct job_run *run = context;
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+	int result = db_server_by_uuid(session, run->job.server_uuid, &server, error);
+
+	if (result == 0) {
+		server.host_id = run->job.source_host_id;
+		result = db_server_update(session, &server, error);
+	} else if (result == -ENOENT) { /* it was deleted outside the API */
+		error_clear(error);
+		result = 0;
+	}
+	if (result == 0 && run->saved.id)
+		result = db_kept_domain_delete(session, run->saved.id, error);
+	return result;
+}
+
+struct failed_end {
+	struct job_run *run;
+	const struct job_end *end;
+};
+
+static int write_back_and_end(struct db_session *session, void *context, struct error *error)
+{
+	const struct failed_end *failed = context;
+	int result = write_back(session, failed->run, error);
+
+	return result < 0 ? result : job_write_finish(session, failed->run, failed->end, error);
+}
+
+/* The source is as it was before, and what the target has is left to its chores: one transaction. */
+static int end_failed(struct job_run *run, struct error *error)
+{
+	struct job_end end = { .migration_status = "error",
+			       .is_failed = true,
+			       .is_target_to_blame = !run->is_source_to_blame,
+			       .reason = run->failure[0] ? run->failure : "The cold migration was interrupted.",
+			       .leftovers = CHORE_TARGET_GUEST | CHORE_TARGET_VOLUMES };
+	struct failed_end failed = { run, &end };
+
+	if (run->job.is_abort_requested)
+		end = (struct job_end){ .migration_status = "cancelled", .leftovers = end.leftovers };
+	job_note_outcome(run, &end);
+	int result = db_write(run->worker->parts.database, write_back_and_end, &failed, error);
+	return result < 0 ? result : STEP_DONE;
+}
+
+/* Where it may start: nothing of it can run on the target. */
+static int bring_back(struct job_run *run, struct error *error)
+{
+	struct guest_view at_source = { 0 };
+	const char *uuid = run->job.server_uuid;
+	int result = job_operations(run)->look(run->source, uuid, &at_source, error);
+
+	if (result == 0 && run->saved.id && at_source.state == GUEST_ABSENT)
+		result = job_operations(run)->define(run->source, run->saved.definition, run->saved.had_autostart,
+						     error);
+	if (result == 0 && run->saved.was_running && side_view_of(0, &at_source) != SIDE_ALIVE)
+		result = job_operations(run)->start_guest(run->source, uuid, false, error);
+	return result;
+}
+
+/* Nothing more can be done by us now; the definition goes back when its host takes it. */
+static int end_lost(struct job_run *run, const char *why, struct error *error)
+{
+	const char *reason = run->failure[0] ? run->failure : "The cold migration was interrupted.";
+	CLEANUP_FREE char *text =
+		text_format("%s%s%s", reason, why ? " The server could not be brought back: " : "", why ? why : "");
+	struct job_end lost = { .migration_status = "error",
+				.is_failed = true,
+				.is_lost = true,
+				.error_cause = run->action == RECOVER_KEEP_HANDS_OFF ? "both_hosts" : "lost",
+				.reason = reason,
+				.details = text };
+
+	if (run->action == RECOVER_KEEP_HANDS_OFF)
+		lost.leftovers = CHORE_CONFLICT;
+	else
+		lost.leftovers = CHORE_DEFINITION | CHORE_TARGET_GUEST | CHORE_TARGET_VOLUMES;
+	int result = job_finish(run, &lost, error);
+	return result < 0 ? result : STEP_DONE;
+}
+
+/* The event of the move on its source ends by what went wrong. */
+static int end_event(struct job_run *run, struct error *error)
+{
+	struct error failure = { 0 };
+	int64_t event = run->event;
+
+	run->event = 0;
+	error_set(&failure, EIO, "%s", run->failure);
+	return job_end_event(run, event, &failure, NULL, error);
+}
+
+/* A host that cannot be asked is asked again; one that answers and refuses leaves the server in error, for a person. */
+static int restore(struct job_run *run, struct error *error)
+{
+	struct error cause = { 0 };
+	int result = bring_back(run, &cause);
+
+	if (job_is_for_later(result))
+		return error_set(error, -result, "server %s is to be brought back to %s: %s", run->job.server_uuid,
+				 run->source_name, cause.text);
+	return result < 0 ? end_lost(run, cause.text, error) : end_failed(run, error);
+}
+
+int cold_return(struct job_run *run, struct error *error)
+{
+	int result = resize_end_read_saved(run, error);
+
+	if (result == 0)
+		result = end_event(run, error);
+	return result < 0 ? result : restore(run, error);
+}
+
+int cold_restore(struct job_run *run, struct error *error)
+{
+	const unsigned int not_running = GUEST_SET_OFF | GUEST_SET(GUEST_ABSENT);
+	struct error cause = { 0 };
+	int result = resize_end_read_saved(run, error);
+
+	if (result == 0)
+		result = end_event(run, error);
+	if (result < 0)
+		return result;
+	result = job_expect(run, run->target, not_running, &cause);
+	if (result < 0)
+		return error_set(error, EAGAIN, "server %s is to be brought back to %s: %s", run->job.server_uuid,
+				 run->source_name, cause.text);
+	return restore(run, error);
+}
+
+/* Somebody removed it on the source: so be it, and the copies go, too, as long as the disks that they were made from are
+ * there. */
+static int end_removed(struct job_run *run, struct error *error)
+{
+	(void)job_fail(run, "The server was removed on its host while it was copied.");
+	run->is_source_to_blame = true;
+	return end_failed(run, error);
+}
+
+int cold_finish(struct job_run *run, struct error *error)
+{
+	int result = resize_end_read_saved(run, error);
+
+	if (result < 0)
+		return result;
+	if (run->action == RECOVER_FORGET)
+		return end_removed(run, error);
+	if (run->action != RECOVER_FINISH)
+		return end_lost(run, NULL, error);
 	log_event(run->worker->parts.log, LOG_LEVEL_INFO, run->job.request_id, "server moved cold",
 		  LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("source", run->source_name),
 		  LOG_TEXT("target", run->target_name));
-	return db_write(run->worker->parts.database, write_resized, run, error);
+	result = db_write(run->worker->parts.database, write_resized, run, error);
+	return result < 0 ? result : STEP_DONE;
 }
 
-static int settle(struct job_run *run, const char *reason, struct error *error);
-
-static int move(struct job_run *run, const struct db_kept_domain *kept, struct error *error)
+/* After a crash, by what the hosts show: on from where it stopped. After a failed step: back. */
+static int go_on(struct job_run *run, struct error *error)
 {
-	struct error trouble = { 0 };
-	int64_t event = 0;
-	int result = job_begin_event(run, "compute_resize_instance", run->source_name, &event, error);
+	int result = resize_end_read_saved(run, error);
 
 	if (result < 0)
 		return result;
-	int step = leave_source(run, kept, &trouble);
-	if (step < 0 && worker_is_stopping(run->worker))
-		return error_set(error, EAGAIN, "the daemon stops; server %s is taken up again", run->job.server_uuid);
-	result = job_end_event(run, event, step < 0 ? &trouble : NULL, NULL, error);
-	if (result < 0)
-		return result;
-	return step < 0 ? settle(run, trouble.text, error) : finish_on_target(run, kept, error);
+	if (run->failure[0] || run->job.is_abort_requested)
+		return job_go(run, phase_by_name(JOB_COLD, run->job.phase) < phase_by_name(JOB_COLD, "defining")
+					   ? "returning"
+					   : "restoring");
+	if (!run->saved.id && run->source_side != SIDE_ABSENT) /* nothing was done yet */
+		return job_go(run, "stopping");
+	if (run->source_side == SIDE_ABSENT)
+		return job_go(run, "starting");
+	return job_go(run, run->source_side == SIDE_ALIVE ? "stopping" : "copying");
 }
 
-/* After a crash, by what the hosts show: on from where it stopped. A disk that was being copied is not trusted. */
-static int carry_on(struct job_run *run, enum side_view source, struct error *error)
+int cold_resolve(struct job_run *run, struct error *error)
 {
-	CLEANUP_DB_KEPT_DOMAIN struct db_kept_domain kept = { 0 };
-	int result = read_kept(run, &kept, error);
-
-	if (result == -ENOENT) { /* nothing was done yet */
-		error_clear(error);
-		return restore(run, "The cold migration was interrupted before it began.", error);
-	}
-	if (result == 0 && source == SIDE_ABSENT)
-		return finish_on_target(run, &kept, error);
-	if (result == 0)
-		result = operations(run)->remove_guest(run->target, run->job.server_uuid, error);
-	if (result == 0)
-		result = job_settle_volumes(run, VOLUMES_LEAVE_TARGET, error);
-	return result < 0 ? result : move(run, &kept, error);
-}
-
-/* It runs on the target: its definition on the source is all that may be left there. */
-static int finish(struct job_run *run, struct error *error)
-{
-	CLEANUP_DB_KEPT_DOMAIN struct db_kept_domain kept = { 0 };
-	int result = read_kept(run, &kept, error);
-
-	if (result == 0)
-		result = operations(run)->remove_guest(run->source, run->job.server_uuid, error);
-	return result < 0 ? result : db_write(run->worker->parts.database, write_resized, run, error);
-}
-
-/* What a failed step (`reason`) or a crash (NULL) left behind. */
-static int settle(struct job_run *run, const char *reason, struct error *error)
-{
-	struct guest_view at_source = { 0 }, at_target = { 0 };
-	const char *uuid = run->job.server_uuid;
-	enum side_view source = side_view_of(operations(run)->look(run->source, uuid, &at_source, error), &at_source);
-	enum side_view target = side_view_of(operations(run)->look(run->target, uuid, &at_target, error), &at_target);
-	enum recover_action action = recover_decide(JOB_COLD, run->job.phase, source, target);
-	const char *why = reason ? reason : "The cold migration was interrupted.";
-
-	log_event(run->worker->parts.log, LOG_LEVEL_INFO, run->job.request_id, "both sides asked",
-		  LOG_TEXT("server", uuid), LOG_TEXT("phase", run->job.phase),
-		  LOG_TEXT("source", side_view_name(source)), LOG_TEXT("target", side_view_name(target)),
-		  LOG_TEXT("action", recover_action_name(action)));
-	switch (action) {
-	case RECOVER_FINISH:
-		return finish(run, error);
+	job_resolve(run);
+	switch (run->action) {
 	case RECOVER_WAIT:
-		return error_set(error, EAGAIN, "server %.36s: a host does not answer; it is asked again", uuid);
+	case RECOVER_WAIT_BOUNDED:
+		return error_set(error, EAGAIN, "server %.36s: a host does not answer; it is asked again",
+				 run->job.server_uuid);
+	case RECOVER_BEGIN:
+		return go_on(run, error);
+	case RECOVER_RETURN:
+		(void)job_fail(run, "A host does not answer.");
+		return job_go(run, "returning");
+	case RECOVER_FINISH:
+	case RECOVER_FORGET:
 	case RECOVER_GIVE_UP:
 	case RECOVER_KEEP_HANDS_OFF:
-		return give_up(run, why, NULL, error);
-	case RECOVER_BEGIN:
-		return reason ? restore(run, why, error) : carry_on(run, source, error);
+		return job_go(run, "finishing");
 	default:
-		return restore(run, why, error);
+		if (run->source_side == SIDE_ALIVE && !run->failure[0])
+			(void)job_fail(run, "The server was started on its host while it was moved.");
+		return job_go(run, "restoring");
 	}
 }
 
@@ -361,49 +434,22 @@ static int check(struct job_run *run, struct check_result *ret_check, struct err
 
 	if (result < 0)
 		return result;
-	int step = operations(run)->check_cold(run->source, run->target, run->job.server_uuid, ret_check, error);
+	int step = job_operations(run)->check_cold(run->source, run->target, run->job.server_uuid, ret_check, error);
 	result = job_end_event(run, event, step < 0 ? error : NULL, NULL, &ignored);
 	if (step == 0 && result < 0)
 		*error = ignored;
 	return step < 0 ? step : result;
 }
 
-static int take_turn(struct job_run *run, struct error *error)
+void cold_search(const struct job_run *run, struct target_search *ret_search)
 {
-	CLEANUP_DB_KEPT_DOMAIN struct db_kept_domain kept = { 0 };
-
-	if (!worker_take_room(run)) {
-		int queued = job_enter(run, "queued", false, NULL, error);
-
-		return queued < 0 ? queued
-				  : error_set(error, EAGAIN, "server %s waits for its turn from %s to %s",
-					      run->job.server_uuid, run->source_name, run->target_name);
-	}
-	int result = enter(run, "stopping", "migrating", "resize_migrating", error);
-	if (result == 0)
-		result = keep_definition(run, &kept, error);
-	return result < 0 ? result : move(run, &kept, error);
-}
-
-int cold_run(struct job_run *run, struct error *error)
-{
-	const struct target_search search = {
+	*ret_search = (struct target_search){
 		.event = "cold_migrate",
 		.outer_event = "conductor_migrate_server",
 		.sentence = SCHEDULE_NO_HOST_FOR_COLD,
+		.first_phase = "stopping",
 		.max_attempts = run->limits->scheduler.max_attempts,
 		.check = check,
 		.refuse = refuse,
 	};
-	const struct phase *phase = phase_by_name(JOB_COLD, run->job.phase);
-	struct check_result ignored = { .refusal = CHECK_PASSED };
-	int result;
-
-	if (phase && phase->undo != UNDO_CLAIM)
-		return settle(run, NULL, error);
-	if (text_equal(run->job.phase, "queued"))
-		result = target_check_again(run, &search, &ignored, error);
-	else
-		result = target_find(run, &search, &ignored, error);
-	return result == 1 ? take_turn(run, error) : result;
 }

@@ -1,5 +1,6 @@
 /* The dispatcher: woken by the database's changes, it gives each unfinished job that may begin a thread of its own, within
- * the limits per source host. A job that cannot go on now (a side out of reach, a full disk) is tried again later. */
+ * the limits per host. A job that cannot go on now (a side out of reach, a full disk) is tried again later; while a host that
+ * it needs is down it holds no thread. */
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -7,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "server/worker/chores.h"
 #include "server/worker/host_memory.h"
 #include "server/worker/job.h"
 
@@ -16,7 +18,8 @@ static void on_change(void *context, enum db_table table, int64_t id)
 	LOCK_SCOPE(&worker->mutex);
 
 	(void)id;
-	if (table == DB_TABLE_JOBS) {
+	worker->must_read_chores = worker->must_read_chores || table == DB_TABLE_CHORES;
+	if (table == DB_TABLE_JOBS || table == DB_TABLE_CHORES || (table == DB_TABLE_HOSTS && worker->has_blocked)) {
 		worker->is_woken = true;
 		pthread_cond_broadcast(&worker->wake);
 	}
@@ -29,8 +32,19 @@ bool worker_is_stopping(struct worker *worker)
 	return worker->is_stopping;
 }
 
+bool worker_host_is_down(struct worker *worker, struct db_session *session, int64_t host_id)
+{
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	struct error error = { 0 };
+
+	(void)worker;
+	if (!host_id || db_host_by_id(session, host_id, &host, &error) < 0)
+		return false; /* whoever is told more by trying */
+	return !host.service.is_up && !host.is_gone;
+}
+
 int worker_open_host(struct worker *worker, int64_t id, char ret_name[DB_NAME_SIZE], struct hypervisor_host **ret_host,
-		     struct error *error)
+		     bool *ret_is_gone, struct error *error)
 {
 	CLEANUP_DB_READ struct db_session *session = NULL;
 	CLEANUP_DB_HOST struct db_host row = { 0 };
@@ -41,6 +55,7 @@ int worker_open_host(struct worker *worker, int64_t id, char ret_name[DB_NAME_SI
 	if (result < 0)
 		return result;
 	text_copy(ret_name, DB_NAME_SIZE, row.name);
+	*ret_is_gone = row.is_gone;
 
 	LOCK_SCOPE(&worker->mutex);
 	/* One by an older address stays for the jobs that have it. */
@@ -91,25 +106,12 @@ static int load(struct job_run *run, struct error *error)
 		result = db_server_by_uuid(session, run->job.server_uuid, &run->server, error);
 	db_read_end(TAKE_POINTER(session));
 	if (result == 0)
-		result = worker_open_host(run->worker, run->job.source_host_id, run->source_name, &run->source, error);
+		result = worker_open_host(run->worker, run->job.source_host_id, run->source_name, &run->source,
+					  &run->is_source_gone, error);
 	if (result == 0 && run->job.target_host_id)
-		result = worker_open_host(run->worker, run->job.target_host_id, run->target_name, &run->target, error);
+		result = worker_open_host(run->worker, run->job.target_host_id, run->target_name, &run->target,
+					  &run->is_target_gone, error);
 	return result;
-}
-
-static int run_kind(struct job_run *run, struct error *error)
-{
-	static int (*const runs[JOB_KIND_MAX])(struct job_run * run, struct error * error) = {
-		[JOB_LIVE] = live_run,     [JOB_COLD] = cold_run,         [JOB_CONFIRM] = confirm_run,
-		[JOB_REVERT] = revert_run, [JOB_START] = power_run,       [JOB_STOP] = power_run,
-		[JOB_PAUSE] = power_run,   [JOB_UNPAUSE] = power_run,     [JOB_SUSPEND] = power_run,
-		[JOB_RESUME] = power_run,  [JOB_REBOOT_SOFT] = power_run, [JOB_REBOOT_HARD] = power_run,
-	};
-	enum job_kind kind;
-
-	if (!job_kind_by_name(run->job.kind, &kind))
-		return error_set(error, EINVAL, "job of no known kind: %s", run->job.kind);
-	return runs[kind](run, error);
 }
 
 static int run_job(struct job_slot *slot, struct error *error)
@@ -128,16 +130,20 @@ static int run_job(struct job_slot *slot, struct error *error)
 	if (result == 0)
 		result = db_job_by_id(session, slot->job_id, &run->job, error);
 	db_read_end(TAKE_POINTER(session));
+	if (result == 0 && !job_kind_by_name(run->job.kind, &run->kind))
+		result = error_set(error, EINVAL, "job of no known kind: %s", run->job.kind);
 	if (result == 0)
 		result = load(run, error);
 	if (result == 0)
-		result = run_kind(run, error);
+		result = job_drive(run, error);
 	if (result == 0 && run->job.finished_us)
 		measure_end(run);
 	for (size_t i = 0; i < run->tried_count; i++)
 		free((char *)run->tried[i].reason);
 	free(run->migration_address);
 	free(run->choice);
+	free(run->definition);
+	db_kept_domain_clear(&run->saved);
 	db_server_clear(&run->server);
 	db_job_clear(&run->job);
 	free(run);
@@ -238,19 +244,38 @@ static struct job_slot *add_slot(struct worker *worker, const struct db_job *job
 	return slot;
 }
 
+/* Jobs' threads that have to do with the host now, with the mutex held. */
+static int64_t running_on(const struct worker *worker, int64_t host_id)
+{
+	int64_t count = 0;
+
+	for (const struct job_slot *slot = worker->slots; slot; slot = slot->next)
+		count += slot->is_running && (slot->source_host_id == host_id || slot->target_host_id == host_id);
+	return count;
+}
+
+/* Whether a thread is left for a job of these hosts, with the mutex held. One host whose calls last takes no more than its
+ * share, and one that has no thread yet gets one beyond the limit. */
+static bool has_thread(const struct worker *worker, int64_t limit, const struct db_job *job)
+{
+	int64_t on_source = running_on(worker, job->source_host_id);
+	int64_t share = limit * 3 / 4 > 0 ? limit * 3 / 4 : 1;
+
+	if (worker->running < limit)
+		return on_source < share || limit == 1;
+	return on_source == 0 && (!job->target_host_id || running_on(worker, job->target_host_id) == 0)
+	       && worker->running < limit * 2;
+}
+
 /* With the mutex held. */
-static void offer(struct worker *worker, const struct db_job *job)
+static void offer(struct worker *worker, const struct db_job *job, enum job_kind kind)
 {
 	struct job_slot *slot = find_slot(worker, job->id);
 	pthread_t thread;
-	enum job_kind kind;
 
-	/* Kinds that this worker has no steps for stay in the database. */
-	if (!job_kind_by_name(job->kind, &kind))
-		return;
 	if (slot && (slot->is_running || slot->not_before_ms > clock_monotonic_ms(worker->parts.clock)))
 		return;
-	if (worker->running >= worker_limits_now(worker)->settings.threads)
+	if (!has_thread(worker, worker_limits_now(worker)->settings.threads, job))
 		return;
 	if (!slot)
 		slot = add_slot(worker, job, kind);
@@ -286,17 +311,55 @@ static void forget_finished(struct worker *worker, const struct db_job_list *job
 	}
 }
 
-/* A hard reboot may be asked for while something else hangs: it comes when that has ended. */
-static bool is_behind_another(const struct db_job_list *jobs, size_t place)
+/* Whether the job can do nothing without a host that is down. While no host was touched it goes on all the same: it is
+ * refused, or goes elsewhere. */
+static bool is_blocked(struct worker *worker, struct db_session *session, const struct db_job *job, enum job_kind kind)
 {
-	const struct db_job *job = &jobs->items[place];
+	const struct phase *phase = phase_by_name(kind, job->phase);
+	bool needs_source = kind != JOB_CONFIRM, needs_target = kind == JOB_CONFIRM || kind == JOB_REVERT;
 
-	if (!text_equal(job->kind, "reboot_hard"))
-		return false;
-	for (size_t i = 0; i < place; i++)
-		if (text_equal(jobs->items[i].server_uuid, job->server_uuid))
-			return true;
-	return false;
+	if (kind == JOB_LIVE || kind == JOB_COLD) {
+		if (!phase || phase->undo == UNDO_CLAIM)
+			return false;
+		needs_target = kind == JOB_LIVE || phase >= phase_by_name(kind, "defining");
+	}
+	return (needs_source && worker_host_is_down(worker, session, job->source_host_id))
+	       || (needs_target && worker_host_is_down(worker, session, job->target_host_id));
+}
+
+static bool is_running(struct worker *worker, int64_t job_id)
+{
+	LOCK_SCOPE(&worker->mutex);
+	const struct job_slot *slot = find_slot(worker, job_id);
+
+	return slot && slot->is_running;
+}
+
+static void dispatch_job(struct worker *worker, struct db_session *session, const struct db_job *job)
+{
+	enum job_kind kind;
+
+	/* Kinds that this worker has no steps for stay in the database. */
+	if (!job_kind_by_name(job->kind, &kind) || is_running(worker, job->id))
+		return;
+	bool is_waiting = is_blocked(worker, session, job, kind);
+	LOCK_SCOPE(&worker->mutex);
+
+	if (is_waiting)
+		worker->has_blocked = true;
+	else if (!worker->is_stopping)
+		offer(worker, job, kind);
+}
+
+static bool take_must_read_chores(struct worker *worker)
+{
+	LOCK_SCOPE(&worker->mutex);
+	bool must_read = worker->must_read_chores || worker->has_blocked
+			 || chores_next_ms(worker) <= clock_monotonic_ms(worker->parts.clock);
+
+	worker->must_read_chores = false;
+	worker->has_blocked = false; /* found again by this round */
+	return must_read;
 }
 
 static void dispatch(struct worker *worker)
@@ -312,11 +375,15 @@ static void dispatch(struct worker *worker)
 		log_error(worker->parts.log, NULL, "jobs cannot be read", &error);
 		return;
 	}
-	LOCK_SCOPE(&worker->mutex);
+	bool must_read_chores = take_must_read_chores(worker);
+	pthread_mutex_lock(&worker->mutex);
 	forget_finished(worker, &jobs);
-	for (size_t i = 0; i < jobs.count && !worker->is_stopping; i++)
-		if (!is_behind_another(&jobs, i))
-			offer(worker, &jobs.items[i]);
+	pthread_mutex_unlock(&worker->mutex);
+	for (size_t i = 0; i < jobs.count; i++)
+		dispatch_job(worker, session, &jobs.items[i]);
+	db_read_end(TAKE_POINTER(session));
+	if (must_read_chores)
+		chores_dispatch(worker);
 }
 
 static void *dispatcher_thread(void *context)
@@ -335,6 +402,8 @@ static void *dispatcher_thread(void *context)
 		pthread_cond_broadcast(&worker->wake); /* for those who wait for idleness */
 		int64_t deadline_ms = clock_monotonic_ms(worker->parts.clock)
 				      + worker_limits_now(worker)->settings.retry_interval_s * 1000;
+		if (chores_next_ms(worker) < deadline_ms)
+			deadline_ms = chores_next_ms(worker);
 		while (!worker->is_woken && !worker->is_stopping)
 			if (!clock_wait(worker->parts.clock, &worker->wake, &worker->mutex, deadline_ms))
 				break;
@@ -423,6 +492,7 @@ int worker_create(const struct worker_parts *parts, struct worker **ret_worker, 
 /* What the last start left: none of its jobs runs any more. */
 static void forget_all(struct worker *worker)
 {
+	chores_forget(worker);
 	while (worker->slots) {
 		struct job_slot *slot = worker->slots;
 
@@ -443,7 +513,7 @@ int worker_start(struct worker *worker, struct error *error)
 {
 	pthread_mutex_lock(&worker->mutex);
 	worker->is_stopping = false;
-	worker->is_woken = true;
+	worker->is_woken = worker->must_read_chores = true;
 	forget_all(worker);
 	pthread_mutex_unlock(&worker->mutex);
 	int result = host_memory_start(worker->host_memory, error);

@@ -126,7 +126,7 @@ static struct host_state state_of(const struct db_host *host, const struct db_ho
 	state.id = host->id;
 	state.name = host->name;
 	state.disabled_reason = host->service.disabled_reason;
-	state.is_up = host->service.is_up;
+	state.is_up = host->service.is_up && !host->is_gone;
 	state.is_disabled = host->service.is_disabled;
 	state.is_forced_down = host->service.is_forced_down;
 	state.hypervisor_version = host->hypervisor_version;

@@ -1,5 +1,5 @@
-/* A live migration, step by step. The difficulty: what the hypervisor's call returns is only a hint; where the guest stands
- * is asked of both sides after it, and the table of recovery decides, in the first run as after a crash. */
+/* The steps of a live migration. The difficulty: what the hypervisor's call returns is only a hint; where the guest is is asked
+ * of both sides after it, and the table of recovery decides, in the first run as after a crash. */
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -9,29 +9,11 @@
 #include "base/text.h"
 #include "db/hosts.h"
 #include "db/migrations.h"
-#include "db/volumes.h"
+#include "server/worker/chores.h"
 #include "server/worker/job.h"
 #include "server/worker/migration_address.h"
-
-/* The blocking call in a thread of its own; it may outlive the job's run when the daemon stops. */
-struct mover {
-	struct worker *worker;
-	struct hypervisor_host *source, *target;
-	char uuid[UUID_SIZE];
-	struct live_options options;
-	char *migration_address; /* the options' */
-	bool copies_disks;
-	pthread_cond_t ended;
-	bool has_ended;
-	bool is_left; /* nobody waits any more: it frees itself */
-	int result;
-	struct error error;
-};
-
-static const struct hypervisor_operations *operations(const struct job_run *run)
-{
-	return run->worker->parts.hypervisor->operations;
-}
+#include "server/worker/mover.h"
+#include "server/worker/steps.h"
 
 static struct live_options options_of(const struct job_run *run)
 {
@@ -71,88 +53,23 @@ static int find_address(struct job_run *run, struct error *error)
 	return result;
 }
 
-static int write_volume(struct db_session *session, void *context, struct error *error)
+/* The guest is where it was. An abort is no failure. */
+static int end_failed(struct job_run *run, unsigned int leftovers, struct error *error)
 {
-	return db_volume_insert(session, context, error);
-}
-
-static int journal_begin(void *context, const char *pool, const char *name, int64_t *ret_volume_id, struct error *error)
-{
-	struct job_run *run = context;
-	struct db_volume volume = { .job_id = run->job.id, .host_id = run->job.target_host_id };
-
-	TEXT_COPY(volume.pool, pool);
-	TEXT_COPY(volume.name, name);
-	int result = db_write(run->worker->parts.database, write_volume, &volume, error);
-	if (result == 0)
-		*ret_volume_id = volume.id;
-	return result;
-}
-
-static int write_volume_complete(struct db_session *session, void *context, struct error *error)
-{
-	return db_volume_set_complete(session, *(int64_t *)context, error);
-}
-
-static int journal_complete(void *context, int64_t volume_id, struct error *error)
-{
-	struct job_run *run = context;
-
-	return db_write(run->worker->parts.database, write_volume_complete, &volume_id, error);
-}
-
-static int write_volume_delete(struct db_session *session, void *context, struct error *error)
-{
-	return db_volume_delete(session, *(int64_t *)context, error);
-}
-
-static int journal_forget(void *context, int64_t volume_id, struct error *error)
-{
-	struct job_run *run = context;
-
-	return db_write(run->worker->parts.database, write_volume_delete, &volume_id, error);
-}
-
-struct volume_journal job_journal(struct job_run *run)
-{
-	return (struct volume_journal){ journal_begin, journal_complete, journal_forget, run };
-}
-
-int job_settle_volumes(struct job_run *run, enum volume_end end, struct error *error)
-{
-	struct hypervisor_host *cleaned = end == VOLUMES_LEAVE_TARGET ? run->target : run->source;
-	CLEANUP_DB_READ struct db_session *session = NULL;
-	CLEANUP_DB_VOLUMES struct db_volume_list volumes = { 0 };
-	int result = db_read_begin(run->worker->parts.database, &session, error);
-
-	if (result == 0)
-		result = db_volume_by_job(session, run->job.id, &volumes, error);
-	db_read_end(TAKE_POINTER(session)); /* what follows takes time */
-	for (size_t i = 0; result == 0 && i < volumes.count; i++) {
-		struct db_volume *volume = &volumes.items[i];
-
-		result = operations(run)->remove_volume(cleaned, volume->pool, volume->name, error);
-		if (result == 0)
-			result = db_write(run->worker->parts.database, write_volume_delete, &volume->id, error);
-	}
-	return result;
-}
-
-/* The target is clean, the guest where it was. An abort is no failure. */
-static int end_failed(struct job_run *run, const char *reason, struct error *error)
-{
-	struct job_end end = {
-		.migration_status = "failed", .is_failed = true, .is_target_to_blame = true, .reason = reason
-	};
+	struct job_end end = { .migration_status = "failed",
+			       .is_failed = true,
+			       .is_target_to_blame = !run->is_source_to_blame,
+			       .reason = run->failure[0] ? run->failure : NULL,
+			       .leftovers = leftovers };
 
 	if (run->ended_why[0]) { /* by us: libvirt's words would name a client */
 		end.reason = run->ended_why;
-		end.is_target_to_blame = !run->is_over_time;
+		end.is_target_to_blame = !run->is_over_time && !run->is_source_to_blame;
 	}
 	if (run->is_over_time)
 		end.migration_status = "cancelled";
 	if (run->job.is_abort_requested)
-		end = (struct job_end){ .migration_status = "cancelled" };
+		end = (struct job_end){ .migration_status = "cancelled", .leftovers = leftovers };
 	return job_finish(run, &end, error);
 }
 
@@ -170,16 +87,24 @@ static int refuse(struct job_run *run, const char *for_others, const char *for_a
 	return job_finish(run, &end, error);
 }
 
-static int roll_back(struct job_run *run, const struct guest_view *at_source, const char *reason, struct error *error)
+/* The guest runs on on the source before anything else is done; what the target has of it is a chore. */
+int live_restore(struct job_run *run, struct error *error)
 {
-	int result = operations(run)->remove_guest(run->target, run->job.server_uuid, error);
+	bool is_held = run->action == RECOVER_RESUME_SOURCE
+		       /* We let it stand still so that its copy would end: a user's pause is in its server's state. */
+		       || (run->at_source.state == GUEST_PAUSED && run->server.power_state == POWER_RUNNING);
+	unsigned int leftovers = CHORE_TARGET_VOLUMES;
+	int result = 0;
 
-	if (result == 0)
-		result = job_settle_volumes(run, VOLUMES_LEAVE_TARGET, error);
-	/* We let it stand still so that its copy would end: a user's pause is in its server's state. */
-	if (result == 0 && at_source->state == GUEST_PAUSED && run->server.power_state == POWER_RUNNING)
-		result = operations(run)->start_guest(run->source, run->job.server_uuid, false, error);
-	return result < 0 ? result : end_failed(run, reason, error);
+	if (is_held)
+		result = job_operations(run)->start_guest(run->source, run->job.server_uuid, false, error);
+	if (result < 0)
+		return error_set(error, EAGAIN, "server %s is to run on on %s: %s", run->job.server_uuid,
+				 run->source_name, error->text);
+	if (run->target_side != SIDE_ABSENT)
+		leftovers |= CHORE_TARGET_GUEST;
+	result = end_failed(run, leftovers, error);
+	return result < 0 ? result : STEP_DONE;
 }
 
 /* How long the guest stood still, as the target tells it; NULL where it cannot tell (after a restart of its daemon). */
@@ -188,7 +113,7 @@ static char *describe_downtime(struct job_run *run)
 	struct move_progress progress = { 0 };
 	struct error ignored = { 0 };
 
-	if (operations(run)->completed(run->target, run->job.server_uuid, &progress, &ignored) < 0)
+	if (job_operations(run)->completed(run->target, run->job.server_uuid, &progress, &ignored) < 0)
 		return NULL;
 	measure_live(run, &progress);
 	return text_format("moved to %s; the guest stood still for %lld ms%s%s", run->target_name,
@@ -196,57 +121,90 @@ static char *describe_downtime(struct job_run *run)
 			   run->postcopy_refused);
 }
 
-struct place_request {
-	struct job_run *run;
-	int power_state;
-};
-
-static int write_place(struct db_session *session, void *context, struct error *error)
-{
-	struct place_request *request = context;
-	struct job_run *run = request->run;
-
-	return db_server_set_place(session, run->job.server_uuid, run->job.target_host_id, request->power_state, error);
-}
-
-/* The guest's place is the truth from here on, also while the source cannot be reached; but the server is free for the next
- * move only when the source's half is gone, lest its cleaning meet a guest that came back. */
-static int finish_on_target(struct job_run *run, const struct guest_view *target, struct error *error)
+/* The migration ends here: place, claims and status change in one transaction, and the server is free. What its source still
+ * has of it is a chore of that host. */
+static int end_completed(struct job_run *run, struct error *error)
 {
 	struct job_end end = { .migration_status = "completed",
 			       .is_moved = true,
-			       .power_state = guest_state_power_state(target->state) };
-	struct place_request place = { run, end.power_state };
-	struct error trouble = { 0 };
-	bool is_first = !text_equal(run->job.phase, "cleaning");
+			       .power_state = guest_state_power_state(run->at_target.state),
+			       .leftovers = CHORE_SOURCE_VOLUMES };
 	int64_t event = 0;
-	int result = job_enter(run, "cleaning", false, NULL, error);
+	int result = 0;
 
-	if (result == 0)
-		result = db_write(run->worker->parts.database, write_place, &place, error);
-	if (result == 0 && is_first)
+	if (!run->is_entered_again)
 		result = job_begin_event(run, "compute_post_live_migration_at_destination", run->target_name, &event,
 					 error);
 	if (result < 0)
 		return result;
 	CLEANUP_FREE char *downtime = describe_downtime(run);
-	int cleaned = operations(run)->remove_guest(run->source, run->job.server_uuid, &trouble);
-	if (cleaned == 0)
-		cleaned = job_settle_volumes(run, VOLUMES_LEAVE_SOURCE, &trouble);
-	result = job_end_event(run, event, cleaned < 0 ? &trouble : NULL, cleaned < 0 ? NULL : downtime, error);
-	if (cleaned < 0)
-		return error_set(error, EAGAIN, "server %s runs on %s, but on %s its rest is left: %s",
-				 run->job.server_uuid, run->target_name, run->source_name, trouble.text);
+	result = job_end_event(run, event, NULL, downtime, error);
+	if (result < 0)
+		return result;
+	if (run->source_side != SIDE_ABSENT)
+		end.leftovers |= CHORE_SOURCE_GUEST;
 	log_event(run->worker->parts.log, LOG_LEVEL_INFO, run->job.request_id, "server moved live",
 		  LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("source", run->source_name),
 		  LOG_TEXT("target", run->target_name), LOG_TEXT("how", downtime ? downtime : ""));
-	return result < 0 ? result : job_finish(run, &end, error);
+	return job_finish(run, &end, error);
 }
 
-static int settle(struct job_run *run, const char *reason, struct error *error);
+/* The source's guest ended in the copy, and its libvirtd does not return from that: the server is what the source shows. */
+static int end_stuck(struct job_run *run, struct error *error)
+{
+	(void)job_fail(run,
+		       "The server went off in the copy, and the migration's call does not return: libvirtd on its "
+		       "host must be restarted.");
+	run->is_source_to_blame = true;
+	return end_failed(run, CHORE_AWAIT_SOURCE | CHORE_TARGET_GUEST | CHORE_TARGET_VOLUMES, error);
+}
+
+static const char *lost_reason(const struct job_run *run)
+{
+	if (run->action == RECOVER_GIVE_UP)
+		return "The server was found on neither host after its live migration.";
+	if (run->source_side == SIDE_BROKEN || run->target_side == SIDE_BROKEN)
+		return "The server's live migration broke in post-copy, and one of its halves is gone. Its memory is "
+		       "lost: "
+		       "stop what is left of it and start it again.";
+	return "The server was found on both hosts after its live migration. Stop one of them by hand.";
+}
+
+static int end_lost(struct job_run *run, struct error *error)
+{
+	bool is_conflict = run->action == RECOVER_KEEP_HANDS_OFF;
+	struct job_end lost = { .migration_status = "error",
+				.is_failed = true,
+				.is_lost = true,
+				.error_cause = is_conflict ? "both_hosts" : "lost",
+				.reason = lost_reason(run),
+				.leftovers = is_conflict ? CHORE_CONFLICT : CHORE_TARGET_VOLUMES };
+
+	if (!is_conflict && run->target_side != SIDE_ABSENT)
+		lost.leftovers |= CHORE_TARGET_GUEST;
+	return job_finish(run, &lost, error);
+}
+
+int live_finish(struct job_run *run, struct error *error)
+{
+	int result;
+
+	switch (run->action) {
+	case RECOVER_FINISH:
+		result = end_completed(run, error);
+		break;
+	case RECOVER_WAIT_BOUNDED:
+		result = end_stuck(run, error);
+		break;
+	default:
+		result = end_lost(run, error);
+		break;
+	}
+	return result < 0 ? result : STEP_DONE;
+}
 
 /* Attaches to a move that goes on by itself, until it ends or the daemon does. */
-static int follow(struct job_run *run, const char *reason, struct error *error)
+static int follow(struct job_run *run, struct error *error)
 {
 	struct worker *worker = run->worker;
 	struct move_watch watch;
@@ -267,15 +225,13 @@ static int follow(struct job_run *run, const char *reason, struct error *error)
 			return error_set(error, EAGAIN, "host %s does not answer; server %s is asked about again",
 					 run->source_name, run->job.server_uuid);
 	}
-	return settle(run, reason, error);
+	return STEP_RESOLVE;
 }
-
-static int move(struct job_run *run, const struct live_options *options, bool copies_disks, struct error *error);
 
 /* Each half waits for the other with what it has: tried until the stream stands again, since only that saves the guest. */
 static int resume_postcopy(struct job_run *run, struct error *error)
 {
-	struct error trouble = { 0 };
+	struct error cause = { 0 };
 	int result = find_address(run, error);
 	struct live_options options = options_of(run);
 
@@ -284,149 +240,51 @@ static int resume_postcopy(struct job_run *run, struct error *error)
 	options.may_postcopy = true; /* whatever the settings say by now */
 	options.is_resume = true;
 	options.parallel_connections = 1; /* post-copy had no more when it began */
-	result = move(run, &options, false, &trouble);
+	result = mover_run(run, &options, false, &cause);
 	log_event(run->worker->parts.log, result < 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, run->job.request_id,
 		  result < 0 ? "post-copy cannot be resumed yet" : "post-copy is resumed",
-		  LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("trouble", trouble.text));
+		  LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("trouble", cause.text));
 	if (result < 0)
 		return error_set(error, EAGAIN,
 				 "server %s is held up in post-copy from %s to %s, it is tried again: %s",
-				 run->job.server_uuid, run->source_name, run->target_name, trouble.text);
-	return settle(run, NULL, error);
+				 run->job.server_uuid, run->source_name, run->target_name, cause.text);
+	return STEP_RESOLVE;
 }
 
-static const char *why_hands_off(enum side_view source, enum side_view target)
+/* Asks both sides and does what the table says. */
+int live_resolve(struct job_run *run, struct error *error)
 {
-	if (source == SIDE_BROKEN || target == SIDE_BROKEN)
-		return "The server's live migration broke in post-copy, and one of its halves is gone. Its memory is "
-		       "lost: "
-		       "stop what is left of it and start it again.";
-	return "The server was found on both hosts after its live migration. Stop one of them by hand.";
-}
-
-/* Asks both sides and does what the table says. `reason`: what is known of why the move did not end well. */
-static int settle(struct job_run *run, const char *reason, struct error *error)
-{
-	struct guest_view at_source = { 0 }, at_target = { 0 };
-	const char *uuid = run->job.server_uuid;
-	enum side_view source = side_view_of(operations(run)->look(run->source, uuid, &at_source, error), &at_source);
-	enum side_view target = side_view_of(operations(run)->look(run->target, uuid, &at_target, error), &at_target);
-	enum recover_action action = recover_decide(JOB_LIVE, run->job.phase, source, target);
-	struct job_end lost = { .migration_status = "error", .is_failed = true, .is_lost = true };
-
-	log_event(run->worker->parts.log, LOG_LEVEL_INFO, run->job.request_id, "both sides asked",
-		  LOG_TEXT("server", uuid), LOG_TEXT("phase", run->job.phase),
-		  LOG_TEXT("source", side_view_name(source)), LOG_TEXT("target", side_view_name(target)),
-		  LOG_TEXT("action", recover_action_name(action)));
-	switch (action) {
+	job_resolve(run);
+	if (run->source_side == SIDE_OFF || run->source_side == SIDE_UNREACHABLE)
+		run->is_source_to_blame = true;
+	switch (run->action) {
 	case RECOVER_FINISH:
 		/* libvirt defines the guest on the target when it is whole there; before that the broken source still has a part of
 		 * its memory. */
-		if (source == SIDE_BROKEN && !at_target.is_persistent)
-			return resume_postcopy(run, error);
-		return finish_on_target(run, &at_target, error);
+		if (run->source_side != SIDE_BROKEN || run->at_target.is_persistent)
+			return job_go(run, "finishing");
+		run->action = RECOVER_RESUME_POSTCOPY;
+		return job_go(run, "moving");
 	case RECOVER_FOLLOW:
-		return follow(run, reason, error);
 	case RECOVER_RESUME_POSTCOPY:
-		return resume_postcopy(run, error);
-	case RECOVER_RESUME_SOURCE: {
-		int result = operations(run)->start_guest(run->source, uuid, false, error);
-
-		return result < 0 ? result : roll_back(run, &at_source, reason, error);
-	}
+		return job_go(run, "moving");
+	case RECOVER_RESUME_SOURCE:
 	case RECOVER_BEGIN:
 	case RECOVER_ROLL_BACK:
-		return roll_back(run, &at_source, reason, error);
+		(void)job_fail(run, "The migration was interrupted.");
+		return job_go(run, "restoring");
 	case RECOVER_GIVE_UP:
-		lost.reason = "The server was found on neither host after its live migration.";
-		return job_finish(run, &lost, error);
 	case RECOVER_KEEP_HANDS_OFF:
-		lost.reason = why_hands_off(source, target);
-		return job_finish(run, &lost, error);
+		return job_go(run, "finishing");
+	case RECOVER_WAIT_BOUNDED:
+		if (job_is_undecided_too_long(run))
+			return job_go(run, "finishing");
+		break;
 	default:
-		return error_set(error, EAGAIN, "server %.36s: source %s, target %s: it is asked again", uuid,
-				 side_view_name(source), side_view_name(target));
+		break;
 	}
-}
-
-static void *move_thread(void *context)
-{
-	struct mover *mover = context;
-	struct worker *worker = mover->worker;
-	struct error error = { 0 };
-	int result = worker->parts.hypervisor->operations->migrate_live(mover->source, mover->target, mover->uuid,
-									&mover->options, mover->copies_disks, &error);
-
-	pthread_mutex_lock(&worker->mutex);
-	mover->result = result;
-	mover->error = error;
-	mover->has_ended = true;
-	worker->moving--;
-	pthread_cond_broadcast(&worker->wake);
-	bool is_left = mover->is_left;
-	pthread_cond_broadcast(&mover->ended);
-	pthread_mutex_unlock(&worker->mutex);
-	if (is_left) {
-		pthread_cond_destroy(&mover->ended);
-		free(mover->migration_address);
-		free(mover);
-	}
-	return NULL;
-}
-
-/* -EAGAIN when the daemon stops meanwhile: the move goes on without us. */
-static int move(struct job_run *run, const struct live_options *options, bool copies_disks, struct error *error)
-{
-	struct worker *worker = run->worker;
-	struct mover *mover = calloc(1, sizeof(*mover));
-	struct move_watch watch;
-	pthread_t thread;
-
-	if (!mover)
-		return error_no_memory(error);
-	*mover = (struct mover){ .worker = worker,
-				 .source = run->source,
-				 .target = run->target,
-				 .options = *options,
-				 .copies_disks = copies_disks };
-	mover->migration_address = options->migration_address ? strdup(options->migration_address) : NULL;
-	if (options->migration_address && !mover->migration_address) {
-		free(mover);
-		return error_no_memory(error);
-	}
-	mover->options.migration_address = mover->migration_address;
-	TEXT_COPY(mover->uuid, run->job.server_uuid);
-	clock_condition_init(&mover->ended);
-	watch_begin(run, &watch);
-	pthread_mutex_lock(&worker->mutex);
-	int result = pthread_create(&thread, NULL, move_thread, mover);
-	if (result == 0) {
-		pthread_detach(thread);
-		worker->moving++;
-	}
-	while (result == 0 && !mover->has_ended && !worker->is_stopping) {
-		clock_wait(worker->parts.clock, &mover->ended, &worker->mutex,
-			   clock_monotonic_ms(worker->parts.clock) + run->limits->settings.poll_interval_ms);
-		if (mover->has_ended || worker->is_stopping)
-			break;
-		pthread_mutex_unlock(&worker->mutex);
-		watch_once(run, &watch);
-		pthread_mutex_lock(&worker->mutex);
-	}
-	mover->is_left = result == 0 && !mover->has_ended;
-	bool is_left = mover->is_left;
-	pthread_mutex_unlock(&worker->mutex);
-	if (is_left)
-		return error_set(error, EAGAIN, "the daemon stops; the move of server %s goes on",
-				 run->job.server_uuid);
-	if (result > 0)
-		result = error_set_errno(error, result, "cannot start a thread");
-	else if ((result = mover->result) < 0)
-		*error = mover->error;
-	pthread_cond_destroy(&mover->ended);
-	free(mover->migration_address);
-	free(mover);
-	return result == -EAGAIN ? -EIO : result;
+	return error_set(error, EAGAIN, "server %.36s: source %s, target %s: it is asked again", run->job.server_uuid,
+			 side_view_name(run->source_side), side_view_name(run->target_side));
 }
 
 /* A host that refuses post-copy does so before anything is begun; Nova then moves without it, too. */
@@ -434,7 +292,7 @@ static int move_as_hosts_may(struct job_run *run, const struct live_options *opt
 			     struct error *error)
 {
 	struct live_options without = *options;
-	int result = move(run, options, copies_disks, error);
+	int result = mover_run(run, options, copies_disks, error);
 
 	if (result != -EOPNOTSUPP || !error)
 		return result;
@@ -444,29 +302,45 @@ static int move_as_hosts_may(struct job_run *run, const struct live_options *opt
 		  "post-copy is permitted, but refused: the move is begun without it",
 		  LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("trouble", run->postcopy_refused));
 	without.may_postcopy = false;
-	return move(run, &without, copies_disks, error);
+	return mover_run(run, &without, copies_disks, error);
 }
 
-/* Also where the answer was an error: both sides are asked then. */
-static int move_and_settle(struct job_run *run, const struct live_options *options, bool copies_disks, int64_t event,
-			   struct error *error)
+/* The first run of the move itself: also where its answer was an error both sides are asked. */
+static int begin_move(struct job_run *run, struct error *error)
 {
-	struct error trouble = { 0 };
-	int result = job_enter(run, "moving", false, "running", error);
+	struct error cause = { 0 };
+	struct live_options options = options_of(run);
 
-	if (result < 0)
-		return result;
-	int step = move_as_hosts_may(run, options, copies_disks, &trouble);
+	options.is_storage_proven_shared = run->check.is_storage_proven_shared;
+	int step = move_as_hosts_may(run, &options, run->check.copies_disks, &cause);
 	if (step == -EAGAIN)
-		return error_set(error, EAGAIN, "%s", trouble.text);
+		return error_set(error, EAGAIN, "%s", cause.text);
 	if (step < 0 && run->ended_why[0])
-		error_set(&trouble, ECANCELED, "%s", run->ended_why);
-	result = job_end_event(run, event, step < 0 ? &trouble : NULL, NULL, error);
-	return result < 0 ? result : settle(run, step < 0 ? trouble.text : NULL, error);
+		error_set(&cause, ECANCELED, "%s", run->ended_why);
+	int result = job_end_event(run, run->event, step < 0 ? &cause : NULL, NULL, error);
+	run->event = 0;
+	if (result == 0 && step < 0)
+		(void)job_fail(run, cause.text);
+	return result < 0 ? result : STEP_RESOLVE;
 }
 
-static int prepare(struct job_run *run, const struct live_options *options, bool copies_disks,
-		   struct error *ret_trouble, struct error *error)
+int live_move(struct job_run *run, struct error *error)
+{
+	enum recover_action action = run->action;
+
+	run->action = RECOVER_BEGIN; /* it holds for this once */
+	switch (action) {
+	case RECOVER_FOLLOW:
+		return follow(run, error);
+	case RECOVER_RESUME_POSTCOPY:
+		return resume_postcopy(run, error);
+	default:
+		return run->is_entered_again ? STEP_RESOLVE : begin_move(run, error);
+	}
+}
+
+static int prepare(struct job_run *run, const struct live_options *options, struct error *ret_cause,
+		   struct error *error)
 {
 	struct volume_journal journal = job_journal(run);
 	int64_t event = 0;
@@ -474,35 +348,34 @@ static int prepare(struct job_run *run, const struct live_options *options, bool
 
 	if (result < 0)
 		return result;
-	int step = operations(run)->prepare_live(run->source, run->target, run->job.server_uuid, options, copies_disks,
-						 &journal, ret_trouble);
-	return job_end_event(run, event, step < 0 ? ret_trouble : NULL, NULL, error);
+	int step = job_operations(run)->prepare_live(run->source, run->target, run->job.server_uuid, options,
+						     run->check.copies_disks, &journal, ret_cause);
+	return job_end_event(run, event, step < 0 ? ret_cause : NULL, NULL, error);
 }
 
-/* From a target that passed its checks, and room on both hosts, to the end. */
-static int carry_out(struct job_run *run, const struct check_result *check, struct error *error)
+/* From a target that passed its checks, and a migration slot on both hosts. */
+int live_prepare(struct job_run *run, struct error *error)
 {
-	struct error trouble = { 0 };
-	int64_t event = 0;
-	int result = find_address(run, error);
+	struct error cause = { 0 };
+	int result = find_address(run, &cause);
 	struct live_options options = options_of(run);
 
-	if (result == 0)
-		result = job_enter(run, "preparing", false, "preparing", error);
-
-	options.is_storage_proven_shared = check->is_storage_proven_shared;
-	if (result == 0)
-		result = job_begin_event(run, "compute_live_migration", run->source_name, &event, error);
-	if (result == 0)
-		result = prepare(run, &options, check->copies_disks, &trouble, error);
+	if (result < 0 && result != -ENODEV)
+		return error_set(error, -result, "%s", cause.text);
+	result = job_begin_event(run, "compute_live_migration", run->source_name, &run->event, error);
+	if (result == 0 && !cause.code)
+		result = prepare(run, &options, &cause, error);
 	if (result == 0)
 		result = job_read_requests(run, error);
 	if (result < 0)
 		return result;
-	if (!trouble.code && !run->job.is_abort_requested)
-		return move_and_settle(run, &options, check->copies_disks, event, error);
-	result = job_end_event(run, event, trouble.code ? &trouble : NULL, NULL, error);
-	return result < 0 ? result : settle(run, trouble.code ? trouble.text : NULL, error);
+	if (!cause.code && !run->job.is_abort_requested)
+		return STEP_NEXT;
+	result = job_end_event(run, run->event, cause.code ? &cause : NULL, NULL, error);
+	run->event = 0;
+	if (cause.code)
+		(void)job_fail(run, cause.text);
+	return result < 0 ? result : STEP_RESOLVE;
 }
 
 /* A target that the stream cannot go to is refused as one that the guest cannot run on is. */
@@ -518,8 +391,8 @@ static int check_target(struct job_run *run, const struct live_options *options,
 		return -ECANCELED;
 	}
 	return result < 0 ? result
-			  : operations(run)->check_live(run->source, run->target, run->job.server_uuid, &asked,
-							ret_check, error);
+			  : job_operations(run)->check_live(run->source, run->target, run->job.server_uuid, &asked,
+							    ret_check, error);
 }
 
 /* Both parts of Nova's check; libvirt's driver does them in one call and says whose part refused. Done again after a wait, it
@@ -557,44 +430,33 @@ static const char *choice_event(const struct job_run *run)
 	return run->job.minor_version >= 34 ? "conductor_live_migrate_instance" : "conductor_migrate_server";
 }
 
-/* The client of an old version has its answer now; the move has its turn when both hosts have room for it. */
-static int take_turn(struct job_run *run, const struct check_result *check, struct error *error)
+/* The client of an old version has its answer now. */
+static int accept(struct job_run *run, struct error *error)
 {
 	int result = job_set_verdict(run, 202, NULL, NULL, error);
 
 	if (result == 0)
 		result = job_read_requests(run, error);
-	if (result < 0)
+	if (result < 0 || !run->job.is_abort_requested)
 		return result;
-	if (run->job.is_abort_requested)
-		return end_failed(run, NULL, error);
-	if (worker_take_room(run))
-		return carry_out(run, check, error);
-	result = job_enter(run, "queued", false, "queued", error);
-	return result < 0 ? result
-			  : error_set(error, EAGAIN, "server %s waits for its turn from %s to %s", run->job.server_uuid,
-				      run->source_name, run->target_name);
+	result = end_failed(run, 0, error);
+	return result < 0 ? result : STEP_DONE;
 }
 
-int live_run(struct job_run *run, struct error *error)
+static int cancel(struct job_run *run, struct error *error)
 {
-	const struct target_search search = {
+	return end_failed(run, 0, error);
+}
+
+void live_search(const struct job_run *run, struct target_search *ret_search)
+{
+	*ret_search = (struct target_search){
 		.event = choice_event(run),
 		.sentence = SCHEDULE_NOT_ENOUGH_HOSTS,
+		.first_phase = "preparing",
 		.check = check,
 		.refuse = refuse,
+		.accept = accept,
+		.cancel = cancel,
 	};
-	const struct phase *phase = phase_by_name(JOB_LIVE, run->job.phase);
-	struct check_result result_of_check = { .refusal = CHECK_PASSED };
-	int result;
-
-	if (phase && phase->undo != UNDO_CLAIM)
-		return settle(run, "The migration was interrupted.", error);
-	if (run->job.is_abort_requested)
-		return end_failed(run, NULL, error);
-	if (text_equal(run->job.phase, "queued"))
-		result = target_check_again(run, &search, &result_of_check, error);
-	else
-		result = target_find(run, &search, &result_of_check, error);
-	return result == 1 ? take_turn(run, &result_of_check, error) : result;
 }

@@ -1,76 +1,103 @@
-/* The tables of phases, one per kind of job. */
+/* The tables of phases, one per kind of job: its whole life, from top to bottom. */
 #include "server/worker/phases.h"
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "server/worker/steps.h"
+
+#define PHASE(phase, undo_of_it, step_of_it)                                                                           \
+	{                                                                                                              \
+		.name = (phase), .undo = (undo_of_it), .step = (step_of_it)                                            \
+	}
+/* One that clients see by the migration's status or the server's task state. */
+#define PHASE_SHOWN(phase, undo_of_it, step_of_it, status, task)                                                       \
+	{                                                                                                              \
+		.name = (phase), .undo = (undo_of_it), .step = (step_of_it), .migration_status = (status),             \
+		.task_state = (task)                                                                                   \
+	}
 
 static const struct phase live_phases[] = {
-	{ "choosing", UNDO_CLAIM },   { "checking", UNDO_CLAIM }, { "queued", UNDO_CLAIM },
-	{ "preparing", UNDO_TARGET }, { "moving", UNDO_TARGET },  { "cleaning", UNDO_IMPOSSIBLE },
-	{ "done", UNDO_NOTHING },
+	PHASE("choosing", UNDO_CLAIM, target_choose),
+	PHASE("checking", UNDO_CLAIM, target_check),
+	PHASE_SHOWN("queued", UNDO_CLAIM, target_wait, "queued", NULL),
+	PHASE_SHOWN("preparing", UNDO_TARGET, live_prepare, "preparing", NULL),
+	PHASE_SHOWN("moving", UNDO_TARGET, live_move, "running", NULL),
+	PHASE("restoring", UNDO_TARGET, live_restore), /* the source has the guest: it runs on there */
+	PHASE("finishing", UNDO_IMPOSSIBLE, live_finish),
+	{ .name = "done" },
 };
 
 static const struct phase cold_phases[] = {
-	{ "choosing", UNDO_CLAIM },
-	{ "checking", UNDO_CLAIM },
-	{ "queued", UNDO_CLAIM },
-	{ "stopping", UNDO_TARGET_AND_RESTORE_SOURCE },
-	{ "copying", UNDO_TARGET_AND_RESTORE_SOURCE },
-	{ "defining", UNDO_TARGET_AND_RESTORE_SOURCE },
-	{ "undefining", UNDO_TARGET_AND_RESTORE_SOURCE },
-	{ "starting", UNDO_TARGET_AND_RESTORE_SOURCE },
-	{ "done", UNDO_NOTHING },
+	PHASE("choosing", UNDO_CLAIM, target_choose),
+	PHASE("checking", UNDO_CLAIM, target_check),
+	PHASE("queued", UNDO_CLAIM, target_wait),
+	PHASE_SHOWN("stopping", UNDO_TARGET_AND_RESTORE_SOURCE, cold_stop, "migrating", "resize_migrating"),
+	PHASE("copying", UNDO_TARGET_AND_RESTORE_SOURCE, cold_copy),
+	PHASE("returning", UNDO_TARGET_AND_RESTORE_SOURCE,
+	      cold_return), /* to the source; the target has no definition yet */
+	PHASE_SHOWN("defining", UNDO_TARGET_AND_RESTORE_SOURCE, cold_define, "post-migrating", "resize_migrated"),
+	PHASE("undefining", UNDO_TARGET_AND_RESTORE_SOURCE, cold_undefine),
+	PHASE_SHOWN("starting", UNDO_TARGET_AND_RESTORE_SOURCE, cold_start, "post-migrating", NULL),
+	PHASE("restoring", UNDO_TARGET_AND_RESTORE_SOURCE, cold_restore), /* the source gets its guest back */
+	PHASE("finishing", UNDO_IMPOSSIBLE, cold_finish),
+	{ .name = "done" },
 };
 
-/* Removing disks cannot be taken back: what is confirmed is repeated until it is done. */
+/* One look at the target before the source's disks are given up; what is removed there is a chore. */
 static const struct phase confirm_phases[] = {
-	{ "removing", UNDO_IMPOSSIBLE },
-	{ "done", UNDO_NOTHING },
+	PHASE("removing", UNDO_IMPOSSIBLE, confirm_verify),
+	{ .name = "done" },
 };
 
 static const struct phase revert_phases[] = {
-	{ "stopping", UNDO_IMPOSSIBLE }, { "removing", UNDO_IMPOSSIBLE }, { "defining", UNDO_IMPOSSIBLE },
-	{ "starting", UNDO_IMPOSSIBLE }, { "done", UNDO_NOTHING },
+	PHASE("stopping", UNDO_IMPOSSIBLE, revert_stop),
+	PHASE("defining", UNDO_IMPOSSIBLE, revert_define),
+	PHASE("starting", UNDO_IMPOSSIBLE, revert_start),
+	PHASE("restoring", UNDO_IMPOSSIBLE, revert_restore),
+	{ .name = "done" },
 };
 
 /* One step, which may be done again. */
 static const struct phase power_phases[] = {
-	{ "acting", UNDO_IMPOSSIBLE },
-	{ "done", UNDO_NOTHING },
+	PHASE("acting", UNDO_IMPOSSIBLE, power_act),
+	{ .name = "done" },
 };
 
-static const struct phase reboot_phases[] = {
-	{ "stopping", UNDO_IMPOSSIBLE },
-	{ "starting", UNDO_IMPOSSIBLE },
-	{ "done", UNDO_NOTHING },
+static const struct phase soft_reboot_phases[] = {
+	PHASE_SHOWN("stopping", UNDO_IMPOSSIBLE, power_act, NULL, "reboot_started"),
+	PHASE("starting", UNDO_IMPOSSIBLE, power_act_again),
+	{ .name = "done" },
 };
 
-#define POWER(name)                                                                                                    \
+static const struct phase hard_reboot_phases[] = {
+	PHASE_SHOWN("stopping", UNDO_IMPOSSIBLE, power_act, NULL, "reboot_started_hard"),
+	PHASE("starting", UNDO_IMPOSSIBLE, power_act_again),
+	{ .name = "done" },
+};
+
+#define KIND(name, phases, resolver)                                                                                   \
 	{                                                                                                              \
-		(name), power_phases, ARRAY_LENGTH(power_phases)                                                       \
-	}
-#define REBOOT(name)                                                                                                   \
-	{                                                                                                              \
-		(name), reboot_phases, ARRAY_LENGTH(reboot_phases)                                                     \
+		(name), (phases), ARRAY_LENGTH(phases), (resolver)                                                     \
 	}
 
 static const struct {
 	const char *name;
 	const struct phase *phases;
 	size_t count;
+	job_step_fn resolver;
 } kinds[JOB_KIND_MAX] = {
-	[JOB_LIVE] = { "live", live_phases, ARRAY_LENGTH(live_phases) },
-	[JOB_COLD] = { "cold", cold_phases, ARRAY_LENGTH(cold_phases) },
-	[JOB_CONFIRM] = { "confirm", confirm_phases, ARRAY_LENGTH(confirm_phases) },
-	[JOB_REVERT] = { "revert", revert_phases, ARRAY_LENGTH(revert_phases) },
-	[JOB_START] = POWER("start"),
-	[JOB_STOP] = POWER("stop"),
-	[JOB_PAUSE] = POWER("pause"),
-	[JOB_UNPAUSE] = POWER("unpause"),
-	[JOB_SUSPEND] = POWER("suspend"),
-	[JOB_RESUME] = POWER("resume"),
-	[JOB_REBOOT_SOFT] = REBOOT("reboot_soft"),
-	[JOB_REBOOT_HARD] = REBOOT("reboot_hard"),
+	[JOB_LIVE] = KIND("live", live_phases, live_resolve),
+	[JOB_COLD] = KIND("cold", cold_phases, cold_resolve),
+	[JOB_CONFIRM] = KIND("confirm", confirm_phases, NULL),
+	[JOB_REVERT] = KIND("revert", revert_phases, NULL),
+	[JOB_START] = KIND("start", power_phases, NULL),
+	[JOB_STOP] = KIND("stop", power_phases, NULL),
+	[JOB_PAUSE] = KIND("pause", power_phases, NULL),
+	[JOB_UNPAUSE] = KIND("unpause", power_phases, NULL),
+	[JOB_SUSPEND] = KIND("suspend", power_phases, NULL),
+	[JOB_RESUME] = KIND("resume", power_phases, NULL),
+	[JOB_REBOOT_SOFT] = KIND("reboot_soft", soft_reboot_phases, NULL),
+	[JOB_REBOOT_HARD] = KIND("reboot_hard", hard_reboot_phases, NULL),
 };
 
 bool job_kind_by_name(const char *kind, enum job_kind *ret_kind)
@@ -102,7 +129,12 @@ const struct phase *phase_by_name(enum job_kind kind, const char *name)
 	return NULL;
 }
 
-bool phase_may_follow(enum job_kind kind, const char *from, const char *to, bool is_new_attempt)
+job_step_fn phases_resolver(enum job_kind kind)
+{
+	return kinds[kind].resolver;
+}
+
+bool phase_may_follow(enum job_kind kind, const char *from, const char *to)
 {
 	const struct phase *next = phase_by_name(kind, to);
 
@@ -114,7 +146,9 @@ bool phase_may_follow(enum job_kind kind, const char *from, const char *to, bool
 	const struct phase *current = phase_by_name(kind, from);
 	if (!current)
 		return false;
-	if (is_new_attempt)
-		return current->undo != UNDO_IMPOSSIBLE && current->undo != UNDO_NOTHING && next == kinds[kind].phases;
-	return next >= current;
+	if (next >= current)
+		return true;
+	if (current->undo == UNDO_CLAIM)
+		return next == kinds[kind].phases; /* a new attempt */
+	return current->undo == UNDO_TARGET_AND_RESTORE_SOURCE && text_equal(to, "copying");
 }

@@ -7,10 +7,12 @@
 #include "db/claims.h"
 #include "db/instance_actions.h"
 #include "db/migrations.h"
+#include "server/worker/chores.h"
 
 struct enter_request {
 	struct job_run *run;
 	const char *migration_status;
+	const char *task_state;
 };
 
 static int write_enter(struct db_session *session, void *context, struct error *error)
@@ -21,25 +23,33 @@ static int write_enter(struct db_session *session, void *context, struct error *
 
 	if (result == 0 && request->migration_status)
 		result = db_migration_set_status(session, job->migration_id, request->migration_status, error);
+	if (result == 0 && request->task_state) {
+		result = db_server_set_state(session, job->server_uuid, NULL, request->task_state, error);
+		if (result == -ENOENT) { /* it was deleted outside the API */
+			error_clear(error);
+			result = 0;
+		}
+	}
 	return result;
 }
 
-int job_enter(struct job_run *run, const char *phase, bool is_new_attempt, const char *migration_status,
+int job_enter(struct job_run *run, const char *phase, const char *migration_status, const char *task_state,
 	      struct error *error)
 {
-	struct enter_request request = { run, migration_status };
-	enum job_kind kind;
+	struct enter_request request = { run, migration_status, task_state };
+	char before[sizeof(run->job.phase)];
 
-	if (!job_kind_by_name(run->job.kind, &kind))
-		return error_set(error, EINVAL, "job %lld is of no known kind: %s", (long long)run->job.id,
-				 run->job.kind);
 	/* The API's first word for a job is no phase of ours. */
-	const char *from = phase_by_name(kind, run->job.phase) ? run->job.phase : "";
-	if (!phase_may_follow(kind, from, phase, is_new_attempt))
+	const char *from = phase_by_name(run->kind, run->job.phase) ? run->job.phase : "";
+	if (!phase_may_follow(run->kind, from, phase))
 		return error_set(error, EINVAL, "job %lld cannot go from %s to %s", (long long)run->job.id, from,
 				 phase);
+	TEXT_COPY(before, run->job.phase);
 	TEXT_COPY(run->job.phase, phase);
-	return db_write(run->worker->parts.database, write_enter, &request, error);
+	int result = db_write(run->worker->parts.database, write_enter, &request, error);
+	if (result < 0) /* what is on disk is what counts */
+		TEXT_COPY(run->job.phase, before);
+	return result;
 }
 
 static int write_event(struct db_session *session, void *context, struct error *error)
@@ -61,25 +71,6 @@ int job_begin_event(struct job_run *run, const char *event, const char *host, in
 	if (result == 0)
 		*ret_event_id = row.id;
 	return result;
-}
-
-struct task_request {
-	const char *server_uuid;
-	const char *task_state;
-};
-
-static int write_task_state(struct db_session *session, void *context, struct error *error)
-{
-	struct task_request *request = context;
-
-	return db_server_set_state(session, request->server_uuid, NULL, request->task_state, error);
-}
-
-int job_set_task_state(struct job_run *run, const char *task_state, struct error *error)
-{
-	struct task_request request = { run->job.server_uuid, task_state };
-
-	return db_write(run->worker->parts.database, write_task_state, &request, error);
 }
 
 struct event_end {
@@ -133,13 +124,6 @@ int job_set_verdict(struct job_run *run, int status, const char *for_others, con
 	return result;
 }
 
-static int write_release(struct db_session *session, void *context, struct error *error)
-{
-	struct job_run *run = context;
-
-	return db_claim_release(session, run->job.migration_id, 0, error);
-}
-
 static int write_lease(struct db_session *session, void *context, struct error *error)
 {
 	struct job_run *run = context;
@@ -188,13 +172,29 @@ int job_leave_target(struct job_run *run, struct error *error)
 	return db_write(run->worker->parts.database, write_leave, run, error);
 }
 
-int job_release_claims(struct job_run *run, struct error *error)
+int job_write_place(struct db_session *session, const struct job_run *run, struct db_server *server, int64_t host_id,
+		    int64_t claimed_host_id, struct error *error)
 {
-	return db_write(run->worker->parts.database, write_release, run, error);
+	struct db_claim claim = {
+		.host_id = claimed_host_id,
+		.migration_id = run->job.migration_id,
+		.vcpus = server->flavor.vcpus,
+		.memory_mb = server->flavor.memory_mb,
+		.disk_gb = db_flavor_disk_gb(&server->flavor),
+	};
+
+	TEXT_COPY(claim.server_uuid, run->job.server_uuid);
+	server->host_id = host_id;
+	int result = db_server_update(session, server, error);
+	if (result == 0)
+		result = db_claim_release(session, run->job.migration_id, 0, error);
+	return result < 0 || !claimed_host_id
+		       ? result
+		       : db_claim_make(session, &claim, &(struct db_claim_capacity){ -1, -1, -1 }, error);
 }
 
 /* For the metrics, which count it when the end is on disk. */
-static void note_outcome(struct job_run *run, const struct job_end *end)
+void job_note_outcome(struct job_run *run, const struct job_end *end)
 {
 	bool is_refused = end->verdict_status >= 400;
 
@@ -249,7 +249,12 @@ static int write_finish_server(struct db_session *session, const struct job_run 
 
 		result = db_server_set_fault(session, uuid, &fault, error);
 	}
-	return result == -ENOENT ? 0 : result; /* deleted behind our back */
+	if (result == 0 && end->is_lost && end->error_cause)
+		result = db_server_set_error_cause(session, uuid, end->error_cause, error);
+	if (result != -ENOENT)
+		return result;
+	error_clear(error); /* it was deleted outside the API */
+	return 0;
 }
 
 /* An event that a crash or a wait left open ends with its action. */
@@ -266,12 +271,23 @@ static int write_end_events(struct db_session *session, const struct job_run *ru
 	return result;
 }
 
-/* The server's new place and the end of its claim are one change: nobody sees its memory counted twice or not at all. */
-static int write_finish(struct db_session *session, void *context, struct error *error)
+/* What the run believes of its own row is the row only when the transaction was written: see job_finish. */
+static int write_done(struct db_session *session, struct job_run *run, struct error *error)
 {
-	struct finish_request *request = context;
-	struct job_run *run = request->run;
-	const struct job_end *end = request->end;
+	struct db_job done = run->job;
+
+	TEXT_COPY(done.phase, "done");
+	done.finished_us = db_now_us(session);
+	int result = db_job_update(session, &done, error);
+
+	if (result == 0)
+		run->job.finished_us = done.finished_us;
+	return result;
+}
+
+/* The server's new place and the end of its claim are one change: nobody sees its memory counted twice or not at all. */
+int job_write_finish(struct db_session *session, struct job_run *run, const struct job_end *end, struct error *error)
+{
 	int result = write_finish_server(session, run, end, error);
 
 	if (result == 0)
@@ -287,11 +303,16 @@ static int write_finish(struct db_session *session, void *context, struct error 
 		result = write_end_events(session, run, end, error);
 	if (result == 0 && run->job.action_id)
 		result = db_action_finish(session, run->job.action_id, end->is_failed ? "Error" : NULL, error);
-	if (result < 0)
-		return result;
-	TEXT_COPY(run->job.phase, "done");
-	run->job.finished_us = db_now_us(session);
-	return db_job_update(session, &run->job, error);
+	if (result == 0)
+		result = chores_write(session, run, end->leftovers, error);
+	return result < 0 ? result : write_done(session, run, error);
+}
+
+static int write_finish(struct db_session *session, void *context, struct error *error)
+{
+	struct finish_request *request = context;
+
+	return job_write_finish(session, request->run, request->end, error);
 }
 
 int job_write_end(struct db_session *session, struct job_run *run, const char *failure, struct error *error)
@@ -300,22 +321,18 @@ int job_write_end(struct db_session *session, struct job_run *run, const char *f
 	struct job_end end = { .is_failed = is_failed, .reason = failure };
 	int result = 0;
 
-	note_outcome(run, &end);
+	job_note_outcome(run, &end);
 	if (run->job.action_id)
 		result = write_end_events(session, run, &end, error);
 	if (result == 0 && run->job.action_id)
 		result = db_action_finish(session, run->job.action_id, is_failed ? "Error" : NULL, error);
-	if (result < 0)
-		return result;
-	TEXT_COPY(run->job.phase, "done");
-	run->job.finished_us = db_now_us(session);
-	return db_job_update(session, &run->job, error);
+	return result < 0 ? result : write_done(session, run, error);
 }
 
 int job_finish(struct job_run *run, const struct job_end *end, struct error *error)
 {
 	struct finish_request request = { run, end };
 
-	note_outcome(run, end);
+	job_note_outcome(run, end);
 	return db_write(run->worker->parts.database, write_finish, &request, error);
 }

@@ -19,11 +19,13 @@ enum side_view {
 	SIDE_HANDED_OVER, /* the source's half after the switch */
 	SIDE_POSTCOPY, /* its memory is on both sides */
 	SIDE_BROKEN, /* post-copy without its stream: neither half is whole */
+	SIDE_BUSY, /* it goes down this moment, or a call upon it has not ended: what it shows may still change */
 	SIDE_MAX,
 };
 
 enum recover_action {
 	RECOVER_WAIT, /* ask again later */
+	RECOVER_WAIT_BOUNDED, /* the same, but not for ever: then the job ends, and the rest is a chore */
 	RECOVER_BEGIN, /* nothing was changed: do the phase's step (again) */
 	RECOVER_FOLLOW, /* the move goes on by itself: attach to it */
 	RECOVER_FINISH, /* the target has the guest: clean the source */
@@ -31,6 +33,8 @@ enum recover_action {
 	RECOVER_RESUME_SOURCE, /* the target has none: resume the source's half, then as above */
 	RECOVER_RESUME_POSTCOPY, /* its memory is on both sides, and the stream between them is made anew */
 	RECOVER_RESTORE_SOURCE, /* cold: clean the target, define the kept definition on the source, start it if it ran */
+	RECOVER_RETURN, /* cold: the source's guest starts again; the target, which has no definition of it, is not asked */
+	RECOVER_FORGET, /* cold: somebody removed the guest on the source meanwhile: the copies go, too */
 	RECOVER_GIVE_UP, /* the guest runs nowhere and cannot be brought back: server in error, nothing is removed */
 	RECOVER_KEEP_HANDS_OFF, /* it runs on both sides, or in two broken halves: a person decides, nothing is removed */
 	RECOVER_MAX,

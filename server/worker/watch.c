@@ -12,11 +12,6 @@
 #include "server/worker/downtime.h"
 #include "server/worker/job.h"
 
-static const struct hypervisor_operations *operations(const struct job_run *run)
-{
-	return run->worker->parts.hypervisor->operations;
-}
-
 struct progress_request {
 	int64_t migration_id;
 	struct db_progress memory, disk;
@@ -32,7 +27,7 @@ static int write_progress(struct db_session *session, void *context, struct erro
 static int adjust(struct job_run *run, enum move_adjustment adjustment, int64_t value, const char *why)
 {
 	struct error error = { 0 };
-	int result = operations(run)->adjust(run->source, run->job.server_uuid, adjustment, value, &error);
+	int result = job_operations(run)->adjust(run->source, run->job.server_uuid, adjustment, value, &error);
 
 	log_event(run->worker->parts.log, result == 0 ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING, run->job.request_id, why,
 		  LOG_TEXT("server", run->job.server_uuid), LOG_NUMBER("value", value),
@@ -113,7 +108,7 @@ static void enter_postcopy(struct job_run *run, struct move_watch *watch)
 		log_error(run->worker->parts.log, run->job.request_id, "post-copy cannot be recorded", &error);
 }
 
-static void hold_to_time(struct job_run *run, struct move_watch *watch, const struct move_progress *progress)
+static void enforce_timeouts(struct job_run *run, struct move_watch *watch, const struct move_progress *progress)
 {
 	const struct worker_settings *settings = &run->limits->settings;
 	int64_t now_ms = clock_monotonic_ms(run->worker->parts.clock);
@@ -215,7 +210,7 @@ void watch_once(struct job_run *run, struct move_watch *watch)
 	keep_lease(run);
 	if (run->job.is_abort_requested)
 		abort_move(run, watch, "abort asked for");
-	int result = operations(run)->progress(run->source, run->job.server_uuid, &progress, &error);
+	int result = job_operations(run)->progress(run->source, run->job.server_uuid, &progress, &error);
 	if (result < 0) {
 		watch->is_active = result != -ENOENT; /* else nothing is known; who waits asks both sides */
 		return;
@@ -223,6 +218,7 @@ void watch_once(struct job_run *run, struct move_watch *watch)
 	show_progress(run, &progress);
 	measure_disks(run, &progress);
 	watch->is_active = progress.is_active;
+	watch->was_active = watch->was_active || progress.is_active;
 	watch->seen_at_ms = clock_monotonic_ms(run->worker->parts.clock);
 	if (!progress.is_active)
 		return;
@@ -230,7 +226,7 @@ void watch_once(struct job_run *run, struct move_watch *watch)
 		enter_postcopy(run, watch);
 	if (run->job.is_force_complete_requested)
 		force_completion(run, watch, &progress, "force-complete asked for");
-	hold_to_time(run, watch, &progress);
+	enforce_timeouts(run, watch, &progress);
 	record_progress(run, watch, &progress);
 }
 

@@ -75,9 +75,17 @@ static void check_rules(enum job_kind kind, const struct phase *phase, unsigned 
 {
 	enum recover_action action = recover_decide(kind, phase->name, (enum side_view)source, (enum side_view)target);
 
+	bool is_known =
+		source != SIDE_UNREACHABLE && source != SIDE_BUSY && target != SIDE_UNREACHABLE && target != SIDE_BUSY;
+
 	(void)context;
-	if (source == SIDE_UNREACHABLE || target == SIDE_UNREACHABLE)
-		assert_int_equal(action, RECOVER_WAIT);
+	/* Where the target has no definition yet, its word is not needed for a start on the source. */
+	bool is_early = kind == JOB_COLD && phase >= phase_by_name(kind, "stopping")
+			&& phase < phase_by_name(kind, "defining") && (source == SIDE_OFF || source == SIDE_ALIVE);
+	if (!is_known)
+		assert_int_equal(action, is_early ? RECOVER_RETURN : RECOVER_WAIT);
+	if (action == RECOVER_RETURN)
+		assert_true(is_early && target != SIDE_ALIVE);
 	/* The source's half is only woken when the target answered that nothing runs there. */
 	if (action == RECOVER_RESUME_SOURCE || action == RECOVER_RESTORE_SOURCE)
 		assert_true(target == SIDE_ABSENT || target == SIDE_OFF);
@@ -107,6 +115,10 @@ static void test_faults_seen_on_libvirt_lead_to_the_right_action(void **state)
 		{ "source libvirtd killed in the copy", SIDE_ALIVE, SIDE_ABSENT, RECOVER_ROLL_BACK },
 		{ "source QEMU killed in the copy", SIDE_OFF, SIDE_ABSENT, RECOVER_ROLL_BACK },
 		{ "moved and switched off there, source died", SIDE_OFF, SIDE_OFF, RECOVER_FINISH },
+		{ "handed over and switched off there", SIDE_HANDED_OVER, SIDE_OFF, RECOVER_FINISH },
+		{ "target's half is going down this moment", SIDE_ALIVE, SIDE_BUSY, RECOVER_WAIT },
+		{ "a call upon the source has not ended", SIDE_BUSY, SIDE_ABSENT, RECOVER_WAIT },
+		{ "went off in the copy, its call does not return", SIDE_OFF, SIDE_MOVING, RECOVER_WAIT_BOUNDED },
 		{ "target stopped: its half stays", SIDE_ALIVE, SIDE_MOVING, RECOVER_ROLL_BACK },
 		{ "target out of reach", SIDE_ALIVE, SIDE_UNREACHABLE, RECOVER_WAIT },
 		{ "killed when handed over", SIDE_HANDED_OVER, SIDE_ALIVE, RECOVER_FINISH },
@@ -141,7 +153,29 @@ static void test_a_half_copied_disk_is_never_used(void **state)
 	assert_int_equal(recover_decide(JOB_COLD, "undefining", SIDE_ABSENT, SIDE_ABSENT), RECOVER_RESTORE_SOURCE);
 }
 
-static void test_views_tell_a_failed_question_from_an_absent_guest(void **state)
+static void test_a_guest_that_somebody_started_or_removed_in_a_cold_move_is_left_so(void **state)
+{
+	static const char *const phases[] = { "copying", "defining", "undefining" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(phases); i++)
+		assert_int_equal(recover_decide(JOB_COLD, phases[i], SIDE_ALIVE, SIDE_OFF), RECOVER_ROLL_BACK);
+	assert_int_equal(recover_decide(JOB_COLD, "copying", SIDE_ABSENT, SIDE_ABSENT), RECOVER_FORGET);
+	assert_int_equal(recover_decide(JOB_COLD, "defining", SIDE_ABSENT, SIDE_OFF), RECOVER_FORGET);
+}
+
+static void test_a_source_that_was_being_brought_back_is_brought_back(void **state)
+{
+	(void)state;
+	assert_int_equal(recover_decide(JOB_COLD, "restoring", SIDE_ABSENT, SIDE_OFF), RECOVER_RESTORE_SOURCE);
+	assert_int_equal(recover_decide(JOB_COLD, "restoring", SIDE_OFF, SIDE_OFF), RECOVER_RESTORE_SOURCE);
+	assert_int_equal(recover_decide(JOB_COLD, "returning", SIDE_OFF, SIDE_UNREACHABLE), RECOVER_RETURN);
+	assert_int_equal(recover_decide(JOB_COLD, "returning", SIDE_OFF, SIDE_ABSENT), RECOVER_RETURN);
+	/* With its definition there the target's word is needed. */
+	assert_int_equal(recover_decide(JOB_COLD, "defining", SIDE_OFF, SIDE_UNREACHABLE), RECOVER_WAIT);
+}
+
+static void test_views_tell_what_is_not_known_from_an_absent_guest(void **state)
 {
 	struct guest_view view = { .state = GUEST_ABSENT };
 
@@ -151,19 +185,44 @@ static void test_views_tell_a_failed_question_from_an_absent_guest(void **state)
 	assert_int_equal(side_view_of(-EIO, &view), SIDE_UNREACHABLE);
 	view = (struct guest_view){ .state = GUEST_RUNNING, .is_moving_out = true };
 	assert_int_equal(side_view_of(0, &view), SIDE_MOVING);
+	view = (struct guest_view){ .state = GUEST_STOPPING };
+	assert_int_equal(side_view_of(0, &view), SIDE_BUSY);
+	view = (struct guest_view){ .state = GUEST_SHUT_OFF, .is_busy = true };
+	assert_int_equal(side_view_of(0, &view), SIDE_BUSY);
 }
 
-static void test_phases_never_go_backwards_but_for_a_new_attempt(void **state)
+static void test_phases_go_back_only_while_no_host_was_touched_or_to_a_new_copy(void **state)
 {
 	(void)state;
-	assert_true(phase_may_follow(JOB_LIVE, "", "choosing", false));
-	assert_true(phase_may_follow(JOB_LIVE, "checking", "preparing", false));
-	assert_true(phase_may_follow(JOB_LIVE, "moving", "moving", false));
-	assert_false(phase_may_follow(JOB_LIVE, "moving", "checking", false));
-	assert_true(phase_may_follow(JOB_LIVE, "checking", "choosing", true));
-	assert_false(phase_may_follow(JOB_LIVE, "cleaning", "choosing", true));
-	assert_false(phase_may_follow(JOB_LIVE, "done", "choosing", true));
-	assert_false(phase_may_follow(JOB_LIVE, "moving", "stopping", false));
+	assert_true(phase_may_follow(JOB_LIVE, "", "choosing"));
+	assert_true(phase_may_follow(JOB_LIVE, "checking", "preparing"));
+	assert_true(phase_may_follow(JOB_LIVE, "moving", "moving"));
+	assert_true(phase_may_follow(JOB_LIVE, "checking", "choosing"));
+	assert_true(phase_may_follow(JOB_LIVE, "queued", "choosing"));
+	assert_false(phase_may_follow(JOB_LIVE, "queued", "checking"));
+	assert_false(phase_may_follow(JOB_LIVE, "moving", "checking"));
+	assert_false(phase_may_follow(JOB_LIVE, "preparing", "choosing"));
+	assert_false(phase_may_follow(JOB_LIVE, "finishing", "choosing"));
+	assert_false(phase_may_follow(JOB_LIVE, "done", "choosing"));
+	assert_false(phase_may_follow(JOB_LIVE, "moving", "stopping"));
+	assert_true(phase_may_follow(JOB_COLD, "undefining", "copying"));
+	assert_false(phase_may_follow(JOB_COLD, "undefining", "stopping"));
+	assert_false(phase_may_follow(JOB_COLD, "finishing", "copying"));
+}
+
+/* The driver loops over the phases of each kind: every one that is not the end has a step. */
+static void test_every_phase_but_the_last_has_a_step(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < JOB_KIND_MAX; kind++) {
+		size_t count = 0;
+		const struct phase *phases = phases_of((enum job_kind)kind, &count);
+
+		for (size_t i = 0; i + 1 < count; i++)
+			assert_non_null(phases[i].step);
+		assert_null(phases[count - 1].step);
+		assert_string_equal(phases[count - 1].name, "done");
+	}
 }
 
 int main(void)
@@ -173,8 +232,11 @@ int main(void)
 		cmocka_unit_test(test_nothing_is_decided_in_doubt_and_no_living_guest_is_ended),
 		cmocka_unit_test(test_faults_seen_on_libvirt_lead_to_the_right_action),
 		cmocka_unit_test(test_a_half_copied_disk_is_never_used),
-		cmocka_unit_test(test_views_tell_a_failed_question_from_an_absent_guest),
-		cmocka_unit_test(test_phases_never_go_backwards_but_for_a_new_attempt),
+		cmocka_unit_test(test_a_guest_that_somebody_started_or_removed_in_a_cold_move_is_left_so),
+		cmocka_unit_test(test_a_source_that_was_being_brought_back_is_brought_back),
+		cmocka_unit_test(test_views_tell_what_is_not_known_from_an_absent_guest),
+		cmocka_unit_test(test_phases_go_back_only_while_no_host_was_touched_or_to_a_new_copy),
+		cmocka_unit_test(test_every_phase_but_the_last_has_a_step),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

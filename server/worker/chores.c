@@ -1,0 +1,293 @@
+/* When chores are done: written with a job's end, begun when their host answers, again after pauses that grow. */
+#include "server/worker/chores.h"
+
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "db/chores.h"
+#include "server/worker/chore_steps.h"
+#include "server/worker/job.h"
+
+#define PAUSE_MAX_MS 300000
+
+/* A chore that was tried, or is being done. */
+struct chore_slot {
+	int64_t chore_id;
+	int64_t host_id;
+	int64_t not_before_ms; /* monotonic */
+	int64_t pause_ms;
+	bool is_running;
+	struct worker *worker;
+	struct chore_slot *next;
+};
+
+/* One row of what a job may leave. */
+struct leftover {
+	unsigned int flag;
+	const char *kind;
+	bool is_on_source;
+	bool is_volumes;
+	const char *reason;
+};
+
+static const struct leftover table[] = {
+	{ CHORE_AWAIT_SOURCE, DB_CHORE_AWAIT_LIBVIRTD, true, false, "a call upon the server does not return" },
+	{ CHORE_CONFLICT, DB_CHORE_END_CONFLICT, true, false, "the server was seen on both hosts of its migration" },
+	{ CHORE_DEFINITION, DB_CHORE_GIVE_BACK_DEFINITION, true, false, "its definition could not be given back" },
+	{ CHORE_SOURCE_GUEST, DB_CHORE_REMOVE_GUEST, true, false, "the server has moved on" },
+	{ CHORE_TARGET_GUEST, DB_CHORE_REMOVE_GUEST, false, false, "the server did not come" },
+	{ CHORE_SOURCE_VOLUMES, DB_CHORE_REMOVE_VOLUME, true, true, "the server's disks were moved" },
+	{ CHORE_TARGET_VOLUMES, DB_CHORE_REMOVE_VOLUME, false, true, "the server did not come" },
+};
+
+/* Disks of the source were whole before they were copied, whatever the journal has of their copies. */
+static int take_volumes(struct db_session *session, const struct job_run *run, const struct leftover *row,
+			const struct db_chore *like, struct error *error)
+{
+	CLEANUP_DB_VOLUMES struct db_volume_list volumes = { 0 };
+	int result = db_volume_by_migration(session, run->job.migration_id, &volumes, error);
+
+	for (size_t i = 0; i < volumes.count; i++)
+		volumes.items[i].is_complete = volumes.items[i].is_complete || row->is_on_source;
+	return result < 0 ? result : db_chore_take_volumes(session, &volumes, like, error);
+}
+
+int chores_write(struct db_session *session, const struct job_run *run, unsigned int leftovers, struct error *error)
+{
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(table); i++) {
+		const struct leftover *row = &table[i];
+		bool is_gone = row->is_on_source ? run->is_source_gone : run->is_target_gone;
+		CLEANUP_FREE char *reason = strdup(row->reason);
+		struct db_chore chore = { .migration_id = run->job.migration_id, .reason = reason };
+
+		if (!(leftovers & row->flag) || is_gone)
+			continue;
+		if (!reason)
+			return error_no_memory(error);
+		chore.host_id = row->is_on_source ? run->job.source_host_id : run->job.target_host_id;
+		chore.other_host_id = row->is_on_source ? run->job.target_host_id : run->job.source_host_id;
+		TEXT_COPY(chore.kind, row->kind);
+		TEXT_COPY(chore.server_uuid, run->job.server_uuid);
+		if (!chore.host_id)
+			continue;
+		result = row->is_volumes ? take_volumes(session, run, row, &chore, error)
+					 : db_chore_insert(session, &chore, error);
+	}
+	return result;
+}
+
+static int write_delete(struct db_session *session, void *context, struct error *error)
+{
+	const struct db_chore *chore = context;
+
+	return db_chore_delete(session, chore->id, error);
+}
+
+struct failure_request {
+	int64_t id;
+	const char *reason;
+};
+
+static int write_failure(struct db_session *session, void *context, struct error *error)
+{
+	const struct failure_request *request = context;
+
+	return db_chore_note_failure(session, request->id, request->reason, error);
+}
+
+static void tell(struct worker *worker, const struct db_chore *chore, enum log_level level, const char *what,
+		 const char *why)
+{
+	log_event(worker->parts.log, level, NULL, what, LOG_TEXT("chore", chore->kind),
+		  LOG_TEXT("server", chore->server_uuid), LOG_NUMBER("host_id", chore->host_id),
+		  LOG_TEXT("volume", chore->name), LOG_TEXT("why", why));
+}
+
+/* One try, with what it comes to written: negative when the chore is still to be done. */
+static int try_once(struct worker *worker, struct db_chore *chore, struct error *error)
+{
+	struct error reason = { 0 };
+	int result = chore_do(worker, chore, &reason);
+
+	if (result >= 0) {
+		tell(worker, chore, result == CHORE_DROPPED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+		     result == CHORE_DROPPED ? "chore is dropped" : "chore is done", reason.text);
+		return db_write(worker->parts.database, write_delete, chore, error);
+	}
+	struct failure_request request = { chore->id, reason.text };
+	struct error ignored = { 0 };
+	if (!text_equal(chore->last_error, reason.text))
+		tell(worker, chore, LOG_LEVEL_WARNING, "chore cannot be done yet", reason.text);
+	db_write(worker->parts.database, write_failure, &request, &ignored); /* counted with the next one else */
+	return error_set(error, -result, "%s", reason.text);
+}
+
+int chores_do_for_guest(struct worker *worker, int64_t host_id, const char *server_uuid, struct error *error)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	CLEANUP_DB_CHORES struct db_chore_list chores = { 0 };
+	int result = db_read_begin(worker->parts.database, &session, error);
+
+	if (result == 0)
+		result = db_chore_by_server(session, server_uuid, &chores, error);
+	db_read_end(TAKE_POINTER(session));
+	for (size_t i = 0; result == 0 && i < chores.count; i++)
+		if (chores.items[i].host_id == host_id)
+			result = try_once(worker, &chores.items[i], error);
+	return result;
+}
+
+static struct chore_slot *find_slot(const struct worker *worker, int64_t chore_id)
+{
+	struct chore_slot *slot = worker->chores;
+
+	while (slot && slot->chore_id != chore_id)
+		slot = slot->next;
+	return slot;
+}
+
+static bool is_host_taken(const struct worker *worker, int64_t host_id)
+{
+	for (const struct chore_slot *slot = worker->chores; slot; slot = slot->next)
+		if (slot->is_running && slot->host_id == host_id)
+			return true;
+	return false;
+}
+
+static int read_chore(struct worker *worker, int64_t id, struct db_chore *ret_chore, struct error *error)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	int result = db_read_begin(worker->parts.database, &session, error);
+
+	return result < 0 ? result : db_chore_by_id(session, id, ret_chore, error);
+}
+
+static void *chore_thread(void *context)
+{
+	struct chore_slot *slot = context;
+	struct worker *worker = slot->worker;
+	CLEANUP_DB_CHORE struct db_chore chore = { 0 };
+	struct error error = { 0 };
+	int result = read_chore(worker, slot->chore_id, &chore, &error);
+
+	if (result == 0)
+		result = try_once(worker, &chore, &error);
+	pthread_mutex_lock(&worker->mutex);
+	int64_t first_ms = worker_limits_now(worker)->settings.retry_interval_s * 1000;
+	slot->is_running = false;
+	slot->pause_ms = slot->pause_ms ? slot->pause_ms * 2 : first_ms;
+	if (slot->pause_ms > PAUSE_MAX_MS)
+		slot->pause_ms = PAUSE_MAX_MS;
+	slot->not_before_ms =
+		result < 0 ? clock_monotonic_ms(worker->parts.clock) + slot->pause_ms : INT64_MAX; /* it is gone */
+	worker->running--;
+	worker->is_woken = true;
+	pthread_cond_broadcast(&worker->wake);
+	pthread_mutex_unlock(&worker->mutex);
+	return NULL;
+}
+
+static struct chore_slot *add_slot(struct worker *worker, const struct db_chore *chore)
+{
+	struct chore_slot *slot = calloc(1, sizeof(*slot));
+
+	if (!slot)
+		return NULL; /* it is offered again */
+	*slot = (struct chore_slot){
+		.chore_id = chore->id, .host_id = chore->host_id, .worker = worker, .next = worker->chores
+	};
+	worker->chores = slot;
+	return slot;
+}
+
+/* With the mutex held. */
+static void offer(struct worker *worker, const struct db_chore *chore)
+{
+	struct chore_slot *slot = find_slot(worker, chore->id);
+	pthread_t thread;
+
+	if (worker->is_stopping || is_host_taken(worker, chore->host_id)
+	    || (slot && slot->not_before_ms > clock_monotonic_ms(worker->parts.clock)))
+		return;
+	if (!slot)
+		slot = add_slot(worker, chore);
+	if (!slot)
+		return;
+	slot->is_running = pthread_create(&thread, NULL, chore_thread, slot) == 0;
+	if (slot->is_running) {
+		pthread_detach(thread);
+		worker->running++;
+	}
+}
+
+static void forget_done(struct worker *worker, const struct db_chore_list *chores)
+{
+	for (struct chore_slot **link = &worker->chores; *link;) {
+		struct chore_slot *slot = *link;
+		bool is_there = slot->is_running;
+
+		for (size_t i = 0; !is_there && i < chores->count; i++)
+			is_there = chores->items[i].id == slot->chore_id;
+		if (is_there) {
+			link = &slot->next;
+			continue;
+		}
+		*link = slot->next;
+		free(slot);
+	}
+}
+
+void chores_dispatch(struct worker *worker)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	CLEANUP_DB_CHORES struct db_chore_list chores = { 0 };
+	struct error error = { 0 };
+	int result = db_read_begin(worker->parts.database, &session, &error);
+
+	if (result == 0)
+		result = db_chore_all(session, &chores, &error);
+	if (result < 0) {
+		log_error(worker->parts.log, NULL, "chores cannot be read", &error);
+		return;
+	}
+	for (size_t i = 0; i < chores.count; i++) {
+		bool is_down = worker_host_is_down(worker, session, chores.items[i].host_id);
+		LOCK_SCOPE(&worker->mutex);
+
+		if (i == 0)
+			forget_done(worker, &chores);
+		if (is_down)
+			worker->has_blocked = true;
+		else
+			offer(worker, &chores.items[i]);
+	}
+	LOCK_SCOPE(&worker->mutex);
+	if (chores.count == 0)
+		forget_done(worker, &chores);
+}
+
+void chores_forget(struct worker *worker)
+{
+	while (worker->chores) {
+		struct chore_slot *slot = worker->chores;
+
+		worker->chores = slot->next;
+		free(slot);
+	}
+}
+
+int64_t chores_next_ms(const struct worker *worker)
+{
+	int64_t next_ms = INT64_MAX;
+
+	for (const struct chore_slot *slot = worker->chores; slot; slot = slot->next)
+		if (!slot->is_running && slot->not_before_ms < next_ms)
+			next_ms = slot->not_before_ms;
+	return next_ms;
+}

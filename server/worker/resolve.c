@@ -1,0 +1,73 @@
+/* What both sides of a move show now, and what follows from it. Its difficulty: a call that was given up may still happen,
+ * so that a side on which one is outstanding is as unknown as one that does not answer. */
+#include "server/worker/job.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+
+static enum side_view look_at(const struct job_run *run, struct hypervisor_host *host, bool is_gone,
+			      struct guest_view *ret_view)
+{
+	struct error ignored = { 0 };
+
+	*ret_view = (struct guest_view){ .state = GUEST_ABSENT };
+	if (is_gone || !host)
+		return SIDE_ABSENT;
+	return side_view_of(job_operations(run)->look(host, run->job.server_uuid, ret_view, &ignored), ret_view);
+}
+
+void job_look_at_sides(struct job_run *run)
+{
+	run->source_side = look_at(run, run->source, run->is_source_gone, &run->at_source);
+	run->target_side = look_at(run, run->target, run->is_target_gone, &run->at_target);
+}
+
+/* How long nothing could be decided: counted over the job's runs, by its slot. */
+static void note_undecided(struct job_run *run)
+{
+	LOCK_SCOPE(&run->worker->mutex);
+	bool is_undecided = run->action == RECOVER_WAIT || run->action == RECOVER_WAIT_BOUNDED;
+
+	if (!is_undecided)
+		run->slot->undecided_since_ms = 0;
+	else if (!run->slot->undecided_since_ms)
+		run->slot->undecided_since_ms = clock_monotonic_ms(run->worker->parts.clock);
+}
+
+bool job_is_undecided_too_long(struct job_run *run)
+{
+	LOCK_SCOPE(&run->worker->mutex);
+	int64_t since_ms = run->slot->undecided_since_ms;
+	int64_t limit_ms = run->limits->settings.stall_timeout_s * 1000;
+
+	return since_ms && limit_ms > 0 && clock_monotonic_ms(run->worker->parts.clock) - since_ms >= limit_ms;
+}
+
+void job_resolve(struct job_run *run)
+{
+	job_look_at_sides(run);
+	run->action = recover_decide(run->kind, run->job.phase, run->source_side, run->target_side);
+	note_undecided(run);
+	log_event(run->worker->parts.log, LOG_LEVEL_INFO, run->job.request_id, "both sides asked",
+		  LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("phase", run->job.phase),
+		  LOG_TEXT("source", side_view_name(run->source_side)),
+		  LOG_TEXT("target", side_view_name(run->target_side)),
+		  LOG_TEXT("action", recover_action_name(run->action)));
+}
+
+int job_expect(struct job_run *run, struct hypervisor_host *host, unsigned int states, struct error *error)
+{
+	struct guest_view view = { .state = GUEST_ABSENT };
+	bool is_source = host == run->source;
+	bool is_gone = is_source ? run->is_source_gone : run->is_target_gone;
+	int result = is_gone ? 0 : job_operations(run)->look(host, run->job.server_uuid, &view, error);
+
+	if (result < 0 || (!view.is_busy && (states & GUEST_SET(view.state))))
+		return result;
+	return error_set(error, ESTALE, "server %.36s is %s on host %s, where it should not be so",
+			 run->job.server_uuid, view.is_busy ? "busy" : guest_state_name(view.state),
+			 is_source ? run->source_name : run->target_name);
+}
