@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "db/hosts.h"
+#include "db/volumes.h"
 
 #define DB_CHORE_REMOVE_GUEST         "remove_guest" /* what is left of the guest there */
 #define DB_CHORE_REMOVE_VOLUME        "remove_volume" /* a disk that was copied, or a copy that came to nothing */
@@ -44,7 +44,7 @@ void db_chore_list_clear(struct db_chore_list *list);
 #define CLEANUP_DB_CHORES __attribute__((cleanup(db_chore_list_clear)))
 
 /* Fills id and created_us. A chore of the same kind for the same host, server, pool and name that is there already is
- * enough: then its id is filled, and its reason stays. */
+ * enough: then its id is filled, and its reason stays; it becomes complete, or gets the other host, when the new one says so. */
 int db_chore_insert(struct db_session *session, struct db_chore *chore, struct error *error);
 /* Counts a try that did not do it. */
 int db_chore_note_failure(struct db_session *session, int64_t id, const char *reason, struct error *error);
@@ -56,5 +56,10 @@ int db_chore_by_host(struct db_session *session, int64_t host_id, struct db_chor
 		     struct error *error);
 int db_chore_by_server(struct db_session *session, const char *server_uuid, struct db_chore_list *ret_chores,
 		       struct error *error);
+/* For each of the volumes a DB_CHORE_REMOVE_VOLUME on the host of `like` (which may be another one than where the volume was
+ * recorded: a copied disk has the same pool and name on both), with the server, migration, other host and reason of `like`.
+ * The volumes' own rows go. */
+int db_chore_take_volumes(struct db_session *session, const struct db_volume_list *volumes, const struct db_chore *like,
+			  struct error *error);
 /* Drops all of the host, which is given up. */
 int db_chore_delete_by_host(struct db_session *session, int64_t host_id, struct error *error);

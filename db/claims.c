@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "db/place.h"
 #include "db/row.h"
+#include "db/server_changed.h"
 
 static const struct row_column columns[] = {
 	COLUMN(struct db_claim, id, ROW_KEY),    COLUMN(struct db_claim, host_id, 0),
@@ -61,6 +62,7 @@ int db_claim_make(struct db_session *session, const struct db_claim *claim, cons
 	result = row_insert(session, &claim_row, claim, &id, error);
 	if (result < 0)
 		return result;
+	server_changed(session, claim->server_uuid);
 	result = session_changed(session, DB_TABLE_CLAIMS, id, error);
 	return result < 0 ? result : place_changed(session, claim->host_id, error);
 }
@@ -70,7 +72,7 @@ int db_claim_release(struct db_session *session, int64_t migration_id, int64_t h
 	CLEANUP_STATEMENT struct statement *statement = NULL;
 	int result = statement_begin(session,
 				     "DELETE FROM claims WHERE migration_id = ?1 AND (?2 = 0 OR host_id = ?2)"
-				     " RETURNING id, host_id",
+				     " RETURNING id, host_id, server_uuid",
 				     NULL, &statement, error);
 
 	if (result < 0)
@@ -78,6 +80,7 @@ int db_claim_release(struct db_session *session, int64_t migration_id, int64_t h
 	statement_bind_int64(statement, 1, migration_id);
 	statement_bind_int64(statement, 2, host_id);
 	while ((result = statement_step(statement, error)) > 0) {
+		server_changed(session, statement_column_text(statement, 2));
 		result = session_changed(session, DB_TABLE_CLAIMS, statement_column_int64(statement, 0), error);
 		if (result == 0)
 			result = place_changed(session, statement_column_int64(statement, 1), error);

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "db/backup.h"
+#include "db/server_changed.h"
 #include "db/statement.h"
 #include "db/upgrade.h"
 
@@ -136,6 +137,7 @@ static void destroy(struct database *database)
 	pthread_cond_destroy(&database->queue_filled);
 	if (database->lock >= 0)
 		close(database->lock);
+	server_ages_destroy(database->ages);
 	free(database->path);
 	free(database);
 }
@@ -159,6 +161,8 @@ static int open_database(const char *path, bool is_temporary, struct clock *cloc
 	database->path = strdup(path);
 
 	int result = database->path ? prepare_file(database, error) : error_no_memory(error);
+	if (result == 0)
+		result = server_ages_create(&database->ages, error);
 	if (result == 0)
 		result = writer_start(database, error);
 	if (result < 0) {

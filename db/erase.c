@@ -1,6 +1,7 @@
 /* Erasing everything, for loads of a whole state. Watchers learn of every row that went. */
 #include "base/cleanup.h"
 #include "base/error.h"
+#include "db/server_changed.h"
 #include "db/statement.h"
 
 /* Rows that refer to others go first. */
@@ -8,6 +9,7 @@ static const struct erased_table {
 	const char *name;
 	enum db_table table; /* DB_TABLE_MAX: nobody watches it */
 } TABLES[] = {
+	{ "chores", DB_TABLE_CHORES },
 	{ "kept_domains", DB_TABLE_MAX },
 	{ "volumes", DB_TABLE_MAX },
 	{ "instance_action_events", DB_TABLE_MAX },
@@ -48,6 +50,8 @@ int db_erase_all(struct db_session *session, struct error *error)
 		if (result < 0)
 			return error_wrap(error, "erasing table %s", TABLES[i].name);
 	}
+
+	all_servers_changed(session);
 
 	/* The engine's own table of the highest ids given: without it, ids begin again at 1. */
 	CLEANUP_STATEMENT struct statement *statement = NULL;

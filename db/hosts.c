@@ -54,6 +54,7 @@ static const struct row_column host_columns[] = {
 	COLUMN_AS("hosts.facts", struct db_host, facts, 0),
 	COLUMN_AS("hosts.created_us", struct db_host, created_us, ROW_FIXED),
 	COLUMN_AS("hosts.updated_us", struct db_host, updated_us, 0),
+	COLUMN_AS("hosts.is_gone", struct db_host, is_gone, ROW_FIXED),
 	SERVICE_COLUMNS("services.", struct db_host, service., ROW_JOINED, ROW_JOINED, ROW_JOINED),
 };
 static const struct row_type host_row = ROW_TYPE("hosts", "host", struct db_host, host_columns);
@@ -194,18 +195,29 @@ int db_host_update(struct db_session *session, const struct db_host *host, struc
 	return row_update(session, &host_row, DB_TABLE_HOSTS, host->id, host, error);
 }
 
-int db_host_set_failed_migrations(struct db_session *session, int64_t id, int64_t failed_migrations,
-				  struct error *error)
+/* A narrow change of a host; ?1 is its id. */
+static int set_number(struct db_session *session, const char *sql, int64_t id, int64_t number, struct error *error)
 {
 	CLEANUP_STATEMENT struct statement *statement = NULL;
-	int result = statement_begin(session, "UPDATE hosts SET failed_migrations = ?2 WHERE id = ?1 RETURNING id",
-				     NULL, &statement, error);
+	int result = statement_begin(session, sql, NULL, &statement, error);
 
 	if (result < 0)
 		return result;
 	statement_bind_int64(statement, 1, id);
-	statement_bind_int64(statement, 2, failed_migrations);
+	statement_bind_int64(statement, 2, number);
 	return statement_change(statement, DB_TABLE_HOSTS, "host", error);
+}
+
+int db_host_set_failed_migrations(struct db_session *session, int64_t id, int64_t failed_migrations,
+				  struct error *error)
+{
+	return set_number(session, "UPDATE hosts SET failed_migrations = ?2 WHERE id = ?1 RETURNING id", id,
+			  failed_migrations, error);
+}
+
+int db_host_set_gone(struct db_session *session, int64_t id, bool is_gone, struct error *error)
+{
+	return set_number(session, "UPDATE hosts SET is_gone = ?2 WHERE id = ?1 RETURNING id", id, is_gone, error);
 }
 
 /* What keeps a host from being removed. */
@@ -220,6 +232,8 @@ static const struct obstacle {
 	{ "SELECT COUNT(*) FROM kept_domains WHERE host_id = ?1",
 	  "domains taken away from there wait for a confirm or a revert" },
 	{ "SELECT COUNT(*) FROM volumes WHERE host_id = ?1", "volumes of unfinished cold migrations lie there" },
+	{ "SELECT COUNT(*) FROM chores WHERE host_id = ?1",
+	  "chores wait to be done there (migrationd host remove --gone drops them)" },
 };
 
 static int check_obstacles(struct db_session *session, int64_t id, struct error *error)

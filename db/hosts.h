@@ -49,6 +49,7 @@ struct db_host {
 	char *facts; /* JSON of what discovery learnt: arch, machine types, networks, pools; owned */
 	int64_t created_us;
 	int64_t updated_us; /* when libvirt was last read */
+	bool is_gone; /* given up for good by the operator: nothing on it counts any more */
 };
 
 struct db_host_list {
@@ -106,12 +107,13 @@ int db_host_usage_all(struct db_session *session, struct db_host_usage_list *ret
 /* Registers a host with its nova-compute service; `host->id`, uuid and service are filled when they are 0 or empty.
  * -EEXIST when the name is taken. */
 int db_host_insert(struct db_session *session, struct db_host *host, struct error *error);
-/* Writes everything but id, uuid, name, service, created_us and failed_migrations (which has its own function, so that a
- * reading of libvirt does not undo a count). */
+/* Writes everything but id, uuid, name, service, created_us, and failed_migrations and is_gone (which have their own
+ * functions, so that a reading of libvirt does not undo them). */
 int db_host_update(struct db_session *session, const struct db_host *host, struct error *error);
-/* -EBUSY, with the number of them, while servers stand there, unfinished jobs touch it, or claims, kept domains or volumes
- * of ours are bound to it. */
+/* -EBUSY, with the number of them, while servers stand there, unfinished jobs touch it, or claims, kept domains, volumes of
+ * ours or chores are bound to it. */
 int db_host_remove(struct db_session *session, int64_t id, struct error *error);
+int db_host_set_gone(struct db_session *session, int64_t id, bool is_gone, struct error *error);
 int db_host_set_failed_migrations(struct db_session *session, int64_t id, int64_t failed_migrations,
 				  struct error *error);
 

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "db/query.h"
+#include "db/server_changed.h"
 
 static const struct row_column columns[] = {
 	COLUMN(struct db_job, id, ROW_KEY),
@@ -94,9 +95,12 @@ int db_job_insert(struct db_session *session, struct db_job *job, struct error *
 		job->created_us = db_now_us(session);
 
 	int result = row_insert(session, &job_row, job, &id, error);
+	if (result == -EEXIST)
+		return error_wrap(error, "server %.36s has an unfinished job", job->server_uuid);
 	if (result < 0)
 		return result;
 	job->id = id;
+	server_changed(session, job->server_uuid);
 	return session_changed(session, DB_TABLE_JOBS, id, error);
 }
 
@@ -105,6 +109,7 @@ int db_job_update(struct db_session *session, const struct db_job *job, struct e
 	struct db_job changed = *job; /* its texts stay the caller's */
 
 	changed.updated_us = db_now_us(session);
+	server_changed(session, job->server_uuid);
 	return row_update(session, &job_row, DB_TABLE_JOBS, job->id, &changed, error);
 }
 

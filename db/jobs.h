@@ -60,7 +60,7 @@ int db_job_unfinished(struct db_session *session, struct db_job_list *ret_jobs, 
 int db_job_unfinished_of_server(struct db_session *session, const char *server_uuid, struct db_job *ret_job,
 				struct error *error);
 
-/* Fills id and created_us. */
+/* Fills id and created_us. -EEXIST when the server has an unfinished one: two would work on the same guest. */
 int db_job_insert(struct db_session *session, struct db_job *job, struct error *error);
 /* Writes phase, hosts, attempt, state, flags, owner, lease and finished_us. The two *_requested flags are only ever set by
  * db_job_request and are not written here. */

@@ -7,21 +7,18 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "db/server_changed.h"
 #include "db/statement.h"
 
 static const struct {
 	const char *name;
 	enum db_table table; /* DB_TABLE_MAX: nobody watches it */
 } tables[] = {
-	{ "services", DB_TABLE_SERVICES },
-	{ "hosts", DB_TABLE_HOSTS },
-	{ "flavors", DB_TABLE_MAX },
-	{ "servers", DB_TABLE_SERVERS },
-	{ "migrations", DB_TABLE_MIGRATIONS },
-	{ "jobs", DB_TABLE_JOBS },
-	{ "claims", DB_TABLE_CLAIMS },
-	{ "instance_actions", DB_TABLE_MAX },
-	{ "instance_action_events", DB_TABLE_MAX },
+	{ "services", DB_TABLE_SERVICES },     { "hosts", DB_TABLE_HOSTS },
+	{ "flavors", DB_TABLE_MAX },           { "servers", DB_TABLE_SERVERS },
+	{ "migrations", DB_TABLE_MIGRATIONS }, { "jobs", DB_TABLE_JOBS },
+	{ "claims", DB_TABLE_CLAIMS },         { "chores", DB_TABLE_CHORES },
+	{ "instance_actions", DB_TABLE_MAX },  { "instance_action_events", DB_TABLE_MAX },
 };
 
 static bool is_column_name(const char *name)
@@ -71,6 +68,7 @@ static int insert(struct db_session *session, const char *table, enum db_table w
 		return result;
 	for (size_t i = 0; i < count; i++)
 		bind(statement, (int)i + 1, &values[i]);
+	all_servers_changed(session);
 	if (watched != DB_TABLE_MAX)
 		return statement_change(statement, watched, table, error);
 	result = statement_step(statement, error);

@@ -38,5 +38,9 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
 	('volumes', 'volumes_job', '200 2'),
 	('volumes', 'volumes_incomplete', '10 1'),
 	('kept_domains', 'kept_domains_server', '1000 1'),
-	('kept_domains', 'kept_domains_host', '1000 2');
+	('kept_domains', 'kept_domains_host', '1000 2'),
+	('kept_domains', 'kept_domains_migration', '1000 1'),
+	('chores', 'chores_host', '200 4'),
+	('chores', 'chores_server', '200 2'),
+	('chores', 'chores_work', '200 50 4 1 1 1');
 ANALYZE sqlite_schema;

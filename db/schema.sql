@@ -44,7 +44,8 @@ CREATE TABLE hosts (
 	cpu_info TEXT,
 	facts TEXT,
 	created_us BIGINT NOT NULL,
-	updated_us BIGINT NOT NULL
+	updated_us BIGINT NOT NULL,
+	is_gone BIGINT NOT NULL DEFAULT 0
 );
 
 CREATE TABLE flavors (
@@ -99,7 +100,8 @@ CREATE TABLE servers (
 	updated_us BIGINT NOT NULL,
 	launched_us BIGINT NOT NULL,
 	terminated_us BIGINT NOT NULL,
-	is_deleted BIGINT NOT NULL
+	is_deleted BIGINT NOT NULL,
+	error_cause TEXT NOT NULL DEFAULT ''
 );
 -- A deleted guest's uuid may come back: only one living server has it.
 CREATE UNIQUE INDEX servers_living_uuid ON servers (uuid) WHERE is_deleted = 0;
@@ -184,7 +186,8 @@ CREATE TABLE jobs (
 );
 CREATE INDEX jobs_migration ON jobs (migration_id);
 CREATE INDEX jobs_action ON jobs (action_id);
-CREATE INDEX jobs_unfinished ON jobs (server_uuid) WHERE finished_us = 0;
+-- A server has one unfinished job: two would work on the same guest.
+CREATE UNIQUE INDEX jobs_unfinished ON jobs (server_uuid) WHERE finished_us = 0;
 
 CREATE TABLE claims (
 	id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -234,6 +237,7 @@ CREATE TABLE volumes (
 	pool TEXT NOT NULL,
 	name TEXT NOT NULL,
 	is_complete BIGINT NOT NULL,
+	bytes BIGINT NOT NULL DEFAULT 0,
 	UNIQUE (host_id, pool, name)
 );
 CREATE INDEX volumes_job ON volumes (job_id);
@@ -250,3 +254,26 @@ CREATE TABLE kept_domains (
 );
 CREATE INDEX kept_domains_server ON kept_domains (server_uuid);
 CREATE INDEX kept_domains_host ON kept_domains (host_id);
+CREATE INDEX kept_domains_migration ON kept_domains (migration_id);
+
+-- What remains to be done on a host after a migration: db/chores.h. It outlives its migration's row.
+CREATE TABLE chores (
+	id INTEGER PRIMARY KEY AUTOINCREMENT,
+	kind TEXT NOT NULL,
+	host_id BIGINT NOT NULL REFERENCES hosts (id),
+	server_uuid TEXT NOT NULL,
+	migration_id BIGINT NOT NULL,
+	other_host_id BIGINT NOT NULL,
+	pool TEXT NOT NULL,
+	name TEXT NOT NULL,
+	bytes BIGINT NOT NULL,
+	is_complete BIGINT NOT NULL,
+	reason TEXT NOT NULL,
+	tries BIGINT NOT NULL,
+	last_error TEXT,
+	created_us BIGINT NOT NULL,
+	updated_us BIGINT NOT NULL
+);
+CREATE INDEX chores_host ON chores (host_id);
+CREATE INDEX chores_server ON chores (server_uuid);
+CREATE UNIQUE INDEX chores_work ON chores (kind, host_id, server_uuid, pool, name);

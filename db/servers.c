@@ -7,6 +7,7 @@
 #include "db/flavors.h"
 #include "db/place.h"
 #include "db/query.h"
+#include "db/server_changed.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -60,6 +61,7 @@ static const struct row_column columns[] = {
 	COLUMN_AS("servers.launched_us", struct db_server, launched_us, 0),
 	COLUMN_AS("servers.terminated_us", struct db_server, terminated_us, 0),
 	COLUMN_AS("servers.is_deleted", struct db_server, is_deleted, 0),
+	COLUMN_AS("servers.error_cause", struct db_server, error_cause, ROW_FIXED),
 };
 static const struct row_type server_row = ROW_TYPE("servers", "server", struct db_server, columns);
 
@@ -202,6 +204,8 @@ int db_server_insert(struct db_session *session, struct db_server *server, struc
 		return error_wrap(error, "server %s", server->uuid);
 	server->id = id;
 	result = session_changed(session, DB_TABLE_SERVERS, id, error);
+	if (result == 0)
+		result = server_row_changed(session, server->uuid, error);
 	return result < 0 ? result : place_changed(session, server->host_id, error);
 }
 
@@ -223,5 +227,6 @@ int db_server_update(struct db_session *session, struct db_server *server, struc
 		server->updated_us = updated_us_before;
 		return result;
 	}
-	return place_changed(session, server->host_id, error);
+	result = server_row_changed(session, server->uuid, error);
+	return result < 0 ? result : place_changed(session, server->host_id, error);
 }

@@ -61,7 +61,13 @@ struct db_server {
 	int64_t launched_us; /* 0: never */
 	int64_t terminated_us; /* 0: not */
 	bool is_deleted;
+	char error_cause[32]; /* of vm_state error, one of DB_ERROR_CAUSE_*; "" none, or not known */
 };
+
+#define DB_ERROR_CAUSE_ADMIN      "admin" /* set by os-resetState */
+#define DB_ERROR_CAUSE_BOTH_HOSTS "both_hosts" /* the guest was seen on both hosts */
+#define DB_ERROR_CAUSE_LOST       "lost" /* found on neither host, or broken */
+#define DB_ERROR_CAUSE_HOST_GONE  "host_gone" /* its host was given up for good */
 
 struct db_server_list {
 	struct db_server *items;
@@ -98,10 +104,11 @@ int db_server_find(struct db_session *session, const struct db_server_filter *fi
 /* Fills id (when 0), reservation id, empty JSON texts, and created_us and launched_us when they are 0; the flavor gets the id
  * of an equal one. -EEXIST when a living server has that uuid. */
 int db_server_insert(struct db_session *session, struct db_server *server, struct error *error);
-/* Writes every column but id, uuid and created_us, and sets updated_us to now. */
+/* Writes every column but id, uuid, created_us and error_cause, and sets updated_us to now. */
 int db_server_update(struct db_session *session, struct db_server *server, struct error *error);
 /* The frequent narrow changes; each sets updated_us; -ENOENT for a deleted server. task_state "" is none; NULL for vm_state or
- * task_state leaves it as it is. A fault with code 0 takes the fault away; locked_by "" unlocks. */
+ * task_state leaves it as it is. A fault with code 0 takes the fault away; locked_by "" unlocks. Whoever sets vm_state to
+ * error sets the cause behind it in the same transaction; any other vm_state empties the cause. */
 int db_server_set_state(struct db_session *session, const char *uuid, const char *vm_state, const char *task_state,
 			struct error *error);
 int db_server_set_place(struct db_session *session, const char *uuid, int64_t host_id, int power_state,
@@ -110,4 +117,5 @@ int db_server_set_fault(struct db_session *session, const char *uuid, const stru
 			struct error *error);
 int db_server_set_lock(struct db_session *session, const char *uuid, const char *locked_by, const char *reason,
 		       struct error *error);
+int db_server_set_error_cause(struct db_session *session, const char *uuid, const char *cause, struct error *error);
 int db_server_delete(struct db_session *session, const char *uuid, struct error *error);

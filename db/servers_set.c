@@ -1,6 +1,7 @@
 /* The frequent narrow changes of a server, by its uuid. A deleted server is never changed. */
 #include "base/error.h"
 #include "db/place.h"
+#include "db/server_changed.h"
 #include "db/servers.h"
 #include "db/statement.h"
 
@@ -22,10 +23,27 @@ static int begin_change(struct db_session *session, const char *sql, const char 
 	return 0;
 }
 
-static int run_change(struct statement *statement, const char *uuid, struct error *error)
+int server_row_changed(struct db_session *session, const char *server_uuid, struct error *error)
+{
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+
+	server_changed(session, server_uuid);
+	int result = statement_begin(session,
+				     "UPDATE servers SET error_cause = '' WHERE uuid = ?1 AND vm_state <> 'error'"
+				     " AND error_cause <> ''",
+				     NULL, &statement, error);
+	if (result < 0)
+		return result;
+	statement_bind_text(statement, 1, server_uuid);
+	return statement_run(statement, error);
+}
+
+static int run_change(struct db_session *session, struct statement *statement, const char *uuid, struct error *error)
 {
 	int result = statement_change(statement, DB_TABLE_SERVERS, "server", error);
 
+	if (result == 0)
+		result = server_row_changed(session, uuid, error);
 	return result < 0 ? error_wrap(error, "server %.64s", uuid) : 0;
 }
 
@@ -41,7 +59,7 @@ int db_server_set_state(struct db_session *session, const char *uuid, const char
 		return result;
 	statement_bind_name(statement, 3, vm_state, SIZE_OF(vm_state));
 	statement_bind_name(statement, 4, task_state, SIZE_OF(task_state));
-	return run_change(statement, uuid, error);
+	return run_change(session, statement, uuid, error);
 }
 
 int db_server_set_place(struct db_session *session, const char *uuid, int64_t host_id, int power_state,
@@ -58,7 +76,7 @@ int db_server_set_place(struct db_session *session, const char *uuid, int64_t ho
 	if (host_id)
 		statement_bind_int64(statement, 3, host_id);
 	statement_bind_int64(statement, 4, power_state);
-	result = run_change(statement, uuid, error);
+	result = run_change(session, statement, uuid, error);
 	return result < 0 ? result : place_changed(session, host_id, error);
 }
 
@@ -79,7 +97,7 @@ int db_server_set_fault(struct db_session *session, const char *uuid, const stru
 	statement_bind_text(statement, 4, is_fault ? fault->message : NULL);
 	statement_bind_text(statement, 5, is_fault ? fault->details : NULL);
 	statement_bind_int64(statement, 6, created_us);
-	return run_change(statement, uuid, error);
+	return run_change(session, statement, uuid, error);
 }
 
 int db_server_set_lock(struct db_session *session, const char *uuid, const char *locked_by, const char *reason,
@@ -93,7 +111,18 @@ int db_server_set_lock(struct db_session *session, const char *uuid, const char 
 		return result;
 	statement_bind_name(statement, 3, locked_by ? locked_by : "", SIZE_OF(locked_by));
 	statement_bind_text(statement, 4, reason);
-	return run_change(statement, uuid, error);
+	return run_change(session, statement, uuid, error);
+}
+
+int db_server_set_error_cause(struct db_session *session, const char *uuid, const char *cause, struct error *error)
+{
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+	int result = begin_change(session, UPDATE_SERVER("error_cause = ?3"), uuid, &statement, error);
+
+	if (result < 0)
+		return result;
+	statement_bind_name(statement, 3, cause ? cause : "", SIZE_OF(error_cause));
+	return run_change(session, statement, uuid, error);
 }
 
 int db_server_delete(struct db_session *session, const char *uuid, struct error *error)
@@ -106,5 +135,5 @@ int db_server_delete(struct db_session *session, const char *uuid, struct error 
 				      UPDATE_SERVER("is_deleted = 1, terminated_us = ?2, vm_state = 'deleted', "
 						    "task_state = '', power_state = 0"),
 				      uuid, &statement, error);
-	return result < 0 ? result : run_change(statement, uuid, error);
+	return result < 0 ? result : run_change(session, statement, uuid, error);
 }

@@ -9,6 +9,7 @@
 #include <pthread.h>
 
 struct metric_family;
+struct server_ages;
 struct sqlite3;
 struct statement;
 struct write_request;
@@ -43,6 +44,7 @@ struct database {
 	bool is_temporary; /* nobody will open it again: nothing has to reach the disk */
 	int lock; /* descriptor of PATH.lock; -1: none */
 	struct clock *clock;
+	struct server_ages *ages; /* which servers changed last; NULL until the file is open */
 	struct log *log;
 
 	pthread_mutex_t readers_mutex;

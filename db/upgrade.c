@@ -23,6 +23,49 @@ static const char planner[] = {
 	'\0',
 };
 
+/* To version 3. A server keeps its oldest unfinished job, which alone may have touched a host; newer ones, which waited behind
+ * it, end without success. A phase that was split off after the hand-over is entered again from the one before, which looks
+ * at both hosts first. */
+static const char to_version_3[] =
+	"ALTER TABLE hosts ADD COLUMN is_gone BIGINT NOT NULL DEFAULT 0;"
+	"ALTER TABLE servers ADD COLUMN error_cause TEXT NOT NULL DEFAULT '';"
+	"ALTER TABLE volumes ADD COLUMN bytes BIGINT NOT NULL DEFAULT 0;"
+	"CREATE INDEX kept_domains_migration ON kept_domains (migration_id);"
+	"CREATE TABLE chores (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL,"
+	" host_id BIGINT NOT NULL REFERENCES hosts (id), server_uuid TEXT NOT NULL, migration_id BIGINT NOT NULL,"
+	" other_host_id BIGINT NOT NULL, pool TEXT NOT NULL, name TEXT NOT NULL, bytes BIGINT NOT NULL,"
+	" is_complete BIGINT NOT NULL, reason TEXT NOT NULL, tries BIGINT NOT NULL, last_error TEXT,"
+	" created_us BIGINT NOT NULL, updated_us BIGINT NOT NULL);"
+	"CREATE INDEX chores_host ON chores (host_id);"
+	"CREATE INDEX chores_server ON chores (server_uuid);"
+	"CREATE UNIQUE INDEX chores_work ON chores (kind, host_id, server_uuid, pool, name);"
+
+	"CREATE TABLE ended_jobs AS SELECT id, kind, action_id, migration_id,"
+	" CASE WHEN updated_us > created_us THEN updated_us ELSE created_us END AS ended_us FROM jobs"
+	" WHERE finished_us = 0 AND id > (SELECT MIN(oldest.id) FROM jobs AS oldest"
+	" WHERE oldest.server_uuid = jobs.server_uuid AND oldest.finished_us = 0);"
+	"UPDATE jobs SET phase = 'done', finished_us ="
+	" (SELECT ended_us FROM ended_jobs WHERE ended_jobs.id = jobs.id) WHERE id IN (SELECT id FROM ended_jobs);"
+	"UPDATE instance_action_events SET result = 'Error', finish_us ="
+	" (SELECT MAX(ended_us) FROM ended_jobs WHERE ended_jobs.action_id = instance_action_events.action_id)"
+	" WHERE finish_us = 0 AND action_id IN (SELECT action_id FROM ended_jobs);"
+	"UPDATE instance_actions SET message = 'Error', (finish_us, updated_us) ="
+	" (SELECT MAX(ended_us), MAX(ended_us) FROM ended_jobs WHERE ended_jobs.action_id = instance_actions.id)"
+	" WHERE id IN (SELECT action_id FROM ended_jobs);"
+	"UPDATE migrations SET status = CASE WHEN status IN ('confirming', 'reverting') THEN 'finished' ELSE 'error' "
+	"END"
+	" WHERE id IN (SELECT migration_id FROM ended_jobs)"
+	" AND id NOT IN (SELECT migration_id FROM jobs WHERE finished_us = 0 AND migration_id IS NOT NULL)"
+	" AND (status = 'confirming' OR status IN " MIGRATION_STATUSES_MOVING ");"
+	"DELETE FROM claims WHERE migration_id IN"
+	" (SELECT migration_id FROM ended_jobs WHERE kind IN ('live', 'cold'));"
+	"DROP TABLE ended_jobs;"
+	"DROP INDEX jobs_unfinished;"
+	"CREATE UNIQUE INDEX jobs_unfinished ON jobs (server_uuid) WHERE finished_us = 0;"
+
+	"UPDATE jobs SET phase = 'moving' WHERE finished_us = 0 AND kind = 'live' AND phase = 'cleaning';"
+	"UPDATE jobs SET phase = 'stopping' WHERE finished_us = 0 AND kind = 'revert' AND phase = 'removing';";
+
 /* A change of schema.sql after a release adds a row here with the SQL that leads an older file to the same. */
 static const struct upgrade_step steps[] = {
 	{ 1, NULL },
@@ -36,6 +79,7 @@ static const struct upgrade_step steps[] = {
 	     "WHERE status IN " MIGRATION_STATUSES_MOVING ";"
 	     "CREATE INDEX migrations_moving_dest ON migrations (dest_compute) "
 	     "WHERE status IN " MIGRATION_STATUSES_MOVING ";" },
+	{ 3, to_version_3 },
 };
 
 const struct upgrade_plan *upgrade_plan_newest(void)

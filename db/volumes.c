@@ -3,11 +3,13 @@
 
 #include "base/error.h"
 #include "db/query.h"
+#include "db/server_changed.h"
 
 static const struct row_column volume_columns[] = {
 	COLUMN(struct db_volume, id, ROW_KEY), COLUMN(struct db_volume, job_id, 0),
 	COLUMN(struct db_volume, host_id, 0),  COLUMN(struct db_volume, pool, 0),
 	COLUMN(struct db_volume, name, 0),     COLUMN(struct db_volume, is_complete, 0),
+	COLUMN(struct db_volume, bytes, 0),
 };
 static const struct row_type volume_row = ROW_TYPE("volumes", "volume", struct db_volume, volume_columns);
 
@@ -94,6 +96,19 @@ int db_volume_by_migration(struct db_session *session, int64_t migration_id, str
 	return result;
 }
 
+int db_volume_by_host(struct db_session *session, int64_t host_id, struct db_volume_list *ret_volumes,
+		      struct error *error)
+{
+	struct row_list rows;
+	int result =
+		row_list_by_number(session, &volume_row, "SELECT $columns FROM volumes WHERE host_id = ?1 ORDER BY id",
+				   host_id, &rows, error);
+
+	if (result == 0)
+		ROW_LIST_GIVE(rows, ret_volumes);
+	return result;
+}
+
 int db_volume_incomplete(struct db_session *session, struct db_volume_list *ret_volumes, struct error *error)
 {
 	struct query query = { .select = "SELECT $columns FROM volumes WHERE is_complete = 0", .order = "ORDER BY id" };
@@ -113,6 +128,7 @@ int db_kept_domain_insert(struct db_session *session, struct db_kept_domain *kep
 	if (result < 0)
 		return error_wrap(error, "the kept domain of server %s", kept->server_uuid);
 	kept->id = id;
+	server_changed(session, kept->server_uuid);
 	return 0;
 }
 
@@ -124,7 +140,51 @@ int db_kept_domain_by_server(struct db_session *session, const char *server_uuid
 			   server_uuid, ret_kept, error);
 }
 
+int db_kept_domain_by_migration(struct db_session *session, int64_t migration_id, struct db_kept_domain *ret_kept,
+				struct error *error)
+{
+	int result = row_by_id(session, &kept_row,
+			       "SELECT $columns FROM kept_domains WHERE migration_id = ?1 ORDER BY id DESC LIMIT 1",
+			       migration_id, ret_kept, error);
+
+	if (result == -ENOENT)
+		return error_set(error, ENOENT, "migration %lld has no kept domain", (long long)migration_id);
+	return result;
+}
+
+/* Deletes what the SQL, which ends in RETURNING server_uuid, finds for the number. */
+static int delete_kept(struct db_session *session, const char *sql, int64_t number, size_t *ret_count,
+		       struct error *error)
+{
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+	int result = statement_begin(session, sql, NULL, &statement, error);
+
+	*ret_count = 0;
+	if (result < 0)
+		return result;
+	statement_bind_int64(statement, 1, number);
+	while ((result = statement_step(statement, error)) > 0) {
+		server_changed(session, statement_column_text(statement, 0));
+		++*ret_count;
+	}
+	return result;
+}
+
 int db_kept_domain_delete(struct db_session *session, int64_t id, struct error *error)
 {
-	return change(session, "DELETE FROM $table WHERE id = ?1 RETURNING id", &kept_row, id, error);
+	size_t count;
+	int result =
+		delete_kept(session, "DELETE FROM kept_domains WHERE id = ?1 RETURNING server_uuid", id, &count, error);
+
+	if (result == 0 && count == 0)
+		return error_set(error, ENOENT, "no %s %lld in the database", kept_row.noun, (long long)id);
+	return result;
+}
+
+int db_kept_domain_delete_by_migration(struct db_session *session, int64_t migration_id, struct error *error)
+{
+	size_t count;
+
+	return delete_kept(session, "DELETE FROM kept_domains WHERE migration_id = ?1 RETURNING server_uuid",
+			   migration_id, &count, error);
 }

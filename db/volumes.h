@@ -12,6 +12,7 @@ struct db_volume {
 	char pool[DB_NAME_SIZE];
 	char name[DB_NAME_SIZE];
 	bool is_complete;
+	int64_t bytes; /* that it has at least; 0: not known */
 };
 
 struct db_volume_list {
@@ -43,9 +44,17 @@ int db_volume_by_job(struct db_session *session, int64_t job_id, struct db_volum
 /* Of all jobs of the migration. */
 int db_volume_by_migration(struct db_session *session, int64_t migration_id, struct db_volume_list *ret_volumes,
 			   struct error *error);
+/* On the host, whatever job made them. */
+int db_volume_by_host(struct db_session *session, int64_t host_id, struct db_volume_list *ret_volumes,
+		      struct error *error);
 int db_volume_incomplete(struct db_session *session, struct db_volume_list *ret_volumes, struct error *error);
 
 int db_kept_domain_insert(struct db_session *session, struct db_kept_domain *kept, struct error *error);
 int db_kept_domain_by_server(struct db_session *session, const char *server_uuid, struct db_kept_domain *ret_kept,
 			     struct error *error);
+/* The newest of the migration; -ENOENT when there is none. */
+int db_kept_domain_by_migration(struct db_session *session, int64_t migration_id, struct db_kept_domain *ret_kept,
+				struct error *error);
 int db_kept_domain_delete(struct db_session *session, int64_t id, struct error *error);
+/* None there is fine. */
+int db_kept_domain_delete_by_migration(struct db_session *session, int64_t migration_id, struct error *error);

@@ -160,16 +160,16 @@ def an_older_file(folder):
     service = Service(folder).start().load()
     service.kill()
     with sqlite3.connect(service.sections["database"]) as base:
-        for change in ("ALTER TABLE hosts DROP COLUMN migration_interface", "ALTER TABLE hosts DROP COLUMN tunnel_interface",
-                       "ALTER TABLE hosts DROP COLUMN interfaces", "DROP INDEX jobs_action", "DROP INDEX instance_actions_updated",
-                       "UPDATE schema_version SET version = 1"):
+        for change in ("DROP TABLE chores", "DROP INDEX kept_domains_migration", "ALTER TABLE hosts DROP COLUMN is_gone",
+                       "ALTER TABLE servers DROP COLUMN error_cause", "ALTER TABLE volumes DROP COLUMN bytes",
+                       "UPDATE schema_version SET version = 2"):
             base.execute(change)
     before = hosts_names(service.sections["database"])
     service.start()
-    copy = Path(f"{service.sections['database']}.before-2")
+    copy = Path(f"{service.sections['database']}.before-3")
     assert hosts_names(copy) == before and stat.S_IMODE(copy.stat().st_mode) == 0o600
     with sqlite3.connect(f"file:{copy}?mode=ro", uri=True) as base:
-        assert base.execute("SELECT version FROM schema_version").fetchall() == [(1,)]
+        assert base.execute("SELECT version FROM schema_version").fetchall() == [(2,)]
     assert '"database upgraded"' in service.log.read_text()
     service.kill()
     # A copy of the older version can be put back; it is upgraded at the next start.

@@ -339,7 +339,11 @@ def repack(place):
 def make_older_schema(path):
     """Version 1 of the database, as db/upgrade.c leads away from it."""
     with sqlite3.connect(path) as base:
-        assert base.execute("SELECT version FROM schema_version").fetchall() == [(2,)], "this test knows the way from 2 back to 1"
+        assert base.execute("SELECT version FROM schema_version").fetchall() == [(3,)], "this test knows the way from 3 back to 1"
+        base.execute("DROP TABLE chores")
+        base.execute("DROP INDEX kept_domains_migration")
+        for table, column in (("hosts", "is_gone"), ("servers", "error_cause"), ("volumes", "bytes")):
+            base.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
         base.execute("DROP INDEX jobs_action")
         base.execute("DROP INDEX instance_actions_updated")
         for column in ("migration_interface", "tunnel_interface", "interfaces"):
@@ -375,10 +379,10 @@ def upgrades(place):
     assert "compute-7" in place.run("migrationd", "host", "list")
     place.manager.stop()
     place.manager.kill()
-    backup = f"{DATABASE}.before-2"
+    backup = f"{DATABASE}.before-3"
     assert place.facts(backup) == owner and place.facts(DATABASE) == owner
     with sqlite3.connect(place.root / DATABASE) as base:
-        assert base.execute("SELECT version FROM schema_version").fetchall() == [(2,)]
+        assert base.execute("SELECT version FROM schema_version").fetchall() == [(3,)]
         assert base.execute("SELECT name, interfaces FROM hosts").fetchall() == [("compute-7", None)]
     with sqlite3.connect(place.root / backup) as base:
         assert base.execute("SELECT version FROM schema_version").fetchall() == [(1,)]

@@ -273,6 +273,76 @@ static void update_of_a_server_writes_place_and_flavor(void **state)
 	assert_int_not_equal(server.flavor.id, unchanged.flavor.id);
 }
 
+struct state_change {
+	const char *uuid;
+	const char *vm_state; /* NULL: only the cause is set */
+	const char *cause;
+};
+
+static int change_state(struct db_session *session, void *context, struct error *error)
+{
+	const struct state_change *change = context;
+
+	return change->vm_state ? db_server_set_state(session, change->uuid, change->vm_state, "", error)
+				: db_server_set_error_cause(session, change->uuid, change->cause, error);
+}
+
+static int rewrite_server(struct db_session *session, void *context, struct error *error)
+{
+	const struct state_change *change = context;
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+	int result = db_server_by_uuid(session, change->uuid, &server, error);
+
+	if (result < 0)
+		return result;
+	TEXT_COPY(server.vm_state, change->vm_state);
+	TEXT_COPY(server.error_cause, "of an older reading");
+	return db_server_update(session, &server, error);
+}
+
+static void check_cause(struct db_fixture *fixture, const char *uuid, const char *expected)
+{
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+
+	OK(db_server_by_uuid(session, uuid, &server, &fixture->error));
+	assert_string_equal(server.error_cause, expected);
+}
+
+static void cause_of_an_error_ends_with_the_error(void **state)
+{
+	struct db_fixture *fixture = *state;
+	char uuid[UUID_SIZE];
+	char other[UUID_SIZE];
+
+	db_fixture_server(fixture, "guest", 0, uuid);
+	db_fixture_server(fixture, "other", 0, other);
+	struct state_change to_error = { uuid, "error", NULL };
+	struct state_change to_active = { uuid, "active", NULL };
+	struct state_change of_task = { uuid, "error", NULL };
+	struct state_change cause = { uuid, NULL, DB_ERROR_CAUSE_LOST };
+	struct state_change other_to_error = { other, "error", NULL };
+	struct state_change other_cause = { other, NULL, DB_ERROR_CAUSE_ADMIN };
+
+	db_fixture_write(fixture, change_state, &other_to_error);
+	db_fixture_write(fixture, change_state, &other_cause);
+	/* Each of the two ways out of the error takes its cause; what leaves the state alone does not. */
+	for (int way = 0; way < 2; way++) {
+		db_fixture_write(fixture, change_state, &to_error);
+		check_cause(fixture, uuid, "");
+		db_fixture_write(fixture, change_state, &cause);
+		db_fixture_write(fixture, change_state, &of_task);
+		db_fixture_write(fixture, rewrite_server, &to_error);
+		check_cause(fixture, uuid, DB_ERROR_CAUSE_LOST);
+		db_fixture_write(fixture, way == 0 ? change_state : rewrite_server, &to_active);
+		check_cause(fixture, uuid, "");
+	}
+	/* A server that is not in error gets no cause. */
+	db_fixture_write(fixture, change_state, &cause);
+	check_cause(fixture, uuid, "");
+	check_cause(fixture, other, DB_ERROR_CAUSE_ADMIN);
+}
+
 static void equal_flavors_share_an_id(void **state)
 {
 	struct db_fixture *fixture = *state;
@@ -932,6 +1002,73 @@ static void reader_cannot_write(void **state)
 	assert_int_equal(db_server_delete(session, "x", &fixture->error), -EPERM);
 }
 
+struct two_jobs {
+	struct db_job first;
+	struct db_job second;
+};
+
+static int insert_second_job(struct db_session *session, void *context, struct error *error)
+{
+	return db_job_insert(session, &((struct two_jobs *)context)->second, error);
+}
+
+static int insert_first_job(struct db_session *session, void *context, struct error *error)
+{
+	return db_job_insert(session, &((struct two_jobs *)context)->first, error);
+}
+
+static int finish_first_job(struct db_session *session, void *context, struct error *error)
+{
+	struct db_job *job = &((struct two_jobs *)context)->first;
+
+	job->finished_us = 5;
+	return db_job_update(session, job, error);
+}
+
+static void server_has_one_unfinished_job(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct two_jobs jobs = { { .kind = "live", .server_uuid = "a" },
+				 { .kind = "reboot_hard", .server_uuid = "a" } };
+	struct two_jobs others = { .first = { .kind = "live", .server_uuid = "b" } };
+
+	db_fixture_write(fixture, insert_first_job, &jobs);
+	assert_int_equal(db_write(fixture->database, insert_second_job, &jobs, &fixture->error), -EEXIST);
+	assert_non_null(strstr(fixture->error.text, "server a has an unfinished job"));
+	db_fixture_write(fixture, insert_first_job, &others);
+	db_fixture_write(fixture, finish_first_job, &jobs);
+	db_fixture_write(fixture, insert_second_job, &jobs);
+}
+
+static int set_gone(struct db_session *session, void *context, struct error *error)
+{
+	return db_host_set_gone(session, *(int64_t *)context, true, error);
+}
+
+static int rewrite_host(struct db_session *session, void *context, struct error *error)
+{
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	int result = db_host_by_id(session, *(int64_t *)context, &host, error);
+
+	host.is_gone = false;
+	return result < 0 ? result : db_host_update(session, &host, error);
+}
+
+static void reading_does_not_bring_back_a_host_that_was_given_up(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t id = db_fixture_host(fixture, "compute-1");
+	int64_t nowhere = 99;
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+
+	db_fixture_write(fixture, set_gone, &id);
+	db_fixture_write(fixture, rewrite_host, &id);
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+	OK(db_host_by_id(session, id, &host, &fixture->error));
+	assert_true(host.is_gone);
+	assert_int_equal(db_write(fixture->database, set_gone, &nowhere, &fixture->error), -ENOENT);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, db_fixture_setup, db_fixture_teardown)
 
 int main(void)
@@ -944,6 +1081,7 @@ int main(void)
 		TEST(usage_sums_servers_claims_and_moves),
 		TEST(server_is_read_as_it_was_written),
 		TEST(update_of_a_server_writes_place_and_flavor),
+		TEST(cause_of_an_error_ends_with_the_error),
 		TEST(equal_flavors_share_an_id),
 		TEST(deleted_server_is_gone_and_its_uuid_free),
 		TEST(servers_are_listed_newest_first_in_pages),
@@ -961,6 +1099,8 @@ int main(void)
 		TEST(erasing_leaves_nothing_and_ids_begin_again),
 		TEST(texts_without_end_or_meaning_are_refused),
 		TEST(reader_cannot_write),
+		TEST(server_has_one_unfinished_job),
+		TEST(reading_does_not_bring_back_a_host_that_was_given_up),
 	};
 
 	return cmocka_run_group_tests_name("db", tests, NULL, NULL);

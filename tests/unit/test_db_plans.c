@@ -1,6 +1,7 @@
 /* Every list finds its rows by an index that fits: on a large fleet a plan that walks a whole table would stop the service.
  * The planner believes in the figures of db/planner.sql, so that an empty database shows the plans of a full one. */
 #include "base/text.h"
+#include "db/chores.h"
 #include "db/session.h"
 #include "tests/unit/db_fixture.h"
 
@@ -127,6 +128,68 @@ static void lists_of_migrations_use_the_index_that_fits(void **state)
 	}
 }
 
+static void read_chores_of_host(struct db_fixture *fixture, struct db_session *session)
+{
+	CLEANUP_DB_CHORES struct db_chore_list list = { 0 };
+
+	OK(db_chore_by_host(session, 1, &list, &fixture->error));
+}
+
+static void read_chores_of_server(struct db_fixture *fixture, struct db_session *session)
+{
+	CLEANUP_DB_CHORES struct db_chore_list list = { 0 };
+
+	OK(db_chore_by_server(session, "s", &list, &fixture->error));
+}
+
+static void read_volumes_of_host(struct db_fixture *fixture, struct db_session *session)
+{
+	CLEANUP_DB_VOLUMES struct db_volume_list list = { 0 };
+
+	OK(db_volume_by_host(session, 1, &list, &fixture->error));
+}
+
+static void read_kept_domain_of_migration(struct db_fixture *fixture, struct db_session *session)
+{
+	CLEANUP_DB_KEPT_DOMAIN struct db_kept_domain kept = { 0 };
+
+	assert_int_equal(db_kept_domain_by_migration(session, 1, &kept, &fixture->error), -ENOENT);
+}
+
+static void read_job_of_server(struct db_fixture *fixture, struct db_session *session)
+{
+	CLEANUP_DB_JOB struct db_job job = { 0 };
+
+	assert_int_equal(db_job_unfinished_of_server(session, "s", &job, &fixture->error), -ENOENT);
+}
+
+static void what_a_host_or_a_server_leaves_is_found_by_an_index(void **state)
+{
+	struct db_fixture *fixture = *state;
+	static const struct {
+		void (*read)(struct db_fixture *fixture, struct db_session *session);
+		const char *from;
+		const char *index;
+	} cases[] = {
+		{ read_chores_of_host, "FROM chores", "chores_host (host_id=?)" },
+		{ read_chores_of_server, "FROM chores", "chores_server (server_uuid=?)" },
+		{ read_volumes_of_host, "FROM volumes", "sqlite_autoindex_volumes_1 (host_id=?)" },
+		{ read_kept_domain_of_migration, "FROM kept_domains", "kept_domains_migration (migration_id=?)" },
+		{ read_job_of_server, "FROM jobs", "jobs_unfinished (server_uuid=?)" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char plan[4096];
+
+		db_fixture_reopen(fixture);
+		struct db_session *session = db_fixture_read(fixture);
+		cases[i].read(fixture, session);
+		read_plan(session, cases[i].from, plan, sizeof(plan));
+		check_plan(plan, cases[i].index, i);
+		db_read_end(session);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, db_fixture_setup, db_fixture_teardown)
 
 int main(void)
@@ -134,6 +197,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(lists_of_servers_use_the_index_that_fits),
 		TEST(lists_of_migrations_use_the_index_that_fits),
+		TEST(what_a_host_or_a_server_leaves_is_found_by_an_index),
 	};
 
 	return cmocka_run_group_tests_name("db_plans", tests, NULL, NULL);

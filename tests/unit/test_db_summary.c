@@ -70,7 +70,7 @@ static void put_job(struct db_fixture *fixture, const char *kind, const char *ph
 	TEXT_COPY(job.kind, kind);
 	TEXT_COPY(job.phase, phase);
 	TEXT_COPY(job.owner, owner);
-	TEXT_COPY(job.server_uuid, "00000000-0000-0000-0000-000000000001");
+	uuid_make(job.server_uuid);
 	db_fixture_write(fixture, insert_job, &job);
 }
 

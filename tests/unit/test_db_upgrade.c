@@ -244,6 +244,172 @@ static void upgrade_that_fails_changes_nothing(void **state)
 	OK(bring_to(fixture, path, &third_plan, NULL));
 }
 
+static const char schema_2[] = {
+#include "tests/unit/schema_2.inc"
+	'\0',
+};
+
+/* What a version 2 file may hold, and what becomes of it; each row's result is read after the upgrade. Ids of jobs: 1-2 a
+ * move and the hard reboot behind it, 3-4 a move and the move behind it, 5-6 a cold migration and its confirm, 7 alone and in
+ * the phase after the hand-over, 8 a revert, 9-11 three of one server, 12 finished, 13 another kind in a phase of that name. */
+static const char rows_of_2[] =
+	"INSERT INTO services VALUES (1, 's1', 'nova-compute', 'one', 'nova', 0, NULL, 0, 1, 1);"
+	"INSERT INTO hosts (id, uuid, name, service_id, hypervisor_version, vcpus, memory_mb, disk_gb,"
+	" cpu_allocation_ratio, ram_allocation_ratio, disk_allocation_ratio, reserved_memory_mb, reserved_disk_gb,"
+	" failed_migrations, created_us, updated_us) VALUES (1, 'h1', 'one', 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 1);"
+	"INSERT INTO migrations SELECT value, 'm' || value, 's', 'running', 'live-migration', 'one', 'one', 'two', "
+	"'two', '',"
+	" 1, 1, 'u', 'p', 0, 0, 0, 0, 0, 0, 0, 1, 1 FROM json_each('[1, 2, 3, 4, 5]');"
+	"UPDATE migrations SET status = 'accepted' WHERE id = 3;"
+	"UPDATE migrations SET status = 'confirming' WHERE id = 4;"
+	"UPDATE migrations SET status = 'completed' WHERE id = 5;"
+	"INSERT INTO instance_actions SELECT value, 'a', 's', 'r', 'u', 'p', 10, 0, 10, NULL"
+	" FROM json_each('[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]');"
+	"INSERT INTO instance_action_events SELECT id, id, 'e', 'one', 10, 0, '', NULL, NULL FROM instance_actions;"
+	"INSERT INTO instance_action_events VALUES (102, 2, 'e', 'one', 10, 11, 'Success', NULL, NULL);"
+	"INSERT INTO jobs SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),"
+	" json_extract(value, '$[3]'), json_extract(value, '$[4]'), json_extract(value, '$[0]'), 'r', 1, 0, '', 0, 1, "
+	"'', 0,"
+	" 0, 0, 0, NULL, 0, NULL, NULL, 0, '', 0, 20, json_extract(value, '$[5]'), json_extract(value, '$[6]')"
+	" FROM json_each('["
+	"[1, \"live\", \"moving\", \"a\", 1, 30, 0], [2, \"reboot_hard\", \"\", \"a\", null, 0, 0],"
+	"[3, \"live\", \"cleaning\", \"b\", 2, 30, 0], [4, \"live\", \"\", \"b\", 3, 40, 0],"
+	"[5, \"cold\", \"starting\", \"c\", 4, 30, 0], [6, \"confirm\", \"\", \"c\", 4, 50, 0],"
+	"[7, \"live\", \"cleaning\", \"d\", 5, 30, 0], [8, \"revert\", \"removing\", \"e\", null, 30, 0],"
+	"[9, \"pause\", \"acting\", \"f\", null, 30, 0], [10, \"stop\", \"\", \"f\", null, 60, 0],"
+	"[11, \"start\", \"\", \"f\", null, 0, 0], [12, \"live\", \"cleaning\", \"a\", null, 30, 31],"
+	"[13, \"confirm\", \"removing\", \"g\", null, 30, 0]]');"
+	"INSERT INTO claims VALUES (1, 1, 'b', 2, 1, 1, 1), (2, 1, 'b', 3, 1, 1, 1), (3, 1, 'c', 4, 1, 1, 1);"
+	"INSERT INTO volumes VALUES (1, 1, 1, 'p', 'v', 1);";
+
+static const struct upgrade_step steps_2[] = { { 1, NULL }, { 2, NULL } };
+static const struct upgrade_plan plan_2 = { schema_2, steps_2, ARRAY_LENGTH(steps_2), NULL };
+
+/* The fixture's own path then holds a file of version 2. */
+static void become_version_2(struct db_fixture *fixture, const char *sql)
+{
+	db_close(fixture->database);
+	fixture->database = NULL;
+	assert_int_equal(unlink(fixture->path), 0);
+	write_file(fixture->path, "");
+	OK(bring_to(fixture, fixture->path, &plan_2, sql));
+}
+
+static void check_text(struct db_fixture *fixture, const char *sql, const char *expected)
+{
+	char text[4096];
+
+	read_text(fixture, fixture->path, sql, text, sizeof(text));
+	if (strcmp(text, expected) != 0)
+		fail_msg("%s\ngives   %s\ninstead %s", sql, text, expected);
+}
+
+static void version_2_becomes_what_a_new_file_is(void **state)
+{
+	static const char columns[] =
+		"SELECT group_concat(line, char(10)) FROM (SELECT tables.name || '.' || columns.name || ' ' || "
+		"columns.type ||"
+		" ' ' || columns.\"notnull\" || ' ' || COALESCE(columns.dflt_value, '-') || ' ' || columns.pk AS line"
+		" FROM sqlite_schema AS tables JOIN pragma_table_info(tables.name) AS columns"
+		" WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' ORDER BY line)";
+	static const char indexes[] =
+		"SELECT group_concat(line, char(10)) FROM (SELECT replace(replace(sql, char(10), ''), char(9), '') AS "
+		"line"
+		" FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL AND name NOT LIKE 'migrations_moving_%'"
+		" ORDER BY line)";
+	struct db_fixture *fixture = *state;
+	static char of_new_file[2][32768];
+	static char of_old_file[2][32768];
+
+	read_text(fixture, fixture->path, columns, of_new_file[0], sizeof(of_new_file[0]));
+	read_text(fixture, fixture->path, indexes, of_new_file[1], sizeof(of_new_file[1]));
+	become_version_2(fixture, NULL);
+	OK(open_again(fixture));
+	read_text(fixture, fixture->path, columns, of_old_file[0], sizeof(of_old_file[0]));
+	read_text(fixture, fixture->path, indexes, of_old_file[1], sizeof(of_old_file[1]));
+	assert_non_null(strstr(of_new_file[0], "chores.other_host_id BIGINT"));
+	assert_string_equal(of_old_file[0], of_new_file[0]);
+	assert_string_equal(of_old_file[1], of_new_file[1]);
+}
+
+static void server_keeps_its_oldest_unfinished_job_in_version_3(void **state)
+{
+	struct db_fixture *fixture = *state;
+
+	become_version_2(fixture, rows_of_2);
+	OK(open_again(fixture));
+	check_text(fixture, "SELECT group_concat(id) FROM (SELECT id FROM jobs WHERE finished_us = 0 ORDER BY id)",
+		   "1,3,5,7,8,9,13");
+	check_text(fixture,
+		   "SELECT group_concat(id || ' ' || phase || ' ' || finished_us) FROM"
+		   " (SELECT * FROM jobs WHERE id IN (2, 4, 6, 10, 11, 12) ORDER BY id)",
+		   "2 done 20,4 done 40,6 done 50,10 done 60,11 done 20,12 cleaning 31");
+	check_text(
+		fixture,
+		"SELECT group_concat(id || ' ' || finish_us || ' ' || updated_us || ' ' || COALESCE(message, '-')) FROM"
+		" (SELECT * FROM instance_actions WHERE id IN (1, 2, 3, 4, 6, 10, 11) ORDER BY id)",
+		"1 0 10 -,2 20 20 Error,3 0 10 -,4 40 40 Error,6 50 50 Error,10 60 60 Error,11 20 20 Error");
+	check_text(fixture,
+		   "SELECT group_concat(id || ' ' || finish_us || ' ' || result) FROM"
+		   " (SELECT * FROM instance_action_events WHERE id IN (1, 2, 4, 102) ORDER BY id)",
+		   "1 0 ,2 20 Error,4 40 Error,102 11 Success");
+}
+
+static void migrations_of_ended_jobs_end_in_version_3(void **state)
+{
+	struct db_fixture *fixture = *state;
+
+	become_version_2(fixture, rows_of_2);
+	OK(open_again(fixture));
+	/* The confirm's migration is the cold migration's too, which goes on. */
+	check_text(fixture, "SELECT group_concat(id || ' ' || status) FROM (SELECT * FROM migrations ORDER BY id)",
+		   "1 running,2 running,3 error,4 confirming,5 completed");
+	check_text(fixture, "SELECT group_concat(id) FROM (SELECT id FROM claims ORDER BY id)", "1,3");
+}
+
+static void confirm_that_was_ended_can_be_asked_for_again(void **state)
+{
+	struct db_fixture *fixture = *state;
+
+	/* Another job is in front of it than that of the cold migration itself. */
+	become_version_2(fixture, rows_of_2);
+	OK(bring_to(fixture, fixture->path, &plan_2,
+		    "UPDATE jobs SET kind = 'reboot_soft', migration_id = NULL WHERE id = 5"));
+	OK(open_again(fixture));
+	check_text(fixture, "SELECT status FROM migrations WHERE id = 4", "finished");
+	check_text(fixture, "SELECT COUNT(*) FROM claims WHERE migration_id = 4", "1");
+}
+
+static void phases_after_the_hand_over_begin_from_the_one_before_in_version_3(void **state)
+{
+	struct db_fixture *fixture = *state;
+
+	become_version_2(fixture, rows_of_2);
+	OK(open_again(fixture));
+	check_text(fixture,
+		   "SELECT group_concat(id || ' ' || kind || ' ' || phase) FROM"
+		   " (SELECT * FROM jobs WHERE finished_us = 0 ORDER BY id)",
+		   "1 live moving,3 live moving,5 cold starting,7 live moving,8 revert stopping,9 pause acting,"
+		   "13 confirm removing");
+}
+
+static void facts_new_in_version_3_are_not_known_of_old_rows(void **state)
+{
+	struct db_fixture *fixture = *state;
+	CLEANUP_DB_HOST struct db_host host = { .is_gone = true };
+	CLEANUP_DB_VOLUMES struct db_volume_list volumes = { 0 };
+
+	become_version_2(fixture, rows_of_2);
+	OK(open_again(fixture));
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+	OK(db_host_by_id(session, 1, &host, &fixture->error));
+	assert_false(host.is_gone);
+	OK(db_volume_by_host(session, 1, &volumes, &fixture->error));
+	assert_int_equal(volumes.count, 1);
+	assert_true(volumes.items[0].is_complete);
+	assert_int_equal(volumes.items[0].bytes, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, db_fixture_setup, db_fixture_teardown)
 
 int main(void)
@@ -259,6 +425,12 @@ int main(void)
 		TEST(file_without_permission_is_told),
 		TEST(old_schema_is_upgraded_after_a_backup),
 		TEST(upgrade_that_fails_changes_nothing),
+		TEST(version_2_becomes_what_a_new_file_is),
+		TEST(server_keeps_its_oldest_unfinished_job_in_version_3),
+		TEST(migrations_of_ended_jobs_end_in_version_3),
+		TEST(confirm_that_was_ended_can_be_asked_for_again),
+		TEST(phases_after_the_hand_over_begin_from_the_one_before_in_version_3),
+		TEST(facts_new_in_version_3_are_not_known_of_old_rows),
 	};
 
 	return cmocka_run_group_tests_name("db_upgrade", tests, NULL, NULL);

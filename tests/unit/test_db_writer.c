@@ -215,6 +215,7 @@ static int change_rows_twice(struct db_session *session, void *context, struct e
 	(void)context;
 
 	job.migration_id = migration.id;
+	uuid_make(job.server_uuid);
 	if (result == 0)
 		result = db_job_insert(session, &job, error);
 	if (result == 0)
