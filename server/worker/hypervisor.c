@@ -65,6 +65,7 @@ const char *guest_state_name(enum guest_state state)
 		[GUEST_POSTCOPY_SOURCE] = "in post-copy (source)",
 		[GUEST_POSTCOPY_TARGET] = "in post-copy (target)",
 		[GUEST_POSTCOPY_FAILED] = "broken in post-copy",
+		[GUEST_STOPPING] = "stopping",
 	};
 
 	return (size_t)state < ARRAY_LENGTH(names) && names[state] ? names[state] : "unknown";

@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -110,6 +112,65 @@ static void test_a_host_that_is_down_says_nothing_about_its_guests(void **state)
 	assert_int_equal(simulated_state(bench->fleet, "one", GUEST), GUEST_RUNNING);
 }
 
+static void test_a_guest_is_removed_only_in_a_state_that_was_named(void **state)
+{
+	struct bench *bench = *state;
+	const struct hypervisor_operations *operations = bench->fleet->operations;
+	struct error error = { 0 };
+
+	assert_int_equal(operations->remove_guest(bench->source, GUEST, GUEST_SET_OFF, &error), -ESTALE);
+	assert_non_null(strstr(error.text, "running"));
+	assert_int_equal(simulated_state(bench->fleet, "one", GUEST), GUEST_RUNNING);
+	assert_int_equal(operations->stop_guest(bench->source, GUEST, 0, NULL), 0);
+	assert_int_equal(operations->remove_guest(bench->source, GUEST, GUEST_SET(GUEST_HANDED_OVER), NULL), -ESTALE);
+	assert_int_equal(operations->remove_guest(bench->source, GUEST, GUEST_SET_OFF, NULL), 0);
+	assert_int_equal(simulated_state(bench->fleet, "one", GUEST), GUEST_ABSENT);
+	assert_int_equal(operations->remove_guest(bench->source, GUEST, GUEST_SET_OFF, NULL), 0);
+}
+
+static void test_a_guest_that_is_not_off_is_not_defined_over(void **state)
+{
+	struct bench *bench = *state;
+	const struct hypervisor_operations *operations = bench->fleet->operations;
+	char *definition = NULL;
+	bool has_autostart = false;
+	struct guest_view view;
+
+	assert_int_equal(operations->read_definition(bench->source, GUEST, &definition, &has_autostart, NULL), 0);
+	assert_int_equal(operations->define(bench->source, definition, true, NULL), -ESTALE);
+	assert_int_equal(operations->look(bench->source, GUEST, &view, NULL), 0);
+	assert_int_equal(view.state, GUEST_RUNNING);
+	assert_false(view.has_autostart);
+	assert_int_equal(operations->set_autostart(bench->source, GUEST, true, NULL), 0);
+	assert_int_equal(operations->set_autostart(bench->target, GUEST, true, NULL), -ENOENT);
+	assert_int_equal(operations->look(bench->source, GUEST, &view, NULL), 0);
+	assert_true(view.has_autostart);
+	assert_int_equal(operations->stop_guest(bench->source, GUEST, 0, NULL), 0);
+	assert_int_equal(operations->define(bench->source, definition, false, NULL), 0);
+	free(definition);
+}
+
+static void *verify(void *context)
+{
+	struct bench *bench = context;
+
+	bench->result = bench->fleet->operations->verify_disks(bench->target, NULL, 0, NULL);
+	return NULL;
+}
+
+static void test_a_confirm_stands_at_its_gate_where_disks_are_verified(void **state)
+{
+	struct bench *bench = *state;
+	pthread_t thread;
+
+	simulated_close_gate(bench->fleet, SIMULATED_GATE_CONFIRM);
+	assert_int_equal(pthread_create(&thread, NULL, verify, bench), 0);
+	simulated_wait_at_gate(bench->fleet, SIMULATED_GATE_CONFIRM);
+	simulated_open_gate(bench->fleet, SIMULATED_GATE_CONFIRM);
+	pthread_join(thread, NULL);
+	assert_int_equal(bench->result, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -119,6 +180,11 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_scripted_failure_happens_as_often_as_told, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_host_that_is_down_says_nothing_about_its_guests, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_guest_is_removed_only_in_a_state_that_was_named, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_guest_that_is_not_off_is_not_defined_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_confirm_stands_at_its_gate_where_disks_are_verified, setup,
 						teardown),
 	};
 

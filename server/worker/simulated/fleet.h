@@ -30,7 +30,7 @@ enum simulated_gate {
 	SIMULATED_GATE_DISK, /* cold: in the copy of disks */
 	SIMULATED_GATE_DEFINE, /* cold: before a definition, on the target or back on the source */
 	SIMULATED_GATE_FINISH, /* cold: before a start, on the target or back on the source */
-	SIMULATED_GATE_CONFIRM, /* before disks are removed */
+	SIMULATED_GATE_CONFIRM, /* before disks are verified: first in a confirm (on the target) and a revert (on the source) */
 	SIMULATED_GATE_MAX,
 };
 

@@ -240,17 +240,15 @@ static int read_definition(struct hypervisor_host *base, const char *uuid, char 
 	return 0;
 }
 
-static int undefine(struct hypervisor_host *base, const char *uuid, struct error *error)
+/* What must hold of a guest that is to be removed or defined over; -ESTALE when it does not. */
+static int hold(const struct simulated_guest *guest, const struct simulated_host *host, unsigned int states,
+		struct error *error)
 {
-	LOCK_SCOPE(&simulated_fleet_of(base)->mutex);
-	int result = 0;
-	struct simulated_guest *guest = simulated_guest_on(base, uuid, &result, error);
-
-	if (!guest)
-		return result;
-	if (guest->view.state != GUEST_SHUT_OFF && guest->view.state != GUEST_CRASHED)
-		return error_set(error, EBUSY, "server %.36s is not off", uuid);
-	simulated_guest_remove(simulated_host_of(base), uuid);
+	if (guest->view.is_busy)
+		return error_set(error, ESTALE, "server %s is busy on host %s", guest->uuid, host->name);
+	if (!(GUEST_SET(guest->view.state) & states))
+		return error_set(error, ESTALE, "server %s is %s on host %s", guest->uuid,
+				 guest_state_name(guest->view.state), host->name);
 	return 0;
 }
 
@@ -269,41 +267,74 @@ static int define(struct hypervisor_host *base, const char *definition, bool has
 		return result;
 
 	struct simulated_guest *guest = simulated_guest_find(simulated_host_of(base), uuid);
+	if (guest)
+		result = hold(guest, simulated_host_of(base), GUEST_SET_OFF, error);
+	else if (!(guest = simulated_guest_add(simulated_host_of(base), uuid, GUEST_SHUT_OFF, memory_mb)))
+		result = error_no_memory(error);
+	if (result < 0)
+		return result;
+	guest->view.is_persistent = true;
+	guest->view.has_autostart = has_autostart;
+	guest->memory_mb = memory_mb;
+	return 0;
+}
+
+static int set_autostart(struct hypervisor_host *base, const char *uuid, bool has_autostart, struct error *error)
+{
+	LOCK_SCOPE(&simulated_fleet_of(base)->mutex);
+	int result = 0;
+	struct simulated_guest *guest = simulated_guest_on(base, uuid, &result, error);
+
 	if (!guest)
-		guest = simulated_guest_add(simulated_host_of(base), uuid, GUEST_SHUT_OFF, memory_mb);
-	if (!guest)
-		return error_no_memory(error);
+		return result;
+	if (!guest->view.is_persistent)
+		return error_set(error, EINVAL, "server %.36s has no definition on host %s", uuid,
+				 simulated_host_of(base)->name);
 	guest->view.has_autostart = has_autostart;
 	return 0;
 }
 
-static int remove_guest(struct hypervisor_host *base, const char *uuid, struct error *error)
+static int remove_guest(struct hypervisor_host *base, const char *uuid, unsigned int states, struct error *error)
 {
 	LOCK_SCOPE(&simulated_fleet_of(base)->mutex);
-	int result = simulated_ask(simulated_host_of(base), error);
+	struct simulated_host *host = simulated_host_of(base);
+	int result = simulated_ask(host, error);
 
+	if (result < 0)
+		return result;
+
+	const struct simulated_guest *guest = simulated_guest_find(host, uuid);
+	if (!guest)
+		return 0;
+	result = hold(guest, host, states, error);
 	if (result == 0)
-		simulated_guest_remove(simulated_host_of(base), uuid);
+		simulated_guest_remove(host, uuid);
 	return result;
 }
 
-static int remove_disks(struct hypervisor_host *base, const struct hypervisor_volume *volumes, size_t count,
+static int verify_disks(struct hypervisor_host *base, const struct hypervisor_volume *volumes, size_t count,
 			struct error *error)
 {
 	struct simulated_fleet *fleet = simulated_fleet_of(base);
 	LOCK_SCOPE(&fleet->mutex);
 
-	(void)volumes, (void)count;
+	(void)volumes, (void)count; /* the fleet has no volumes */
 	simulated_pass_gate(fleet, SIMULATED_GATE_CONFIRM, NULL);
 	return simulated_ask(simulated_host_of(base), error);
 }
 
-static int remove_volume(struct hypervisor_host *base, const char *pool, const char *name, struct error *error)
+static int remove_volume(struct hypervisor_host *base, const struct hypervisor_volume *volume, struct error *error)
 {
 	LOCK_SCOPE(&simulated_fleet_of(base)->mutex);
 
-	(void)pool, (void)name;
+	(void)volume;
 	return simulated_ask(simulated_host_of(base), error);
+}
+
+/* No call hangs here. */
+static void interrupt(struct hypervisor_host *base)
+{
+	(void)base;
 }
 
 const struct hypervisor_operations simulated_operations = {
@@ -328,10 +359,11 @@ const struct hypervisor_operations simulated_operations = {
 	.forget_saved = forget_saved,
 	.check_cold = simulated_check_cold,
 	.read_definition = read_definition,
-	.undefine = undefine,
 	.define = define,
+	.set_autostart = set_autostart,
 	.copy_cold = simulated_copy_cold,
 	.remove_guest = remove_guest,
-	.remove_disks = remove_disks,
+	.verify_disks = verify_disks,
 	.remove_volume = remove_volume,
+	.interrupt = interrupt,
 };
