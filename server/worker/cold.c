@@ -160,7 +160,8 @@ int cold_copy(struct job_run *run, struct error *error)
 	if (result == 0)
 		result = job_operations(run)->copy_cold(run->source, run->target, run->saved.definition, &journal,
 							is_cancelled, run, &run->definition, &cause);
-	return step_end(run, result, &cause, error);
+	result = step_end(run, result, &cause, error);
+	return result == STEP_NEXT ? job_go(run, "defining") : result;
 }
 
 int cold_define(struct job_run *run, struct error *error)
