@@ -22,10 +22,27 @@ static int write_finishing(struct db_session *session, void *context, struct err
 	CLEANUP_DB_SERVER struct db_server server = { 0 };
 	int result = db_server_by_uuid(session, run->job.server_uuid, &server, error);
 
+	if (result == -ENOENT) { /* it was deleted outside the API */
+		error_clear(error);
+		return 0;
+	}
 	if (result < 0)
 		return result;
 	TEXT_COPY(server.task_state, "resize_finish");
 	return job_write_place(session, run, &server, run->job.target_host_id, run->job.source_host_id, error);
+}
+
+static int write_deleted(struct db_session *session, struct job_run *run, struct error *error)
+{
+	int result = db_claim_release(session, run->job.migration_id, 0, error);
+
+	if (result == 0 && run->saved.id)
+		result = db_kept_domain_delete(session, run->saved.id, error);
+	if (result == 0)
+		result = chores_write(session, run, CHORE_SOURCE_VOLUMES, error);
+	if (result == 0)
+		result = db_migration_set_status(session, run->job.migration_id, "confirmed", error);
+	return result < 0 ? result : job_write_end(session, run, NULL, error);
 }
 
 /* The end of a cold migration: the server waits on the target for its confirm; the source keeps its room by a claim. The
@@ -36,6 +53,10 @@ static int write_resized(struct db_session *session, void *context, struct error
 	CLEANUP_DB_SERVER struct db_server server = { 0 };
 	int result = db_server_by_uuid(session, run->job.server_uuid, &server, error);
 
+	if (result == -ENOENT) { /* it was deleted outside the API: nobody will confirm it */
+		error_clear(error);
+		return write_deleted(session, run, error);
+	}
 	if (result < 0)
 		return result;
 	TEXT_COPY(server.old_vm_state, text_equal(server.vm_state, "stopped") ? "stopped" : "active");

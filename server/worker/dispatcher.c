@@ -97,6 +97,19 @@ static int write_take(struct db_session *session, void *context, struct error *e
 			   db_now_us(session) + worker_limits_now(worker)->settings.lease_s * 1000000, error);
 }
 
+/* A host whose row is gone shows nothing any more, as one that was given up. */
+static int load_side(struct job_run *run, int64_t host_id, char name[DB_NAME_SIZE], struct hypervisor_host **handle,
+		     bool *is_gone, struct error *error)
+{
+	int result = worker_open_host(run->worker, host_id, name, handle, is_gone, error);
+
+	if (result != -ENOENT)
+		return result;
+	error_clear(error);
+	*is_gone = true;
+	return 0;
+}
+
 static int load(struct job_run *run, struct error *error)
 {
 	CLEANUP_DB_READ struct db_session *session = NULL;
@@ -105,12 +118,16 @@ static int load(struct job_run *run, struct error *error)
 	if (result == 0)
 		result = db_server_by_uuid(session, run->job.server_uuid, &run->server, error);
 	db_read_end(TAKE_POINTER(session));
+	if (result == -ENOENT) { /* it was deleted outside the API: what is left of the job ends all the same */
+		error_clear(error);
+		result = 0;
+	}
 	if (result == 0)
-		result = worker_open_host(run->worker, run->job.source_host_id, run->source_name, &run->source,
-					  &run->is_source_gone, error);
-	if (result == 0 && run->job.target_host_id)
-		result = worker_open_host(run->worker, run->job.target_host_id, run->target_name, &run->target,
-					  &run->is_target_gone, error);
+		result = load_side(run, run->job.source_host_id, run->source_name, &run->source, &run->is_source_gone,
+				   error);
+	if (result == 0 && (run->job.target_host_id || run->kind == JOB_CONFIRM || run->kind == JOB_REVERT))
+		result = load_side(run, run->job.target_host_id, run->target_name, &run->target, &run->is_target_gone,
+				   error);
 	return result;
 }
 

@@ -215,6 +215,10 @@ int target_choose(struct job_run *run, struct error *error)
 	find_search(run, &search);
 	if (is_called_off(run, &search))
 		return call_off(run, &search, error);
+	if (!run->server.id) {
+		error_set(&cause, ECANCELED, "Instance %s could not be found.", run->job.server_uuid);
+		return refuse(run, &search, cause.text, NULL, error);
+	}
 	if (run->job.target_host_id) /* a crash ended the last choice */
 		result = job_leave_target(run, error);
 	if (result == 0 && !run->choice_events.inner)
