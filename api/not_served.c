@@ -3,6 +3,7 @@
 #include "api/handlers.h"
 #include "api/microversion.h"
 #include "api/schema.h"
+#include "api/server_action.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 
@@ -66,3 +67,26 @@ int handle_aggregate_index(struct request *request, struct error *error)
 		return 0;
 	return request_reply_json(request, 200, json_pack("{s:[]}", "aggregates"));
 }
+
+/* Nova's networks are others' by now: it takes this, and nothing follows. */
+static int book_nothing(struct db_session *session, struct action_call *call, struct error *error)
+{
+	(void)session;
+	(void)call;
+	(void)error;
+	return 0;
+}
+
+const struct server_action inject_network_info_action = {
+	.name = "injectNetworkInfo",
+	.policy = "os_compute_api:os-admin-actions:inject_network_info",
+	.has_any_state = true,
+	.status = 202,
+	.book = book_nothing,
+};
+
+/* Gone from Nova too, for everybody. */
+const struct server_action reset_network_action = {
+	.name = "resetNetwork",
+	.status = 410,
+};

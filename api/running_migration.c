@@ -93,6 +93,7 @@ static const struct server_action abort_action = {
 	.policy = "os_compute_api:servers:migrations:delete",
 	.task_state = "migrating",
 	.tells_no_lock = true,
+	.is_beside_job = true,
 	.status = 202,
 	.book = book_abort,
 };
@@ -109,6 +110,7 @@ static const struct server_action force_complete_action = {
 	.policy = "os_compute_api:servers:migrations:force_complete",
 	.vm_states = { "active" },
 	.task_state = "migrating",
+	.is_beside_job = true,
 	.status = 202,
 	.book = book_force_complete,
 };

@@ -121,27 +121,22 @@ static bool check_words(const struct schema_property *property, const json_t *va
 	return false;
 }
 
-static bool check_service_status(const struct schema_property *property, const json_t *value, struct text *ret_words)
+/* One of a few words. */
+static bool check_one_of(const struct schema_property *property, const char *const *words, size_t count,
+			 const json_t *value, struct text *ret_words)
 {
-	const char *status = json_body_is_text(value) ? json_string_value(value) : NULL;
-
-	if (text_equal(status, "enabled") || text_equal(status, "disabled"))
-		return true;
-	begin_with_value(ret_words, property->name, value);
-	text_append(ret_words, status ? " is not one of ['enabled', 'disabled']" : " is not of type 'string'");
-	return false;
-}
-
-static bool check_reboot_type(const struct schema_property *property, const json_t *value, struct text *ret_words)
-{
-	static const char *const types[] = { "HARD", "Hard", "hard", "SOFT", "Soft", "soft" };
 	bool is_text = json_body_is_text(value);
 
-	if (is_text && is_listed(types, ARRAY_LENGTH(types), value))
+	if (is_text && is_listed(words, count, value))
 		return true;
 	begin_with_value(ret_words, property->name, value);
-	text_append(ret_words, is_text ? " is not one of ['HARD', 'Hard', 'hard', 'SOFT', 'Soft', 'soft']"
-				       : " is not of type 'string'");
+	if (!is_text) {
+		text_append(ret_words, " is not of type 'string'");
+		return false;
+	}
+	text_append_format(ret_words, " is not one of ['%s'", words[0]);
+	append_words(ret_words, "", words + 1, count - 1);
+	text_append(ret_words, "]");
 	return false;
 }
 
@@ -156,15 +151,21 @@ static bool check_type_object(const struct schema_property *property, const json
 
 static bool check_property(const struct schema_property *property, const json_t *value, struct text *ret_words)
 {
+	static const char *const statuses[] = { "enabled", "disabled" };
+	static const char *const states[] = { "active", "error" };
+	static const char *const reboots[] = { "HARD", "Hard", "hard", "SOFT", "Soft", "soft" };
+
 	switch (property->kind) {
 	case SCHEMA_HOST:
 	case SCHEMA_HOST_NAME:
 	case SCHEMA_WORDS:
 		return check_words(property, value, ret_words);
 	case SCHEMA_SERVICE_STATUS:
-		return check_service_status(property, value, ret_words);
+		return check_one_of(property, statuses, ARRAY_LENGTH(statuses), value, ret_words);
+	case SCHEMA_SERVER_STATE:
+		return check_one_of(property, states, ARRAY_LENGTH(states), value, ret_words);
 	case SCHEMA_REBOOT_TYPE:
-		return check_reboot_type(property, value, ret_words);
+		return check_one_of(property, reboots, ARRAY_LENGTH(reboots), value, ret_words);
 	case SCHEMA_OBJECT:
 		return check_type_object(property, value, ret_words);
 	case SCHEMA_BOOLEAN:

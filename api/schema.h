@@ -14,6 +14,7 @@ enum schema_kind {
 	SCHEMA_WORDS, /* 1-255 characters */
 	SCHEMA_SERVICE_STATUS, /* enabled or disabled */
 	SCHEMA_OBJECT, /* any object */
+	SCHEMA_SERVER_STATE, /* active or error */
 	SCHEMA_REBOOT_TYPE, /* SOFT or HARD, in Nova's three ways of writing */
 };
 

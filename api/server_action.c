@@ -11,13 +11,23 @@
 #include "base/cleanup.h"
 
 const struct server_action *const server_actions[] = {
-	&migrate_action,        &migrate_live_action,
-	&confirm_resize_action, &revert_resize_action,
-	&lock_action,           &unlock_action,
-	&start_action,          &stop_action,
-	&pause_action,          &unpause_action,
-	&suspend_action,        &resume_action,
-	&reboot_action,         NULL,
+	&migrate_action,
+	&migrate_live_action,
+	&confirm_resize_action,
+	&revert_resize_action,
+	&lock_action,
+	&unlock_action,
+	&start_action,
+	&stop_action,
+	&pause_action,
+	&unpause_action,
+	&suspend_action,
+	&resume_action,
+	&reboot_action,
+	&reset_state_action,
+	&reset_network_action,
+	&inject_network_info_action,
+	NULL,
 };
 
 static const struct server_action *find_action(const struct server_action *const *list, const char *name)
@@ -113,6 +123,31 @@ static void check_lock_and_state(struct action_call *call)
 	/* NOLINTEND(bugprone-branch-clone) */
 }
 
+/* A server has one unfinished job, whatever state is shown of it: os-resetState changes that in the middle of a job. The words
+ * are those of a wrong task state where one is shown. */
+static int check_no_job(struct db_session *session, struct action_call *call, struct error *error)
+{
+	const struct server_action *action = call->action;
+	const char *name = action->refusal_name ? action->refusal_name : action->name;
+	const struct db_server *server = &call->server;
+	CLEANUP_DB_JOB struct db_job job = { 0 };
+	int result = db_job_unfinished_of_server(session, server->uuid, &job, error);
+
+	if (result == -ENOENT) {
+		error_clear(error);
+		return 0;
+	}
+	if (result < 0)
+		return result;
+	if (server->task_state[0])
+		action_refuse(call, 409, "Cannot '%s' instance %s while it is in task_state %s", name, server->uuid,
+			      server->task_state);
+	else
+		action_refuse(call, 409, "Cannot '%s' instance %s while an earlier action on it has not ended", name,
+			      server->uuid);
+	return 0;
+}
+
 /* On the writer's thread. A refusal is no error: it changed nothing. */
 static int carry_out(struct db_session *session, void *context, struct error *error)
 {
@@ -127,6 +162,11 @@ static int carry_out(struct db_session *session, void *context, struct error *er
 		call->action->check_value(call);
 	if (!call->refusal && !call->action->has_any_state)
 		check_lock_and_state(call);
+	if (!call->refusal && !call->action->has_any_state && !call->action->is_beside_job) {
+		result = check_no_job(session, call, error);
+		if (result < 0)
+			return result;
+	}
 	return call->refusal ? 0 : call->action->book(session, call, error);
 }
 
@@ -211,6 +251,9 @@ int action_handle(struct request *request, const struct server_action *const *li
 		return request_reply_fault(request, 404, "The resource could not be found.");
 	if (!request_project_matches(request))
 		return 0;
+	if (!action->book)
+		return request_reply_fault(request, action->status,
+					   "This resource is no longer available. No forwarding address is given.");
 	const struct schema *schema = schema_for(action->schemas, action->schema_count, request->minor);
 	if (schema && !schema_check(schema, name, value, &words))
 		return text_failed(&words) ? error_no_memory(error)

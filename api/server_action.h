@@ -27,13 +27,15 @@ struct server_action {
 	const char *vm_states[6]; /* in one of which the server must be; none: in any */
 	const char *task_state; /* in which it must be; NULL: in none */
 	const char *const *other_task_states; /* in which it may be besides; ends with NULL */
-	bool has_any_state; /* neither lock nor states are looked at */
+	bool has_any_state; /* neither lock nor states are looked at, nor whether a job of the server is unfinished */
+	bool is_beside_job; /* books no job: may come while one of the server is unfinished */
 	bool tells_no_lock; /* a lock is refused as a wrong state is, without its own words */
 	int status; /* of success */
 	bool must_be_launched;
 	/* Between policy and lock; may refuse. NULL: nothing. */
 	void (*check_value)(struct action_call *call);
-	/* After lock and state: checks what is its own and books the rows. */
+	/* After lock and state: checks what is its own and books the rows. NULL: the action is gone from Nova, and is refused
+	 * by `status` without a look at the server. */
 	int (*book)(struct db_session *session, struct action_call *call, struct error *error);
 	/* Of those that action_book_power books: the job's kind, the instance action, the task state meanwhile. */
 	const char *job_kind, *instance_action, *next_task_state;
@@ -52,6 +54,9 @@ extern const struct server_action unpause_action;
 extern const struct server_action suspend_action;
 extern const struct server_action resume_action;
 extern const struct server_action reboot_action;
+extern const struct server_action reset_state_action;
+extern const struct server_action reset_network_action;
+extern const struct server_action inject_network_info_action;
 
 /* What stands between the path and the action: body, project, schema; then the submit. */
 int action_handle(struct request *request, const struct server_action *const *list, struct error *error);
