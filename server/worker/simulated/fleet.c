@@ -64,12 +64,13 @@ struct simulated_guest *simulated_guest_add(struct simulated_host *host, const c
 		if (!guest)
 			return NULL;
 		TEXT_COPY(guest->uuid, uuid);
-		guest->server = simulated_server_find((struct simulated_fleet *)host->base.hypervisor, uuid);
+		guest->server = simulated_server_find(simulated_fleet_of(host), uuid);
 		guest->next = host->guests;
 		host->guests = guest;
 	}
 	guest->view = (struct guest_view){ .state = state, .is_persistent = state != GUEST_ARRIVING };
 	guest->memory_mb = memory_mb;
+	guest->is_hung = false;
 	return guest;
 }
 
@@ -86,10 +87,9 @@ void simulated_guest_remove(struct simulated_host *host, const char *uuid)
 }
 
 /* The guest on a host that answers; NULL with *ret_result filled. */
-struct simulated_guest *simulated_guest_on(struct hypervisor_host *base, const char *uuid, int *ret_result,
+struct simulated_guest *simulated_guest_on(struct simulated_host *host, const char *uuid, int *ret_result,
 					   struct error *error)
 {
-	struct simulated_host *host = simulated_host_of(base);
 	struct simulated_guest *guest = NULL;
 
 	*ret_result = simulated_ask(host, error);
@@ -105,9 +105,22 @@ int simulated_ask(const struct simulated_host *host, struct error *error)
 {
 	const struct simulated_fleet *fleet = (const struct simulated_fleet *)host->base.hypervisor;
 
-	if (host->is_up && (host->lost_until_ms == 0 || clock_monotonic_ms(fleet->clock) >= host->lost_until_ms))
+	if (host->is_up && !host->is_cut_from_us && host->libvirtd != SIMULATED_LIBVIRTD_IS_DEAD
+	    && (host->lost_until_ms == 0 || clock_monotonic_ms(fleet->clock) >= host->lost_until_ms))
 		return 0;
 	return error_set(error, EHOSTUNREACH, "host %s does not answer (simulated)", host->name);
+}
+
+void simulated_lose(struct simulated_fleet *fleet, struct simulated_host *host)
+{
+	host->lost_until_ms = clock_monotonic_ms(fleet->clock) + (int64_t)(fleet->settings->target_lost_for_s * 1000);
+	simulated_note_news(host, false);
+}
+
+void simulated_note_news(struct simulated_host *host, bool is_up)
+{
+	host->has_news = true;
+	host->is_news_up = is_up;
 }
 
 bool simulated_happens(struct simulated_host *host, enum simulated_outcome outcome)
@@ -156,22 +169,15 @@ int simulated_add_host(struct hypervisor *self, const char *name, struct error *
 bool simulated_set_host_up(struct hypervisor *self, const char *name, bool is_up)
 {
 	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
-	hypervisor_event_fn on_event = NULL;
-	void *context = NULL;
-	int64_t host_id = 0;
 
 	pthread_mutex_lock(&fleet->mutex);
 	struct simulated_host *host = simulated_host_find(fleet, name);
 	if (host) {
 		host->is_up = is_up;
-		host_id = host->base.host_id;
-		on_event = fleet->on_event;
-		context = fleet->event_context;
+		simulated_note_news(host, is_up);
 	}
-	pthread_mutex_unlock(&fleet->mutex);
-	if (on_event && host_id)
-		on_event(context, host_id, is_up ? HYPERVISOR_HOST_UP : HYPERVISOR_HOST_DOWN, NULL);
-	return host_id != 0 || host;
+	simulated_unlock(fleet);
+	return host;
 }
 
 bool simulated_script(struct hypervisor *self, const char *name, enum simulated_outcome outcome, int count)
@@ -301,6 +307,8 @@ enum guest_state simulated_state(struct hypervisor *self, const char *name, cons
 {
 	struct simulated_fleet *fleet = (struct simulated_fleet *)self;
 	LOCK_SCOPE(&fleet->mutex);
+
+	simulated_settle(fleet);
 	struct simulated_host *host = simulated_host_find(fleet, name);
 	struct simulated_guest *guest = host ? simulated_guest_find(host, uuid) : NULL;
 
@@ -313,6 +321,7 @@ static void set_gate(struct hypervisor *self, enum simulated_gate gate, bool is_
 	LOCK_SCOPE(&fleet->mutex);
 
 	fleet->is_closed[gate] = is_closed;
+	simulated_settle(fleet);
 	pthread_cond_broadcast(&fleet->changed);
 }
 
@@ -354,7 +363,26 @@ void simulated_end_copies(struct hypervisor *self)
 	LOCK_SCOPE(&fleet->mutex);
 
 	fleet->is_ending = true;
+	simulated_settle(fleet);
 	pthread_cond_broadcast(&fleet->changed);
+}
+
+/* All but what it is and how big. */
+static void reset_host(struct simulated_host *host)
+{
+	while (host->guests)
+		simulated_guest_remove(host, host->guests->uuid);
+	simulated_drop_volumes(&host->volumes);
+	host->is_up = true;
+	host->lost_until_ms = 0;
+	host->outcome = SIMULATED_WELL;
+	host->words[0] = '\0';
+	host->libvirtd = SIMULATED_LIBVIRTD_RUNS;
+	host->is_gone = false;
+	host->dies_at_hand_over = false;
+	host->is_cut_from_us = false;
+	host->holds_readings = false;
+	host->pool = host->shared_pool = SIMULATED_POOL_WELL;
 }
 
 void simulated_reset(struct hypervisor *self)
@@ -363,15 +391,16 @@ void simulated_reset(struct hypervisor *self)
 
 	simulated_open_all_gates(self);
 	LOCK_SCOPE(&fleet->mutex);
+	simulated_cut_calls(fleet, NULL);
+	simulated_drop_moves(fleet);
+	simulated_drop_late(fleet, NULL);
+	simulated_drop_hangs(fleet);
+	simulated_drop_cuts(fleet);
 	tdestroy(TAKE_POINTER(fleet->servers_by_uuid), simulated_server_free);
-	for (struct simulated_host *host = fleet->hosts; host; host = host->next) {
-		while (host->guests)
-			simulated_guest_remove(host, host->guests->uuid);
-		host->is_up = true;
-		host->lost_until_ms = 0;
-		host->outcome = SIMULATED_WELL;
-		host->words[0] = '\0';
-	}
+	simulated_drop_disks(fleet);
+	simulated_drop_volumes(&fleet->shared_volumes);
+	for (struct simulated_host *host = fleet->hosts; host; host = host->next)
+		reset_host(host);
 }
 
 static bool find_name(const char *const *names, size_t count, const char *name, size_t *ret_place)
@@ -397,6 +426,21 @@ bool simulated_gate_by_name(const char *name, enum simulated_gate *ret_gate)
 	if (!find_name(names, SIMULATED_GATE_MAX, name, &place))
 		return false;
 	*ret_gate = (enum simulated_gate)place;
+	return true;
+}
+
+bool simulated_landing_by_name(const char *name, enum simulated_landing *ret_landing)
+{
+	static const char *const names[SIMULATED_LANDING_MAX] = {
+		[SIMULATED_LANDS_NEVER] = "never",
+		[SIMULATED_LANDS_BEFORE] = "before",
+		[SIMULATED_LANDS_LATE] = "late",
+	};
+	size_t place;
+
+	if (!find_name(names, SIMULATED_LANDING_MAX, name, &place))
+		return false;
+	*ret_landing = (enum simulated_landing)place;
 	return true;
 }
 
