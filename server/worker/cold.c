@@ -289,7 +289,7 @@ static int end_failed(struct job_run *run, struct error *error)
 	if (run->job.is_abort_requested)
 		end = (struct job_end){ .migration_status = "cancelled", .leftovers = end.leftovers };
 	job_note_outcome(run, &end);
-	int result = db_write(run->worker->parts.database, write_back_and_end, &failed, error);
+	int result = job_write_last(run, write_back_and_end, &failed, error);
 	return result < 0 ? result : STEP_DONE;
 }
 
@@ -400,7 +400,7 @@ int cold_finish(struct job_run *run, struct error *error)
 	log_event(run->worker->parts.log, LOG_LEVEL_INFO, run->job.request_id, "server moved cold",
 		  LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("source", run->source_name),
 		  LOG_TEXT("target", run->target_name));
-	result = db_write(run->worker->parts.database, write_resized, run, error);
+	result = job_write_last(run, write_resized, run, error);
 	return result < 0 ? result : STEP_DONE;
 }
 

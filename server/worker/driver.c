@@ -29,12 +29,34 @@ bool job_is_for_later(int result)
 	       || result == -ENOSPC || result == -EAGAIN;
 }
 
+static int observe(struct job_run *run, const char *phase, bool is_written, struct error *error)
+{
+	const struct worker_observer *observer = run->worker->parts.observer;
+
+	if (!observer || observer->on_phase(observer->context, run->job.kind, phase, is_written))
+		return 0;
+	return error_set(error, EAGAIN, "job %lld is left in %s", (long long)run->job.id, phase);
+}
+
+int job_write_last(struct job_run *run, db_write_fn write, void *context, struct error *error)
+{
+	int result = observe(run, "done", false, error);
+
+	if (result == 0)
+		result = db_write(run->worker->parts.database, write, context, error);
+	return result < 0 ? result : observe(run, "done", true, error);
+}
+
 /* The phase is on disk before its step is begun. One that is entered again stands there already. */
 static int enter(struct job_run *run, const struct phase *phase, struct error *error)
 {
 	run->is_entered_again = text_equal(run->job.phase, phase->name);
-	return run->is_entered_again ? 0
-				     : job_enter(run, phase->name, phase->migration_status, phase->task_state, error);
+	if (run->is_entered_again)
+		return 0;
+	int result = observe(run, phase->name, false, error);
+	if (result == 0)
+		result = job_enter(run, phase->name, phase->migration_status, phase->task_state, error);
+	return result < 0 ? result : observe(run, phase->name, true, error);
 }
 
 /* What a run begins with: a fresh job at the first phase; one that was interrupted where no host was touched, or by a step

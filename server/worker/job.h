@@ -141,6 +141,8 @@ int job_choose(struct job_run *run, char **ret_for_others, char **ret_for_admins
 int job_drive(struct job_run *run, struct error *error);
 /* Why it does not go well, for what follows; the first reason is kept. Returns STEP_RESOLVE. */
 int job_fail(struct job_run *run, const char *reason);
+/* The job's last transaction. */
+int job_write_last(struct job_run *run, db_write_fn write, void *context, struct error *error);
 /* STEP_GO to the phase. */
 int job_go(struct job_run *run, const char *phase);
 /* Nothing is known, or our own database or memory is short: the same is to be tried again later. */

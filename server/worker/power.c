@@ -93,7 +93,7 @@ static int finish(struct job_run *run, enum guest_state state, const char *failu
 {
 	struct power_end end = { run, state, failure };
 
-	return db_write(run->worker->parts.database, write_end, &end, error);
+	return job_write_last(run, write_end, &end, error);
 }
 
 /* STEP_NEXT: the step is done, and the guest is in *ret_state; STEP_DONE: the job has ended. */

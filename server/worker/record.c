@@ -334,5 +334,5 @@ int job_finish(struct job_run *run, const struct job_end *end, struct error *err
 	struct finish_request request = { run, end };
 
 	job_note_outcome(run, end);
-	return db_write(run->worker->parts.database, write_finish, &request, error);
+	return job_write_last(run, write_finish, &request, error);
 }

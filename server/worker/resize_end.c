@@ -62,7 +62,7 @@ static int write_end(struct db_session *session, void *context, struct error *er
 int resize_end_write(const struct resize_end *end, struct error *error)
 {
 	struct resize_end copy = *end;
-	int result = db_write(end->run->worker->parts.database, write_end, &copy, error);
+	int result = job_write_last(end->run, write_end, &copy, error);
 
 	return result < 0 ? result : STEP_DONE;
 }
@@ -96,7 +96,7 @@ static int write_refusal(struct db_session *session, void *context, struct error
 int resize_end_refuse(struct job_run *run, const char *reason, struct error *error)
 {
 	struct refusal refusal = { run, reason };
-	int result = db_write(run->worker->parts.database, write_refusal, &refusal, error);
+	int result = job_write_last(run, write_refusal, &refusal, error);
 
 	return result < 0 ? result : STEP_DONE;
 }

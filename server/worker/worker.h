@@ -25,6 +25,13 @@ struct scheduler_settings;
 struct worker;
 struct worker_settings;
 
+/* For tests: told of each phase of a job before it is written, and after; "done" is the end. It may do anything to hosts. False:
+ * the daemon is killed at that moment, as far as this job goes: nothing more of it is written or done in this run. */
+struct worker_observer {
+	bool (*on_phase)(void *context, const char *kind, const char *phase, bool is_written);
+	void *context;
+};
+
 /* All borrowed; they outlive the worker. */
 struct worker_parts {
 	struct database *database;
@@ -35,6 +42,7 @@ struct worker_parts {
 	const struct worker_settings *settings; /* copied, as the next */
 	const struct scheduler_settings *scheduler;
 	const char *node; /* our name in leases and events */
+	const struct worker_observer *observer; /* NULL: none */
 };
 
 int worker_create(const struct worker_parts *parts, struct worker **ret_worker, struct error *error);
