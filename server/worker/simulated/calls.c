@@ -301,7 +301,7 @@ int simulated_call(struct simulated_call *call, struct error *error)
 
 void simulated_unlock(struct simulated_fleet *fleet)
 {
-	for (struct simulated_host *host = fleet->hosts; host;) {
+	for (struct simulated_host *host = fleet->has_news ? fleet->hosts : NULL; host;) {
 		hypervisor_event_fn on_event = fleet->on_event;
 		void *context = fleet->event_context;
 
@@ -317,8 +317,9 @@ void simulated_unlock(struct simulated_fleet *fleet)
 		pthread_mutex_unlock(&fleet->mutex);
 		on_event(context, host_id, is_up ? HYPERVISOR_HOST_UP : HYPERVISOR_HOST_DOWN, NULL);
 		pthread_mutex_lock(&fleet->mutex);
-		host = fleet->hosts;
+		host = fleet->hosts; /* there may be other news by now */
 	}
+	fleet->has_news = false;
 	pthread_mutex_unlock(&fleet->mutex);
 }
 

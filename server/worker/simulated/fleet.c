@@ -119,6 +119,7 @@ void simulated_lose(struct simulated_fleet *fleet, struct simulated_host *host)
 
 void simulated_note_news(struct simulated_host *host, bool is_up)
 {
+	simulated_fleet_of(host)->has_news = true;
 	host->has_news = true;
 	host->is_news_up = is_up;
 }

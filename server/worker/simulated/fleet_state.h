@@ -202,6 +202,7 @@ struct simulated_fleet {
 	int64_t server_count;
 	const struct simulation_settings *settings; /* NULL: moves take no time and end well */
 	bool is_ending; /* copies break off */
+	bool has_news; /* of a host */
 	bool is_closed[SIMULATED_GATE_MAX];
 	int waiting[SIMULATED_GATE_MAX];
 	hypervisor_event_fn on_event;
