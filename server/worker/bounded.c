@@ -425,7 +425,7 @@ static int copy_cold(struct hypervisor_host *source, struct hypervisor_host *tar
 	call->is_cancelled = is_cancelled;
 	call->context = context;
 	call->free_answer = free_definition;
-	call = bounded_call_do(call, 0, &result, error);
+	call = bounded_call_do(call, STORAGE_MS, &result, error);
 	if (!call)
 		return result;
 	if (result == 0)

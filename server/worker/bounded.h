@@ -7,8 +7,8 @@
  *     libvirtd's workers.
  *
  * What a given-up call answers late is thrown away; a journal or a question of the caller's is not asked any more. A copy of
- * disks and a migration last as long as they last: the first is ended by its question, the second has a thread of its own
- * (mover.h). A handle that is closed while such a call still runs is never freed.
+ * disks gets its bound again whenever it asks whether it is cancelled, so between two buffers; a migration has a thread of its
+ * own (mover.h). A handle that is closed while such a call still runs is never freed.
  */
 #pragma once
 

@@ -2,6 +2,7 @@
  * it was given belongs to a caller that has gone by then. */
 #include "server/worker/bounded_call.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -101,6 +102,7 @@ bool bounded_call_is_cancelled(void *context)
 	struct bounded_call *call = context;
 	LOCK_SCOPE(&call->caller_mutex);
 
+	atomic_store(&call->asked_ms, clock_monotonic_ms(call->bounded->clock));
 	return call->is_abandoned || (call->is_cancelled && call->is_cancelled(call->context));
 }
 
@@ -146,12 +148,10 @@ static void *call_thread(void *context)
 static bool wait_or_abandon(struct bounded_call *call, int64_t bound_ms)
 {
 	struct bounded *bounded = call->bounded;
-	int64_t deadline_ms = bound_ms ? clock_monotonic_ms(bounded->clock) + bound_ms : INT64_MAX;
 
 	pthread_mutex_lock(&bounded->mutex);
-	while (!call->has_ended)
-		if (!clock_wait(bounded->clock, &call->ended, &bounded->mutex, deadline_ms))
-			break;
+	while (!call->has_ended && clock_monotonic_ms(bounded->clock) < atomic_load(&call->asked_ms) + bound_ms)
+		clock_wait(bounded->clock, &call->ended, &bounded->mutex, atomic_load(&call->asked_ms) + bound_ms);
 	pthread_mutex_unlock(&bounded->mutex);
 	/* In this order, since the caller's journal takes locks of its own while it is asked. */
 	LOCK_SCOPE(&call->caller_mutex);
@@ -179,6 +179,7 @@ struct bounded_call *bounded_call_do(struct bounded_call *call, int64_t bound_ms
 		bounded_call_free(call);
 		return NULL;
 	}
+	atomic_store(&call->asked_ms, clock_monotonic_ms(call->bounded->clock));
 	int failed = pthread_create(&thread, NULL, call_thread, call);
 	if (failed) {
 		*ret_result = error_set_errno(error, failed, "cannot start a thread");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/error.h"
 #include "server/worker/hypervisor.h"
@@ -27,6 +28,7 @@ struct bounded_call {
 	const struct volume_journal *journal; /* the caller's: not asked any more once it is abandoned */
 	bool (*is_cancelled)(void *context);
 	void *context;
+	_Atomic int64_t asked_ms; /* when the question was asked last: a call that asks it gets its bound again */
 	/* What it answers. */
 	int result;
 	struct error error;
@@ -52,7 +54,7 @@ struct bounded_call {
 };
 
 /* Takes the call in any case: NULL when it was abandoned (-ETIMEDOUT), could not be begun or was refused, with *ret_result and
- * the error filled; else the ended call, which the caller frees with bounded_call_free. `bound_ms` 0: no bound. */
+ * the error filled; else the ended call, which the caller frees with bounded_call_free. `bound_ms` counts from the last time that its question was asked. */
 struct bounded_call *bounded_call_do(struct bounded_call *call, int64_t bound_ms, int *ret_result, struct error *error);
 /* NULL when out of memory. */
 struct bounded_call *bounded_call_create(struct hypervisor_host *host, const char *uuid, const char *what,

@@ -187,7 +187,7 @@ static void *chore_thread(void *context)
 	slot->not_before_ms =
 		result < 0 ? clock_monotonic_ms(worker->parts.clock) + slot->pause_ms : INT64_MAX; /* it is gone */
 	worker->running--;
-	worker->is_woken = true;
+	worker->is_woken = worker->must_read_chores = true; /* the host is free for its next one */
 	pthread_cond_broadcast(&worker->wake);
 	pthread_mutex_unlock(&worker->mutex);
 	return NULL;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "db/chores.h"
 #include "db/claims.h"
@@ -19,6 +20,7 @@
 
 #define REST_MS    2 /* real time in which a worker that has something to do does it */
 #define HUNG_MS    8 /* and after which a call counts as hanging, so that time passes */
+#define NOTICE_NS  300000
 #define STEP_S     5
 #define START_US   1767312000000000
 #define DISK_BYTES (1LL << 30)
@@ -177,11 +179,9 @@ static void add_hosts(struct scene *scene)
 	struct error error = { 0 };
 
 	for (size_t i = 0; i < SCENE_HOSTS; i++) {
-		struct db_host host = { .vcpus = 8,
-					.memory_mb = 8192,
-					.disk_gb = 100,
-					.reserved_memory_mb = -1,
-					.reserved_disk_gb = -1 };
+		struct db_host host = {
+			.vcpus = 8, .memory_mb = 8192, .disk_gb = 100, .reserved_memory_mb = -1, .reserved_disk_gb = -1
+		};
 
 		TEXT_COPY(host.name, scene_hosts[i]);
 		host.service.is_up = true;
@@ -209,8 +209,8 @@ static void add_server(struct scene *scene)
 	write_row(scene, insert_server, &server);
 	must(simulated_put_server(scene->fleet, scene_hosts[0], scene->uuid, "vm", &server_settings, &error), &error,
 	     "a guest");
-	must(simulated_put_disk(scene->fleet, scene_hosts[0], scene->uuid, SCENE_DISK, DISK_BYTES, false, &error), &error,
-	     "a disk");
+	must(simulated_put_disk(scene->fleet, scene_hosts[0], scene->uuid, SCENE_DISK, DISK_BYTES, false, &error),
+	     &error, "a disk");
 }
 
 static void open_database(struct scene *scene)
@@ -226,6 +226,7 @@ static void create_worker(struct scene *scene)
 	const struct worker_parts parts = { .database = scene->database,
 					    .hypervisor = scene->bounded,
 					    .clock = scene->clock,
+					    .log = scene->log,
 					    .settings = &scene->settings,
 					    .scheduler = &scene->scheduler,
 					    .observer = &scene->observer,
@@ -255,6 +256,7 @@ void scene_begin(struct scene *scene)
 	snprintf(scene->path, sizeof(scene->path), "%s/db", scene->folder);
 	scene->clock = clock_manual_create(START_US);
 	must(simulated_create(scene->clock, &scene->fleet, &error), &error, "the fleet");
+	scene->log = getenv("FAULTS_LOG") ? log_create(2, LOG_FORMAT_TEXT, LOG_LEVEL_DEBUG, scene->clock) : NULL;
 	simulated_set_hook(scene->fleet, on_operation, scene);
 	open_database(scene);
 	must(bounded_create(scene->fleet, scene->clock, &scene->bounded, &error), &error, "the bounds");
@@ -298,6 +300,7 @@ void scene_end(struct scene *scene)
 	worker_destroy(scene->worker);
 	scene->bounded->operations->destroy(scene->bounded);
 	scene->fleet->operations->destroy(scene->fleet);
+	log_destroy(scene->log);
 	clock_manual_destroy(scene->clock);
 	pthread_mutex_destroy(&scene->mutex);
 	free(scene->points);
@@ -386,7 +389,7 @@ static void order(struct scene *scene, enum job_kind kind, const char *type)
 /* The guest as the kind of job finds it. */
 static void set_guest(struct scene *scene, enum job_kind kind)
 {
-	enum simulated_fault fault = kind == JOB_START    ? SIMULATED_GUEST_POWERED_OFF
+	enum simulated_fault fault = kind == JOB_START     ? SIMULATED_GUEST_POWERED_OFF
 				     : kind == JOB_UNPAUSE ? SIMULATED_GUEST_SUSPENDED
 							   : SIMULATED_FAULT_MAX;
 
@@ -454,6 +457,13 @@ static bool take_killed(struct scene *scene)
 	return scene->is_killed;
 }
 
+/* The clock goes on, and who waited for it gets time to notice. */
+static void advance(struct scene *scene)
+{
+	clock_manual_advance(scene->clock, STEP_S * 1000000LL);
+	nanosleep(&(struct timespec){ .tv_nsec = NOTICE_NS }, NULL);
+}
+
 /* One step of the clock, when the worker has done what it could. True: it rests. */
 static bool step(struct scene *scene)
 {
@@ -472,7 +482,7 @@ bool scene_settle(struct scene *scene, int seconds)
 
 		if (is_idle && scene_job_has_ended(scene) && !has_chores(scene))
 			return true;
-		clock_manual_advance(scene->clock, STEP_S * 1000000LL);
+		advance(scene);
 	}
 	return step(scene) && scene_job_has_ended(scene) && !has_chores(scene);
 }
@@ -481,6 +491,6 @@ void scene_pass(struct scene *scene, int seconds)
 {
 	for (int passed = 0; passed < seconds; passed += STEP_S) {
 		step(scene);
-		clock_manual_advance(scene->clock, STEP_S * 1000000LL);
+		advance(scene);
 	}
 }

@@ -41,6 +41,7 @@ struct scene {
 	struct worker_settings settings;
 	struct scheduler_settings scheduler;
 	struct worker_observer observer;
+	struct log *log; /* on standard error, with FAULTS_LOG set; else NULL */
 	int64_t host_ids[SCENE_HOSTS];
 	char uuid[UUID_SIZE];
 	int64_t job_id; /* the one under test */
