@@ -19,6 +19,7 @@ static const char *const kinds[] = {
 	[SCHEMA_WORDS] = "{\"type\": \"string\", \"minLength\": 1, \"maxLength\": 255}",
 	[SCHEMA_SERVICE_STATUS] = "{\"type\": \"string\", \"enum\": [\"enabled\", \"disabled\"]}",
 	[SCHEMA_OBJECT] = "{\"type\": \"object\"}",
+	[SCHEMA_SERVER_STATE] = "{\"type\": \"string\", \"enum\": [\"active\", \"error\"]}",
 	[SCHEMA_REBOOT_TYPE] =
 		"{\"type\": \"string\", \"enum\": [\"HARD\", \"Hard\", \"hard\", \"SOFT\", \"Soft\", \"soft\"]}",
 };
