@@ -120,6 +120,34 @@ int db_host_all(struct db_session *session, struct db_host_list *ret_hosts, stru
 	return result;
 }
 
+int db_host_naming_server(struct db_session *session, const char *server_uuid, struct db_host_list *ret_hosts,
+			  struct error *error)
+{
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+	struct row_list rows;
+	int result = statement_begin(
+		session,
+		SELECT_HOSTS
+		" WHERE hosts.id IN ("
+		"SELECT host_id FROM servers WHERE uuid = ?1 AND is_deleted = 0"
+		" UNION ALL SELECT source_host_id FROM jobs WHERE server_uuid = ?1 AND finished_us = 0"
+		" UNION ALL SELECT target_host_id FROM jobs WHERE server_uuid = ?1 AND finished_us = 0"
+		" UNION ALL SELECT claims.host_id FROM migrations JOIN claims ON claims.migration_id = migrations.id"
+		" WHERE migrations.server_uuid = ?1"
+		" UNION ALL SELECT host_id FROM kept_domains WHERE server_uuid = ?1"
+		" UNION ALL SELECT host_id FROM chores WHERE server_uuid = ?1"
+		" UNION ALL SELECT other_host_id FROM chores WHERE server_uuid = ?1) ORDER BY hosts.id",
+		&host_row, &statement, error);
+
+	if (result < 0)
+		return result;
+	statement_bind_text(statement, 1, server_uuid);
+	result = row_read_all(statement, &host_row, &rows, error);
+	if (result == 0)
+		ROW_LIST_GIVE(rows, ret_hosts);
+	return result;
+}
+
 int db_service_all(struct db_session *session, struct db_service_list *ret_services, struct error *error)
 {
 	struct query query = { .select = "SELECT $columns FROM services", .order = "ORDER BY id" };

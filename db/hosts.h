@@ -99,6 +99,10 @@ int db_host_by_name(struct db_session *session, const char *name, struct db_host
 int db_host_by_uuid(struct db_session *session, const char *uuid, struct db_host *ret_host, struct error *error);
 /* All, by id. */
 int db_host_all(struct db_session *session, struct db_host_list *ret_hosts, struct error *error);
+/* Where the server's guest may be by what is written here: the host that its row says, and those of its unfinished job, its
+ * claims, its saved definitions and its chores. By id. */
+int db_host_naming_server(struct db_session *session, const char *server_uuid, struct db_host_list *ret_hosts,
+			  struct error *error);
 /* All zero for a host that is not there. */
 int db_host_usage(struct db_session *session, int64_t host_id, struct db_host_usage *ret_usage, struct error *error);
 /* Of every host, by id, in one query: for the scheduler's memory at the start. */

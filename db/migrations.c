@@ -117,6 +117,26 @@ int db_migration_by_server_and_status(struct db_session *session, const char *se
 	return result;
 }
 
+int db_migration_unended_of_server(struct db_session *session, const char *server_uuid,
+				   struct db_migration_list *ret_migrations, struct error *error)
+{
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+	struct row_list rows;
+	int result =
+		statement_begin(session,
+				SELECT_MIGRATIONS " WHERE server_uuid = ?1 AND status NOT IN " MIGRATION_STATUSES_ENDED
+						  " ORDER BY created_us, id",
+				&migration_row, &statement, error);
+
+	if (result < 0)
+		return result;
+	statement_bind_text(statement, 1, server_uuid);
+	result = row_read_all(statement, &migration_row, &rows, error);
+	if (result == 0)
+		ROW_LIST_GIVE(rows, ret_migrations);
+	return result;
+}
+
 int db_migration_insert(struct db_session *session, struct db_migration *migration, struct error *error)
 {
 	int64_t id = 0;

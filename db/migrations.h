@@ -66,6 +66,10 @@ int db_migration_find(struct db_session *session, const struct db_migration_filt
 int db_migration_by_server_and_status(struct db_session *session, const char *server_uuid, const char *status,
 				      struct db_migration *ret_migration, struct error *error);
 
+/* Those of the server that have not ended for good: under way, or waiting for a confirm. Oldest first. */
+int db_migration_unended_of_server(struct db_session *session, const char *server_uuid,
+				   struct db_migration_list *ret_migrations, struct error *error);
+
 /* Fills id and uuid when 0 or empty, created_us when 0. */
 int db_migration_insert(struct db_session *session, struct db_migration *migration, struct error *error);
 /* Each sets updated_us. */

@@ -1,5 +1,6 @@
 /* The tables of the database room: what is written is read back, rules hold, lists page. */
 #include "base/text.h"
+#include "db/chores.h"
 #include "tests/unit/db_fixture.h"
 
 #include <setjmp.h>
@@ -1071,6 +1072,55 @@ static void reading_does_not_bring_back_a_host_that_was_given_up(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, db_fixture_setup, db_fixture_teardown)
 
+struct naming {
+	struct db_job job;
+	struct db_kept_domain kept;
+	struct db_chore chore;
+};
+
+static int insert_naming(struct db_session *session, void *context, struct error *error)
+{
+	struct naming *naming = context;
+	int result = db_job_insert(session, &naming->job, error);
+
+	if (result == 0)
+		result = db_kept_domain_insert(session, &naming->kept, error);
+	return result < 0 ? result : db_chore_insert(session, &naming->chore, error);
+}
+
+static void hosts_that_name_a_server_are_those_of_all_its_rows(void **state)
+{
+	static const char *const names[] = { "row", "source", "target", "claim", "kept", "chore", "whole", "other" };
+	struct db_fixture *fixture = *state;
+	int64_t ids[8];
+	char uuid[UUID_SIZE];
+	CLEANUP_DB_HOSTS struct db_host_list hosts = { 0 };
+
+	for (size_t i = 0; i < 8; i++)
+		ids[i] = db_fixture_host(fixture, names[i]);
+	db_fixture_server(fixture, "guest", ids[0], uuid);
+	db_fixture_server(fixture, "another", ids[7], NULL);
+	struct db_claim claim = { .host_id = ids[3] };
+	struct naming naming = {
+		.job = { .kind = "cold", .phase = "accepted", .source_host_id = ids[1], .target_host_id = ids[2] },
+		.kept = { .host_id = ids[4] },
+		.chore = { .kind = DB_CHORE_REMOVE_GUEST, .host_id = ids[5], .other_host_id = ids[6] }
+	};
+	claim.migration_id = naming.job.migration_id = db_fixture_migration(fixture, uuid, "source", "target");
+	memcpy(claim.server_uuid, uuid, UUID_SIZE);
+	memcpy(naming.job.server_uuid, uuid, UUID_SIZE);
+	memcpy(naming.kept.server_uuid, uuid, UUID_SIZE);
+	memcpy(naming.chore.server_uuid, uuid, UUID_SIZE);
+	assert_int_equal(db_fixture_claim(fixture, &claim, -1), 0);
+	db_fixture_write(fixture, insert_naming, &naming);
+
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+	OK(db_host_naming_server(session, uuid, &hosts, &fixture->error));
+	assert_int_equal(hosts.count, 7);
+	for (size_t i = 0; i < hosts.count; i++)
+		assert_string_equal(hosts.items[i].name, names[i]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1099,6 +1149,7 @@ int main(void)
 		TEST(erasing_leaves_nothing_and_ids_begin_again),
 		TEST(texts_without_end_or_meaning_are_refused),
 		TEST(reader_cannot_write),
+		TEST(hosts_that_name_a_server_are_those_of_all_its_rows),
 		TEST(server_has_one_unfinished_job),
 		TEST(reading_does_not_bring_back_a_host_that_was_given_up),
 	};

@@ -163,6 +163,33 @@ static void read_job_of_server(struct db_fixture *fixture, struct db_session *se
 	assert_int_equal(db_job_unfinished_of_server(session, "s", &job, &fixture->error), -ENOENT);
 }
 
+static void read_migrations_that_have_not_ended(struct db_fixture *fixture, struct db_session *session)
+{
+	CLEANUP_DB_MIGRATIONS struct db_migration_list list = { 0 };
+
+	OK(db_migration_unended_of_server(session, "s", &list, &fixture->error));
+}
+
+static void hosts_that_name_a_server_are_found_by_indexes(void **state)
+{
+	static const char *const indexes[] = { "servers_uuid (uuid=?)",
+					       "jobs_unfinished (server_uuid=?)",
+					       "migrations_server (server_uuid=?)",
+					       "claims_migration (migration_id=?)",
+					       "kept_domains_server (server_uuid=?)",
+					       "chores_server (server_uuid=?)",
+					       "hosts USING INTEGER PRIMARY KEY" };
+	struct db_fixture *fixture = *state;
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+	CLEANUP_DB_HOSTS struct db_host_list list = { 0 };
+	char plan[4096];
+
+	OK(db_host_naming_server(session, "s", &list, &fixture->error));
+	read_plan(session, "FROM hosts JOIN", plan, sizeof(plan));
+	for (size_t i = 0; i < sizeof(indexes) / sizeof(indexes[0]); i++)
+		check_plan(plan, indexes[i], i);
+}
+
 static void what_a_host_or_a_server_leaves_is_found_by_an_index(void **state)
 {
 	struct db_fixture *fixture = *state;
@@ -175,6 +202,7 @@ static void what_a_host_or_a_server_leaves_is_found_by_an_index(void **state)
 		{ read_chores_of_server, "FROM chores", "chores_server (server_uuid=?)" },
 		{ read_volumes_of_host, "FROM volumes", "sqlite_autoindex_volumes_1 (host_id=?)" },
 		{ read_kept_domain_of_migration, "FROM kept_domains", "kept_domains_migration (migration_id=?)" },
+		{ read_migrations_that_have_not_ended, "FROM migrations", "migrations_server (server_uuid=?)" },
 		{ read_job_of_server, "FROM jobs", "jobs_unfinished (server_uuid=?)" },
 	};
 
@@ -197,6 +225,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(lists_of_servers_use_the_index_that_fits),
 		TEST(lists_of_migrations_use_the_index_that_fits),
+		TEST(hosts_that_name_a_server_are_found_by_indexes),
 		TEST(what_a_host_or_a_server_leaves_is_found_by_an_index),
 	};
 
