@@ -1,6 +1,7 @@
 /* Threads that read the hosts. The one difficulty: a host that does not answer takes its keep-alive's time, so that a few
  * threads share the hosts, each host being read by one of them at a time. What was read is written without waiting for the
- * disk: of a large fleet many readings then share a commit. */
+ * disk: of a large fleet many readings then share a commit. Until it is written, what it shows may have become untrue; see
+ * discover_guest.h for what a reading may not touch, and missed.h for when a server is forgotten. */
 #include "server/worker/discover.h"
 
 #include <stdlib.h>
@@ -14,61 +15,29 @@
 #include "base/text.h"
 #include "db/hosts.h"
 #include "server/worker/discover_guest.h"
+#include "server/worker/search.h"
 
-#define THREADS 4
 /* Readings that wait for their commit, at most: what they hold is memory. */
 #define UNWRITTEN_MAX 256
 /* Events come in swarms (a start is five of them); a host is read once for those that come within this time. */
 #define GATHER_MS 100
-/* A guest that is missed is looked for again after this time, on every host, before it is forgotten. */
-#define MISSED_MS 1000
+/* A host whose reading was older than a server's row is read again after this time: what changes often has then settled. */
+#define OUTDATED_MS 500
 
-struct seen_host {
-	int64_t id;
-	char name[DB_NAME_SIZE];
-	char *address; /* URI and credentials, by which it was opened */
-	bool is_left; /* removed, or to be reached another way: it goes when nobody reads it */
-	struct seen_host *next_left;
-	struct hypervisor_host *handle;
-	int64_t due_ms;
-	bool is_being_read;
-	bool is_up;
-	char *down_reason; /* as it was told last; NULL: it is up */
-	bool was_read;
-	bool has_idle_copy; /* of a server that lives, or lived, elsewhere */
-	int64_t missed_since_ms; /* the first reading that missed a guest; 0: none is missed */
-};
-
-struct discovery {
-	struct hypervisor *hypervisor;
-	struct database *database;
-	const struct hypervisor_settings *settings;
-	struct clock *clock;
-	struct log *log;
-	struct missed_servers missed; /* the database writer's */
-	struct {
-		struct metric_family *readings, *seconds, *last_good; /* NULL: nobody measures */
-	} measures;
-	pthread_mutex_t mutex; /* guards all below */
-	pthread_cond_t has_work;
-	struct seen_host **hosts;
-	size_t host_count;
-	struct seen_host
-		*left; /* no longer among the hosts; to be closed when the lock is not held, since that takes time */
-	size_t unread; /* hosts that were never read */
-	size_t unwritten; /* readings on their way to the disk */
-	bool must_list_hosts;
-	bool is_ending;
-	pthread_t threads[THREADS];
-	int thread_count;
-};
-
-static struct seen_host *find_host(struct discovery *discovery, int64_t id)
+struct seen_host *discovery_find_host(struct discovery *discovery, int64_t id)
 {
 	for (size_t i = 0; i < discovery->host_count; i++)
 		if (discovery->hosts[i]->id == id && !discovery->hosts[i]->is_left)
 			return discovery->hosts[i];
 	return NULL;
+}
+
+void discovery_end_write(struct discovery *discovery)
+{
+	LOCK_SCOPE(&discovery->mutex);
+
+	discovery->unwritten--;
+	pthread_cond_broadcast(&discovery->has_work);
 }
 
 static void bring_forward(struct discovery *discovery, struct seen_host *host)
@@ -92,7 +61,7 @@ static void on_hypervisor_event(void *context, int64_t host_id, enum hypervisor_
 void discovery_look_again(struct discovery *discovery, int64_t host_id)
 {
 	LOCK_SCOPE(&discovery->mutex);
-	struct seen_host *host = find_host(discovery, host_id);
+	struct seen_host *host = discovery_find_host(discovery, host_id);
 
 	if (host)
 		bring_forward(discovery, host);
@@ -113,7 +82,7 @@ static void on_row_changed(void *context, enum db_table table, int64_t id)
 	if (table != DB_TABLE_HOSTS)
 		return;
 	LOCK_SCOPE(&discovery->mutex);
-	if (find_host(discovery, id))
+	if (discovery_find_host(discovery, id))
 		return;
 	discovery->must_list_hosts = true;
 	pthread_cond_broadcast(&discovery->has_work);
@@ -285,7 +254,7 @@ static int list_hosts(struct discovery *discovery, struct error *error)
 	if (result == 0)
 		result = db_host_all(session, &rows, error);
 	for (size_t i = 0; i < rows.count && result == 0; i++) {
-		struct seen_host *host = find_host(discovery, rows.items[i].id);
+		struct seen_host *host = discovery_find_host(discovery, rows.items[i].id);
 		CLEANUP_FREE char *address = address_text(&rows.items[i]);
 
 		if (!address)
@@ -309,20 +278,40 @@ struct reading {
 	struct discovery *discovery;
 	struct seen_host *host; /* nobody else reads it, and it stays until this ends */
 	int64_t began_us;
-	int64_t read_ms;
+	int64_t number;
+	int64_t change_number; /* the database's, from before it began */
 	struct host_facts facts;
 	struct guest_list guests;
 	bool is_up;
-	bool is_gone; /* the database has no such host any more */
-	bool is_certain; /* what is missed now was missed before */
-	size_t missing;
-	bool has_idle_copy; /* of a server that lives elsewhere */
+	bool is_removed; /* the database has no such host any more */
+	bool is_written;
+	struct discovered_host found;
 };
 
 static void take_text(char **member, char **text)
 {
 	free(*member);
 	*member = TAKE_POINTER(*text);
+}
+
+static int write_guests(struct db_session *session, struct reading *reading, struct error *error)
+{
+	struct discovery *discovery = reading->discovery;
+	int64_t newest_reading;
+	int result = 0;
+
+	pthread_mutex_lock(&discovery->mutex);
+	newest_reading = discovery->newest_reading;
+	pthread_mutex_unlock(&discovery->mutex);
+	reading->found = (struct discovered_host){ .host_id = reading->host->id,
+						   .settings = discovery->settings,
+						   .missed = &discovery->missed,
+						   .change_number = reading->change_number,
+						   .newest_reading = newest_reading,
+						   .newest_change = db_change_number(discovery->database) };
+	for (size_t i = 0; i < reading->guests.count && result == 0; i++)
+		result = discover_guest(session, &reading->guests.items[i], &reading->found, error);
+	return result < 0 ? result : discover_missing(session, &reading->guests, &reading->found, error);
 }
 
 static int write_reading(struct db_session *session, void *context, struct error *error)
@@ -333,10 +322,11 @@ static int write_reading(struct db_session *session, void *context, struct error
 
 	if (result < 0)
 		return result;
-	if (!reading->is_up && !row.service.is_up) /* it stays down: its row needs no change */
+	bool is_up = reading->is_up && !row.is_gone; /* one that was given up counts no more, also when it answers */
+	if (!is_up && !row.service.is_up) /* it stays down: its row needs no change */
 		return 0;
-	row.service.is_up = reading->is_up;
-	if (!reading->is_up)
+	row.service.is_up = is_up;
+	if (!is_up)
 		return db_service_update(session, &row.service, error);
 	row.service.updated_us = row.updated_us = db_now_us(session);
 	row.vcpus = reading->facts.vcpus;
@@ -350,24 +340,7 @@ static int write_reading(struct db_session *session, void *context, struct error
 	result = db_service_update(session, &row.service, error);
 	if (result == 0)
 		result = db_host_update(session, &row, error);
-	for (size_t i = 0; i < reading->guests.count && result >= 0; i++) {
-		result = discover_guest(session, &reading->guests.items[i], row.id, reading->discovery->settings,
-					&reading->discovery->missed, error);
-		reading->has_idle_copy = reading->has_idle_copy || result == 1;
-	}
-	return result < 0 ? result
-			  : discover_missing(session, &reading->guests, row.id, reading->is_certain,
-					     &reading->discovery->missed, &reading->missing, error);
-}
-
-/* A server is missed where it lived: a copy of it that is off elsewhere may be all that is left of it. */
-static void look_at_idle_copies(struct discovery *discovery)
-{
-	LOCK_SCOPE(&discovery->mutex);
-
-	for (size_t i = 0; i < discovery->host_count; i++)
-		if (discovery->hosts[i]->has_idle_copy)
-			bring_forward(discovery, discovery->hosts[i]);
+	return result < 0 ? result : write_guests(session, reading, error);
 }
 
 /* Up or down, each once, and each new reason for which it is down. */
@@ -384,57 +357,63 @@ static void tell_state(struct discovery *discovery, struct seen_host *host, bool
 		  LOG_TEXT("reason", is_up ? "" : reason));
 }
 
-/* The host that is due first and read by nobody; NULL when none is due, with the time until which to wait. */
+/* The host that is due first and read by nobody, or else one that is searched for a guest; NULL when there is none, with the
+ * time until which to wait. */
 static struct seen_host *next_host(struct discovery *discovery, int64_t *ret_until_ms)
 {
 	struct seen_host *first = NULL;
+	struct seen_host *searched = NULL;
 
+	search_begin(discovery);
 	for (size_t i = 0; i < discovery->host_count; i++) {
 		struct seen_host *host = discovery->hosts[i];
 
-		if (!host->is_being_read && !host->is_left && (!first || host->due_ms < first->due_ms))
+		if (host->is_being_read || host->is_left)
+			continue;
+		if (!first || host->due_ms < first->due_ms)
 			first = host;
+		if (host->is_searched && !searched)
+			searched = host;
 	}
 	*ret_until_ms = first ? first->due_ms : INT64_MAX;
-	return first && first->due_ms <= clock_monotonic_ms(discovery->clock) ? first : NULL;
+	if (discovery->wanted_reading > discovery->searched_reading && discovery->next_search_ms < *ret_until_ms)
+		*ret_until_ms = discovery->next_search_ms;
+	return first && first->due_ms <= clock_monotonic_ms(discovery->clock) ? first : searched;
 }
 
-static void plan_next(struct discovery *discovery, struct seen_host *host)
+static void plan_next(struct discovery *discovery, struct seen_host *host, bool is_outdated)
 {
 	int64_t interval_s =
 		host->is_up ? discovery->settings->reconcile_interval_s : discovery->settings->reconnect_interval_s;
-	int64_t next_ms =
-		clock_monotonic_ms(discovery->clock) + (host->missed_since_ms ? MISSED_MS : interval_s * 1000);
+	int64_t next_ms = clock_monotonic_ms(discovery->clock) + (is_outdated ? OUTDATED_MS : interval_s * 1000);
 
 	if (next_ms < host->due_ms)
 		host->due_ms = next_ms;
 }
 
-/* The reading ends, and the host is free for the next. */
-static void take_reading(struct reading *reading)
+/* The reading ends, and the host is free for the next. True in *ret_came_up: it was down, or not read yet. */
+static void take_reading(struct reading *reading, bool *ret_came_up)
 {
 	struct discovery *discovery = reading->discovery;
 	struct seen_host *host = reading->host;
 
 	measure_reading(discovery, reading->is_up, clock_measure_us() - reading->began_us);
-	if (reading->missing > 0)
-		look_at_idle_copies(discovery);
 
 	LOCK_SCOPE(&discovery->mutex);
-	if (reading->missing == 0 || reading->is_certain)
-		host->missed_since_ms = 0;
-	else if (!host->missed_since_ms)
-		host->missed_since_ms = reading->read_ms;
+	if (reading->is_up && reading->is_written)
+		host->good_reading = reading->number;
+	if (reading->found.has_missed)
+		search_plan(discovery, reading->found.newest_reading);
+	*ret_came_up = reading->is_up && !host->is_up;
 	host->is_up = reading->is_up;
-	host->has_idle_copy = reading->has_idle_copy;
 	host->is_being_read = false;
-	host->is_left = host->is_left || reading->is_gone;
+	host->is_searched =
+		host->is_searched || reading->number <= discovery->searched_reading; /* it began too early */
+	host->is_left = host->is_left || reading->is_removed;
 	discovery->unread -= !host->was_read;
 	host->was_read = true;
-	discovery->unwritten--;
-	plan_next(discovery, host);
+	plan_next(discovery, host, reading->found.is_outdated);
 	drop_left_hosts(discovery);
-	pthread_cond_broadcast(&discovery->has_work);
 	host_facts_clear(&reading->facts);
 	guest_list_clear(&reading->guests);
 	free(reading);
@@ -444,12 +423,18 @@ static void on_written(void *context, int result, const struct error *error)
 {
 	struct reading *reading = context;
 
+	struct discovery *discovery = reading->discovery;
+	bool came_up = false;
+
+	reading->is_written = result == 0;
 	if (result == -ENOENT) /* it was removed meanwhile */
-		reading->is_gone = true;
+		reading->is_removed = true;
 	else if (result < 0)
-		log_event(reading->discovery->log, LOG_LEVEL_ERROR, NULL, "what a host showed cannot be written",
+		log_event(discovery->log, LOG_LEVEL_ERROR, NULL, "what a host showed cannot be written",
 			  LOG_TEXT("host", reading->host->name), LOG_TEXT("reason", error->text));
-	take_reading(reading);
+	take_reading(reading, &came_up);
+	search_decide(discovery, came_up);
+	discovery_end_write(discovery);
 }
 
 /* Takes the reading: it ends here, or when it is on disk. */
@@ -459,13 +444,14 @@ static void read_host(struct reading *reading)
 	const struct hypervisor_operations *operations = discovery->hypervisor->operations;
 	struct seen_host *host = reading->host;
 	struct error error = { 0 };
-	int result = operations->describe(host->handle, &reading->facts, &error);
+	int result;
+
+	reading->change_number = db_change_number(discovery->database);
+	result = operations->describe(host->handle, &reading->facts, &error);
 
 	if (result == 0)
 		result = operations->list_guests(host->handle, &reading->guests, &error);
-	reading->read_ms = clock_monotonic_ms(discovery->clock);
 	reading->is_up = result == 0;
-	reading->is_certain = host->missed_since_ms && reading->read_ms - host->missed_since_ms >= MISSED_MS;
 	tell_state(discovery, host, reading->is_up, error.text);
 	db_submit(discovery->database, write_reading, on_written, reading);
 }
@@ -494,8 +480,12 @@ static void *read_hosts(void *context)
 			clock_wait(discovery->clock, &discovery->has_work, &discovery->mutex, until_ms);
 			continue;
 		}
-		*reading = (struct reading){ .discovery = discovery, .host = host, .began_us = clock_measure_us() };
+		*reading = (struct reading){ .discovery = discovery,
+					     .host = host,
+					     .began_us = clock_measure_us(),
+					     .number = ++discovery->newest_reading };
 		host->is_being_read = true;
+		host->is_searched = false;
 		host->due_ms = INT64_MAX; /* an event that comes while it is read brings it forward again */
 		discovery->unwritten++;
 		pthread_mutex_unlock(&discovery->mutex);
@@ -508,7 +498,7 @@ static void *read_hosts(void *context)
 int discovery_start(struct discovery *discovery, struct error *error)
 {
 	discovery->is_ending = false;
-	while (discovery->thread_count < THREADS) {
+	while (discovery->thread_count < DISCOVERY_THREADS) {
 		if (pthread_create(&discovery->threads[discovery->thread_count], NULL, read_hosts, discovery) != 0)
 			return error_set(error, EAGAIN, "cannot start a thread for discovery");
 		discovery->thread_count++;
@@ -548,6 +538,7 @@ void discovery_forget_hosts(struct discovery *discovery)
 		leave_host(discovery, discovery->hosts[i]);
 	discovery->host_count = 0;
 	discovery->must_list_hosts = true;
+	missed_clear(&discovery->missed); /* the writer has nothing of ours any more */
 	close_left_hosts(discovery);
 }
 
@@ -558,7 +549,7 @@ void discovery_destroy(struct discovery *discovery)
 	discovery_stop(discovery);
 	discovery->hypervisor->operations->watch(discovery->hypervisor, NULL, NULL);
 	discovery_forget_hosts(discovery);
-	missed_servers_clear(&discovery->missed);
+	missed_clear(&discovery->missed);
 	free(discovery->hosts);
 	pthread_cond_destroy(&discovery->has_work);
 	pthread_mutex_destroy(&discovery->mutex);

@@ -1,5 +1,6 @@
 /* From a guest to its server's row. The one difficulty: two hosts may show the same guest (a copy in the making, one that
- * was moved by hand), so a host may only take a server over from another when the guest lives there. */
+ * was moved by hand), so a host may only take a server over from another when the guest lives there; and a reading may be older
+ * than the row, when a move began and ended while the host was read. */
 #include "server/worker/discover_guest.h"
 
 #include <stdlib.h>
@@ -60,13 +61,19 @@ static void fill_flavor(struct db_flavor *flavor, const struct guest_facts *gues
 
 static int set_facts(struct db_server *server, const char *facts, struct error *error)
 {
-	char *copy = strdup(facts ? facts : "{}");
+	char *copy = strdup(facts);
 
 	if (!copy)
 		return error_no_memory(error);
 	free(server->facts);
 	server->facts = copy;
 	return 0;
+}
+
+/* What the host tells of the guest beside its state; NULL: nothing, so that the row keeps what it has. */
+static const char *told_facts(const struct guest_facts *guest)
+{
+	return guest->is_silent ? NULL : guest->facts;
 }
 
 static int insert(struct db_session *session, const struct guest_facts *guest, int64_t host_id,
@@ -91,7 +98,7 @@ static int insert(struct db_session *session, const struct guest_facts *guest, i
 		TEXT_COPY(server.root_device_name, device ? device : "");
 	}
 	fill_flavor(&server.flavor, guest);
-	int result = set_facts(&server, guest->facts, error);
+	int result = set_facts(&server, guest->facts ? guest->facts : "{}", error);
 	return result < 0 ? result : db_server_insert(session, &server, error);
 }
 
@@ -108,90 +115,60 @@ static bool may_take_over(const struct db_server *server, enum guest_state state
 	return server->is_deleted || server->host_id == 0 || state == GUEST_RUNNING || state == GUEST_PAUSED;
 }
 
-void missed_servers_clear(struct missed_servers *missed)
-{
-	free(missed->uuids);
-	*missed = (struct missed_servers){ 0 };
-}
-
-static size_t place_of(const struct missed_servers *missed, const char *uuid)
-{
-	size_t place = 0;
-
-	while (place < missed->count && strcmp(missed->uuids[place], uuid) != 0)
-		place++;
-	return place;
-}
-
-static int miss(struct missed_servers *missed, const char *uuid, struct error *error)
-{
-	if (place_of(missed, uuid) < missed->count)
-		return 0;
-	if (missed->count == missed->capacity) {
-		size_t wanted = missed->capacity ? missed->capacity * 2 : 16;
-		char(*more)[UUID_SIZE] = reallocarray(missed->uuids, wanted, sizeof(*more));
-
-		if (!more)
-			return error_no_memory(error);
-		missed->uuids = more;
-		missed->capacity = wanted;
-	}
-	text_copy(missed->uuids[missed->count++], UUID_SIZE, uuid);
-	return 0;
-}
-
-/* True: it was one of them. */
-static bool find_again(struct missed_servers *missed, const char *uuid)
-{
-	size_t place = place_of(missed, uuid);
-
-	if (place == missed->count)
-		return false;
-	memcpy(missed->uuids[place], missed->uuids[--missed->count], UUID_SIZE);
-	return true;
-}
-
 static int update(struct db_session *session, struct db_server *server, const struct guest_facts *guest,
-		  int64_t host_id, struct missed_servers *missed, struct error *error)
+		  struct discovered_host *host, struct error *error)
 {
 	enum guest_state state = guest->view.state;
 	const char *vm_state =
 		is_kept(server->vm_state) && !server->is_deleted ? server->vm_state : guest_state_vm_state(state);
-	bool is_elsewhere = server->is_deleted || server->host_id != host_id;
-	const char *facts = guest->facts ? guest->facts : "{}";
-
-	bool was_missed = find_again(missed, server->uuid);
+	bool is_elsewhere = server->is_deleted || server->host_id != host->host_id;
+	const char *facts = told_facts(guest);
+	bool was_missed = missed_end(host->missed, server->uuid);
 
 	if (is_elsewhere && !was_missed && !may_take_over(server, state))
-		return 1;
+		return 0;
 	if (!is_elsewhere && strcmp(server->vm_state, vm_state) == 0
-	    && server->power_state == guest_state_power_state(state) && text_equal(server->facts, facts))
+	    && server->power_state == guest_state_power_state(state) && (!facts || text_equal(server->facts, facts)))
 		return 0;
 	if (vm_state != server->vm_state)
 		TEXT_COPY(server->vm_state, vm_state);
 	server->power_state = guest_state_power_state(state);
-	server->host_id = host_id;
+	server->host_id = host->host_id;
 	server->is_deleted = false;
 	server->terminated_us = 0;
-	int result = set_facts(server, facts, error);
+	int result = facts ? set_facts(server, facts, error) : 0;
 	return result < 0 ? result : db_server_update(session, server, error);
 }
 
-int discover_guest(struct db_session *session, const struct guest_facts *guest, int64_t host_id,
-		   const struct hypervisor_settings *settings, struct missed_servers *missed, struct error *error)
+/* 1 when this reading may not say anything about the server: a job moves it, or it changed while the host was read. */
+static int is_left_alone(struct db_session *session, const char *uuid, struct discovered_host *host,
+			 struct error *error)
+{
+	int result = is_moving(session, uuid, error);
+
+	if (result != 0 || !db_server_changed_since(session, uuid, host->change_number))
+		return result;
+	host->is_outdated = true;
+	return 1;
+}
+
+int discover_guest(struct db_session *session, const struct guest_facts *guest, struct discovered_host *host,
+		   struct error *error)
 {
 	CLEANUP_DB_SERVERS struct db_server_list servers = { 0 };
-	int result = is_moving(session, guest->uuid, error);
+	int result = is_left_alone(session, guest->uuid, host, error);
 
 	if (result != 0)
 		return result < 0 ? result : 0;
-	if (!guest_state_vm_state(guest->view.state) || guest->view.is_moving_in || guest->view.is_moving_out)
+	if (!guest_state_vm_state(guest->view.state) || guest->view.is_moving_in || guest->view.is_moving_out) {
+		missed_end(host->missed, guest->uuid); /* the host has it, whatever will become of it */
 		return 0;
+	}
 	result = find(session, guest->uuid, &servers, error);
 	if (result < 0)
 		return result;
-	return servers.count ? update(session, &servers.items[0], guest, host_id, missed, error)
-			     : insert(session, guest, host_id, settings, error);
+	return servers.count ? update(session, &servers.items[0], guest, host, error)
+			     : insert(session, guest, host->host_id, host->settings, error);
 }
 
 static bool has_guest(const struct guest_list *guests, const char *uuid)
@@ -202,28 +179,36 @@ static bool has_guest(const struct guest_list *guests, const char *uuid)
 	return false;
 }
 
-int discover_missing(struct db_session *session, const struct guest_list *guests, int64_t host_id, bool is_certain,
-		     struct missed_servers *missed, size_t *ret_missing, struct error *error)
+static int miss(const char *uuid, struct discovered_host *host, struct error *error)
 {
-	size_t missing = 0;
-	const struct db_server_filter filter = { .host_id = host_id };
+	struct missed_guest guest = { .host_id = host->host_id,
+				      .noted = host->newest_reading,
+				      .change_number = host->newest_change };
+	bool is_new = false;
+
+	TEXT_COPY(guest.uuid, uuid);
+	int result = missed_note(host->missed, &guest, &is_new, error);
+	host->has_missed = host->has_missed || is_new;
+	return result;
+}
+
+int discover_missing(struct db_session *session, const struct guest_list *guests, struct discovered_host *host,
+		     struct error *error)
+{
+	const struct db_server_filter filter = { .host_id = host->host_id };
 	CLEANUP_DB_SERVERS struct db_server_list servers = { 0 };
 	int result = db_server_find(session, &filter, &servers, error);
 
 	for (size_t i = 0; i < servers.count && result == 0; i++) {
-		const struct db_server *server = &servers.items[i];
+		const char *uuid = servers.items[i].uuid;
 
-		if (has_guest(guests, server->uuid))
+		if (has_guest(guests, uuid))
 			continue;
-		result = is_moving(session, server->uuid, error);
-		missing += result == 0;
-		if (result == 0 && !is_certain)
-			result = miss(missed, server->uuid, error);
-		else if (result == 0 && find_again(missed, server->uuid))
-			result = db_server_delete(session, server->uuid, error);
+		result = is_left_alone(session, uuid, host, error);
+		if (result == 0)
+			result = miss(uuid, host, error);
 		else if (result == 1)
 			result = 0;
 	}
-	*ret_missing = missing;
 	return result;
 }

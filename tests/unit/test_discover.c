@@ -22,11 +22,9 @@ static const struct hypervisor_settings settings = { .default_project = "project
 						     .reconnect_interval_s = 3600 };
 
 struct showing {
-	int64_t host_id;
 	struct guest_facts guest;
-	bool is_missing;
-	bool is_doubtful;
-	size_t missing;
+	bool shows_nothing;
+	struct discovered_host host;
 };
 
 static struct guest_facts guest_with(enum guest_state state)
@@ -41,33 +39,64 @@ static struct guest_facts guest_with(enum guest_state state)
 	return guest;
 }
 
-static struct missed_servers missed;
+static struct missed missed;
 
 static int show_in_session(struct db_session *session, void *context, struct error *error)
 {
 	struct showing *showing = context;
-	struct guest_list none = { 0 };
+	const struct guest_list none = { 0 };
 
-	if (showing->is_missing && !showing->is_doubtful) /* the second time */
-		(void)discover_missing(session, &none, showing->host_id, false, &missed, &showing->missing, error);
-	return showing->is_missing
-		       ? discover_missing(session, &none, showing->host_id, !showing->is_doubtful, &missed,
-					  &showing->missing, error)
-		       : discover_guest(session, &showing->guest, showing->host_id, &settings, &missed, error);
+	return showing->shows_nothing ? discover_missing(session, &none, &showing->host, error)
+				      : discover_guest(session, &showing->guest, &showing->host, error);
+}
+
+/* A reading that begins now; what came of it is in the answer. */
+static struct showing reading_of(struct db_fixture *fixture, int64_t host_id)
+{
+	int64_t number = db_change_number(fixture->database);
+
+	return (struct showing){ .host = { .host_id = host_id,
+					   .settings = &settings,
+					   .missed = &missed,
+					   .change_number = number,
+					   .newest_reading = 1,
+					   .newest_change = number } };
 }
 
 static void show(struct db_fixture *fixture, int64_t host_id, struct guest_facts guest)
 {
-	struct showing showing = { .host_id = host_id, .guest = guest };
+	struct showing showing = reading_of(fixture, host_id);
 
+	showing.guest = guest;
 	db_fixture_write(fixture, show_in_session, &showing);
 }
 
 static void show_nothing(struct db_fixture *fixture, int64_t host_id)
 {
-	struct showing showing = { .host_id = host_id, .is_missing = true };
+	struct showing showing = reading_of(fixture, host_id);
 
+	showing.shows_nothing = true;
 	db_fixture_write(fixture, show_in_session, &showing);
+}
+
+static bool all_were_asked(void *context, int64_t host_id, int64_t noted)
+{
+	(void)context;
+	(void)host_id;
+	return noted == 1;
+}
+
+static int decide_in_session(struct db_session *session, void *context, struct error *error)
+{
+	return missed_decide(session, context, error);
+}
+
+static bool is_forgotten(struct db_fixture *fixture)
+{
+	struct missed_decision decision = { .missed = &missed, .uuid = UUID, .was_asked = all_were_asked };
+
+	db_fixture_write(fixture, decide_in_session, &decision);
+	return decision.is_forgotten;
 }
 
 static int read_server(struct db_fixture *fixture, struct db_server *ret_server)
@@ -125,6 +154,7 @@ static void a_guest_removed_behind_our_back_is_forgotten_and_known_again_when_it
 	show(fixture, one, guest_with(GUEST_RUNNING));
 	OK(read_server(fixture, &before));
 	show_nothing(fixture, one);
+	assert_true(is_forgotten(fixture));
 	assert_int_equal(read_server(fixture, &gone), -ENOENT);
 	show(fixture, two, guest_with(GUEST_SHUT_OFF));
 	OK(read_server(fixture, &after));
@@ -134,21 +164,112 @@ static void a_guest_removed_behind_our_back_is_forgotten_and_known_again_when_it
 	assert_string_equal(after.vm_state, "stopped");
 }
 
-static void a_guest_that_is_missed_for_the_first_time_is_not_forgotten_yet(void **state)
+static void a_guest_that_is_missed_is_not_forgotten_by_the_reading_that_misses_it(void **state)
 {
 	struct db_fixture *fixture = *state;
 	int64_t one = db_fixture_host(fixture, "compute-1");
-	struct showing doubt = { .host_id = one, .is_missing = true, .is_doubtful = true };
 	CLEANUP_DB_SERVER struct db_server server = { 0 };
 
 	show(fixture, one, guest_with(GUEST_RUNNING));
-	db_fixture_write(fixture, show_in_session, &doubt);
-	assert_int_equal(doubt.missing, 1);
+	show_nothing(fixture, one);
+	show_nothing(fixture, one);
 	OK(read_server(fixture, &server));
-	doubt.is_doubtful = false;
-	db_fixture_write(fixture, show_in_session, &doubt);
+	assert_non_null(missed_find(&missed, UUID));
+	show(fixture, one, guest_with(GUEST_RUNNING));
+	assert_null(missed_find(&missed, UUID));
+	assert_false(is_forgotten(fixture));
+}
+
+static int place_in_session(struct db_session *session, void *context, struct error *error)
+{
+	return db_server_set_place(session, UUID, *(int64_t *)context, 1, error);
+}
+
+static void a_reading_that_is_older_than_the_row_changes_nothing(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t one = db_fixture_host(fixture, "compute-1"), two = db_fixture_host(fixture, "compute-2");
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+
+	show(fixture, one, guest_with(GUEST_RUNNING));
+	struct showing of_source = reading_of(fixture, one), of_target = reading_of(fixture, two);
+	db_fixture_write(fixture, place_in_session, &two);
+	of_source.guest = guest_with(GUEST_RUNNING);
+	db_fixture_write(fixture, show_in_session, &of_source);
+	of_target.shows_nothing = true;
+	db_fixture_write(fixture, show_in_session, &of_target);
+	OK(read_server(fixture, &server));
+	assert_string_equal(server.host, "compute-2");
+	assert_null(missed_find(&missed, UUID));
+	assert_true(of_source.host.is_outdated);
+	assert_true(of_target.host.is_outdated);
+}
+
+static void a_reading_is_also_older_than_what_another_hosts_reading_wrote(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t one = db_fixture_host(fixture, "compute-1"), two = db_fixture_host(fixture, "compute-2");
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+
+	show(fixture, one, guest_with(GUEST_RUNNING));
+	struct showing old = reading_of(fixture, one);
+	show(fixture, two, guest_with(GUEST_RUNNING));
+	old.guest = guest_with(GUEST_RUNNING);
+	db_fixture_write(fixture, show_in_session, &old);
+	OK(read_server(fixture, &server));
+	assert_string_equal(server.host, "compute-2");
+}
+
+static void a_reading_that_shows_nothing_new_writes_nothing(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t one = db_fixture_host(fixture, "compute-1");
+
+	show(fixture, one, guest_with(GUEST_RUNNING));
+	int64_t number = db_change_number(fixture->database);
+	show(fixture, one, guest_with(GUEST_RUNNING));
+	assert_int_equal(db_change_number(fixture->database), number);
+}
+
+static void of_a_silent_guest_only_the_state_is_taken_over(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t one = db_fixture_host(fixture, "compute-1");
+	struct guest_facts guest = guest_with(GUEST_RUNNING);
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+
+	guest.facts = (char *)(uintptr_t) "{\"arch\": \"x86_64\"}";
+	show(fixture, one, guest);
+	guest.view.state = GUEST_PAUSED;
+	guest.is_silent = true;
+	guest.facts = (char *)(uintptr_t) "{\"arch\": \"unknown\"}";
+	show(fixture, one, guest);
+	OK(read_server(fixture, &server));
+	assert_string_equal(server.vm_state, "paused");
+	assert_string_equal(server.facts, "{\"arch\": \"x86_64\"}");
 	db_server_clear(&server);
-	assert_int_equal(read_server(fixture, &server), -ENOENT);
+	guest = guest_with(GUEST_RUNNING);
+	guest.facts = NULL;
+	show(fixture, one, guest);
+	OK(read_server(fixture, &server));
+	assert_string_equal(server.vm_state, "active");
+	assert_string_equal(server.facts, "{\"arch\": \"x86_64\"}");
+}
+
+static void a_state_that_says_nothing_shows_that_the_guest_is_there(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t one = db_fixture_host(fixture, "compute-1"), two = db_fixture_host(fixture, "compute-2");
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+
+	show(fixture, one, guest_with(GUEST_RUNNING));
+	show(fixture, one, guest_with(GUEST_STOPPING));
+	show_nothing(fixture, one);
+	show(fixture, two, guest_with(GUEST_POSTCOPY_FAILED));
+	assert_false(is_forgotten(fixture));
+	OK(read_server(fixture, &server));
+	assert_string_equal(server.host, "compute-1");
+	assert_string_equal(server.vm_state, "active");
 }
 
 static void a_copy_that_is_off_does_not_take_a_server_from_the_host_where_it_lives(void **state)
@@ -291,6 +412,22 @@ static void wait_for(struct db_fixture *fixture, bool is_up)
 	fail_msg("the host did not become %s", is_up ? "up" : "down");
 }
 
+static int write_nothing(struct db_session *session, void *context, struct error *error)
+{
+	(void)session;
+	(void)context;
+	(void)error;
+	return 0;
+}
+
+/* The watchers of the last reading's commit have ended, too, before the discovery goes. */
+static void end(struct db_fixture *fixture, struct discovery *discovery)
+{
+	discovery_stop(discovery);
+	db_fixture_write(fixture, write_nothing, NULL);
+	discovery_destroy(discovery);
+}
+
 static void a_host_goes_down_and_comes_back_by_events(void **state)
 {
 	struct db_fixture *fixture = *state;
@@ -319,8 +456,7 @@ static void a_host_goes_down_and_comes_back_by_events(void **state)
 	pthread_mutex_unlock(&driver.mutex);
 	driver.on_event(driver.event_context, host_id, HYPERVISOR_HOST_UP, NULL);
 	wait_for(fixture, true);
-	discovery_stop(discovery);
-	discovery_destroy(discovery);
+	end(fixture, discovery);
 }
 
 static int remove_host(struct db_session *session, void *context, struct error *error)
@@ -360,8 +496,7 @@ static void a_host_that_is_down_and_removed_is_not_asked_any_more(void **state)
 	driver.on_event(driver.event_context, host_id, HYPERVISOR_HOST_DOWN, NULL);
 	usleep(200000);
 	assert_int_equal(read_count(&driver, &driver.asked), 2);
-	discovery_stop(discovery);
-	discovery_destroy(discovery);
+	end(fixture, discovery);
 	assert_int_equal(driver.closed, 1);
 }
 
@@ -369,45 +504,41 @@ static void a_copy_that_is_off_takes_a_server_that_is_missed_where_it_lived(void
 {
 	struct db_fixture *fixture = *state;
 	int64_t one = db_fixture_host(fixture, "compute-1"), two = db_fixture_host(fixture, "compute-2");
-	struct showing doubt = { .host_id = one, .is_missing = true, .is_doubtful = true };
 	CLEANUP_DB_SERVER struct db_server server = { 0 };
 
 	show(fixture, one, guest_with(GUEST_RUNNING));
-	db_fixture_write(fixture, show_in_session, &doubt);
+	show_nothing(fixture, one);
 	show(fixture, two, guest_with(GUEST_SHUT_OFF));
 	OK(read_server(fixture, &server));
 	assert_string_equal(server.host, "compute-2");
 }
 
-static int clear_missed(void **state)
+static int teardown(void **state)
 {
-	missed_servers_clear(&missed);
+	missed_clear(&missed);
 	return db_fixture_teardown(state);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, db_fixture_setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_copy_that_is_off_takes_a_server_that_is_missed_where_it_lived,
-						db_fixture_setup, clear_missed),
-		cmocka_unit_test_setup_teardown(a_guest_without_metadata_belongs_to_the_configured_project,
-						db_fixture_setup, clear_missed),
-		cmocka_unit_test_setup_teardown(a_state_changed_behind_our_back_is_taken_over, db_fixture_setup,
-						clear_missed),
-		cmocka_unit_test_setup_teardown(a_guest_that_is_missed_for_the_first_time_is_not_forgotten_yet,
-						db_fixture_setup, clear_missed),
-		cmocka_unit_test_setup_teardown(
-			a_guest_removed_behind_our_back_is_forgotten_and_known_again_when_it_returns, db_fixture_setup,
-			db_fixture_teardown),
-		cmocka_unit_test_setup_teardown(a_copy_that_is_off_does_not_take_a_server_from_the_host_where_it_lives,
-						db_fixture_setup, clear_missed),
-		cmocka_unit_test_setup_teardown(a_server_that_a_job_moves_is_left_to_the_job, db_fixture_setup,
-						clear_missed),
-		cmocka_unit_test_setup_teardown(a_host_that_is_down_and_removed_is_not_asked_any_more, db_fixture_setup,
-						db_fixture_teardown),
-		cmocka_unit_test_setup_teardown(a_host_goes_down_and_comes_back_by_events, db_fixture_setup,
-						clear_missed),
+		TEST(a_copy_that_is_off_takes_a_server_that_is_missed_where_it_lived),
+		TEST(a_guest_without_metadata_belongs_to_the_configured_project),
+		TEST(a_state_changed_behind_our_back_is_taken_over),
+		TEST(a_guest_that_is_missed_is_not_forgotten_by_the_reading_that_misses_it),
+		TEST(a_guest_removed_behind_our_back_is_forgotten_and_known_again_when_it_returns),
+		TEST(a_reading_that_is_older_than_the_row_changes_nothing),
+		TEST(a_reading_is_also_older_than_what_another_hosts_reading_wrote),
+		TEST(a_reading_that_shows_nothing_new_writes_nothing),
+		TEST(of_a_silent_guest_only_the_state_is_taken_over),
+		TEST(a_state_that_says_nothing_shows_that_the_guest_is_there),
+		TEST(a_copy_that_is_off_does_not_take_a_server_from_the_host_where_it_lives),
+		TEST(a_server_that_a_job_moves_is_left_to_the_job),
+		TEST(a_host_that_is_down_and_removed_is_not_asked_any_more),
+		TEST(a_host_goes_down_and_comes_back_by_events),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("discover", tests, NULL, NULL);
 }
