@@ -1,0 +1,167 @@
+/* The socket of a libvirt connection is found by its peer, and shut down only while it is that very socket. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "server/worker/libvirt/sockets.h"
+
+/* A listener on 127.0.0.1 that stands for libvirtd. */
+struct server {
+	int listener;
+	struct sockaddr_in address;
+	char uri[64];
+};
+
+static int begin(void **state)
+{
+	static struct server server;
+	socklen_t length = sizeof(server.address);
+
+	server.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	server.address = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	assert_int_equal(bind(server.listener, (struct sockaddr *)&server.address, length), 0);
+	assert_int_equal(listen(server.listener, 8), 0);
+	assert_int_equal(getsockname(server.listener, (struct sockaddr *)&server.address, &length), 0);
+	snprintf(server.uri, sizeof(server.uri), "qemu+tcp://root@127.0.0.1:%d/system", ntohs(server.address.sin_port));
+	*state = &server;
+	return 0;
+}
+
+static int end(void **state)
+{
+	const struct server *server = *state;
+
+	close(server->listener);
+	return 0;
+}
+
+static int connect_to(const struct server *server)
+{
+	int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_int_equal(connect(descriptor, (const struct sockaddr *)&server->address, sizeof(server->address)), 0);
+	return descriptor;
+}
+
+/* Whether a read on it ends at once, as for a call that waits for its answer. */
+static bool is_shut_down(int descriptor)
+{
+	char byte;
+
+	return recv(descriptor, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+static void the_socket_of_a_connection_is_found_and_shut_down_alone(void **state)
+{
+	const struct server *server = *state;
+	struct libvirt_sockets sockets;
+	CLEANUP_CLOSE int earlier = connect_to(server);
+	CLEANUP_CLOSE int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct socket_search *search = socket_search_begin(server->uri);
+	CLEANUP_CLOSE int connection = connect_to(server);
+	struct sockaddr_in other = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t length = sizeof(other);
+
+	/* A connection to somebody else that another thread opens meanwhile. */
+	assert_int_equal(bind(listener, (struct sockaddr *)&other, sizeof(other)), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&other, &length), 0);
+	CLEANUP_CLOSE int foreign = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(foreign, (struct sockaddr *)&other, sizeof(other)), 0);
+
+	struct libvirt_socket found = socket_search_end(search, true);
+	assert_int_equal(found.descriptor, connection);
+	libvirt_sockets_init(&sockets);
+	libvirt_sockets_add(&sockets, &found);
+	libvirt_sockets_shut_down(&sockets);
+	assert_true(is_shut_down(connection));
+	assert_false(is_shut_down(earlier));
+	assert_false(is_shut_down(foreign));
+	libvirt_sockets_finish(&sockets);
+}
+
+static void of_two_sockets_to_the_host_none_is_taken(void **state)
+{
+	const struct server *server = *state;
+	struct socket_search *search = socket_search_begin(server->uri);
+	CLEANUP_CLOSE int one = connect_to(server);
+	CLEANUP_CLOSE int other = connect_to(server);
+
+	assert_true(one >= 0 && other >= 0);
+	assert_int_equal(socket_search_end(search, true).descriptor, -1);
+}
+
+static void a_connection_that_did_not_open_has_no_socket(void **state)
+{
+	const struct server *server = *state;
+	struct socket_search *search = socket_search_begin(server->uri);
+	CLEANUP_CLOSE int one = connect_to(server);
+
+	assert_true(one >= 0);
+	assert_int_equal(socket_search_end(search, false).descriptor, -1);
+	assert_int_equal(socket_search_end(socket_search_begin("test:///default"), true).descriptor, -1);
+	assert_null(socket_search_begin("no URI at all"));
+	assert_int_equal(socket_search_end(NULL, true).descriptor, -1);
+}
+
+static void a_number_that_was_used_again_is_left_alone(void **state)
+{
+	const struct server *server = *state;
+	struct libvirt_sockets sockets;
+	struct socket_search *search = socket_search_begin(server->uri);
+	CLEANUP_CLOSE int connection = connect_to(server);
+	struct libvirt_socket found = socket_search_end(search, true);
+	CLEANUP_CLOSE int stranger = connect_to(server);
+
+	assert_int_equal(found.descriptor, connection);
+	libvirt_sockets_init(&sockets);
+	libvirt_sockets_add(&sockets, &found);
+	assert_int_equal(dup2(stranger, connection), connection);
+	libvirt_sockets_shut_down(&sockets);
+	assert_false(is_shut_down(stranger));
+	libvirt_sockets_add(&sockets, &(struct libvirt_socket){ .descriptor = -1 });
+	assert_int_equal(sockets.count, 0);
+	libvirt_sockets_finish(&sockets);
+}
+
+static void a_connection_by_ssh_is_the_one_nameless_pair(void **state)
+{
+	int pair[2], others[2];
+
+	(void)state;
+	struct socket_search *search = socket_search_begin("qemu+ssh://root@host.example/system");
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	close(pair[1]); /* the child has it */
+	struct libvirt_socket found = socket_search_end(search, true);
+	assert_int_equal(found.descriptor, pair[0]);
+
+	search = socket_search_begin("qemu+ssh://root@host.example/system");
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, others), 0);
+	assert_int_equal(socket_search_end(search, true).descriptor, -1);
+	close(pair[0]);
+	close(others[0]);
+	close(others[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(the_socket_of_a_connection_is_found_and_shut_down_alone, begin, end),
+		cmocka_unit_test_setup_teardown(of_two_sockets_to_the_host_none_is_taken, begin, end),
+		cmocka_unit_test_setup_teardown(a_connection_that_did_not_open_has_no_socket, begin, end),
+		cmocka_unit_test_setup_teardown(a_number_that_was_used_again_is_left_alone, begin, end),
+		cmocka_unit_test(a_connection_by_ssh_is_the_one_nameless_pair),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
