@@ -69,6 +69,7 @@ struct libvirt_opening {
 	pthread_mutex_t mutex; /* guards the following */
 	pthread_cond_t ended;
 	virConnectPtr connection;
+	struct libvirt_socket socket; /* the connection's */
 	bool has_ended;
 	bool is_left; /* nobody waits any more: it frees itself */
 	char trouble[ERROR_TEXT_SIZE];
@@ -88,11 +89,14 @@ static void opening_free(struct libvirt_opening *opening)
 static void *open_thread(void *context)
 {
 	struct libvirt_opening *opening = context;
+	struct socket_search *search = socket_search_begin(opening->uri);
 	virConnectPtr connection = libvirt_login_open(opening->uri, opening->user_name, opening->password_file);
 	const virError *cause = connection ? NULL : virGetLastError();
+	struct libvirt_socket socket = socket_search_end(search, connection && virConnectIsAlive(connection) == 1);
 
 	pthread_mutex_lock(&opening->mutex);
 	opening->connection = connection;
+	opening->socket = socket;
 	opening->has_ended = true;
 	snprintf(opening->trouble, sizeof(opening->trouble), "%s%s",
 		 cause && cause->message ? cause->message : "libvirt gave no reason",
@@ -171,6 +175,7 @@ static int open_within(struct libvirt_host *host, struct libvirt_opening **openi
 	CLEANUP_CONNECTION virConnectPtr connection = TAKE_POINTER(ended->connection);
 	int result = connection ? 0 : out_of_reach(host, ended->trouble, error);
 
+	libvirt_sockets_add(&host->sockets, &ended->socket);
 	opening_leave(ended);
 	if (result < 0)
 		return result;
@@ -215,6 +220,11 @@ int libvirt_connection_get(struct libvirt_host *host, virConnectPtr *ret_connect
 		return libvirt_error(host, error, "use the connection");
 	*ret_connection = host->connection;
 	return 0;
+}
+
+void libvirt_interrupt(struct hypervisor_host *base)
+{
+	libvirt_sockets_shut_down(&libvirt_host_of(base)->sockets);
 }
 
 void libvirt_connection_close(struct libvirt_host *host)

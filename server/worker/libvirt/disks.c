@@ -5,7 +5,6 @@
 #include <libvirt/virterror.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/error.h"
@@ -19,9 +18,6 @@
 #define OTHER_DISKS                                                                                                    \
 	"/domain/devices/disk[not(@device) or @device='disk' or @device='lun']"                                        \
 	"[not(source/@file) and not(@type='network')]"
-
-#define BUSY_TRIES   20
-#define BUSY_WAIT_NS 50000000L
 
 /* Two hosts at once; `one` is where the definition is from. */
 struct sides {
@@ -66,23 +62,12 @@ static int is_in_busy_pool(struct libvirt_host *host, virStoragePoolPtr pool, co
 	return libvirt_error(host, error, "look for a marker volume in a storage pool that is busy");
 }
 
-/* A volume that is being made there, another move's marker say, keeps the pool busy for a moment. */
-static bool refresh(virStoragePoolPtr pool)
-{
-	for (int i = 0; i < BUSY_TRIES; i++) {
-		if (virStoragePoolRefresh(pool, 0) == 0)
-			return true;
-		nanosleep(&(struct timespec){ .tv_nsec = BUSY_WAIT_NS }, NULL);
-	}
-	return false;
-}
-
 /* 1: the pool has it, at *ret_path; 0: not. */
 static int find_in_pool(struct libvirt_host *host, virStoragePoolPtr pool, const char *name, char **ret_path,
 			struct error *error)
 {
 	/* Pools keep lists of their own: what another host made is seen only after they were read again. */
-	if (!refresh(pool))
+	if (!libvirt_pool_refresh(pool))
 		return is_in_busy_pool(host, pool, name, error);
 	CLEANUP_VOLUME virStorageVolPtr volume = virStorageVolLookupByName(pool, name);
 

@@ -64,6 +64,7 @@ static void host_close(struct hypervisor_host *base)
 	struct libvirt_host *host = libvirt_host_of(base);
 
 	libvirt_connection_close(host);
+	libvirt_sockets_finish(&host->sockets);
 	pthread_mutex_destroy(&host->mutex);
 	free(host->name);
 	free(host->uri);
@@ -83,6 +84,7 @@ static int host_open(struct hypervisor *self, const struct hypervisor_address *a
 	host->base = (struct hypervisor_host){ .hypervisor = self, .host_id = address->host_id };
 	host->driver = (struct libvirt_driver *)self;
 	pthread_mutex_init(&host->mutex, NULL);
+	libvirt_sockets_init(&host->sockets);
 	host->name = strdup(address->name);
 	host->uri = uri_with_pki(address->uri, host->driver->settings->pki_path);
 	host->peer_uri = uri_for_peer(address->uri);
@@ -119,12 +121,13 @@ static const struct hypervisor_operations operations = {
 	.forget_saved = libvirt_forget_saved,
 	.check_cold = libvirt_check_cold,
 	.read_definition = libvirt_read_definition,
-	.undefine = libvirt_undefine,
 	.define = libvirt_define,
+	.set_autostart = libvirt_set_autostart,
 	.copy_cold = libvirt_copy_cold,
 	.remove_guest = libvirt_remove_guest,
-	.remove_disks = libvirt_remove_disks,
+	.verify_disks = libvirt_verify_disks,
 	.remove_volume = libvirt_remove_volume,
+	.interrupt = libvirt_interrupt,
 };
 
 /* Every failed call is told by its own error; libvirt's habit of writing it to stderr too would break into our log. */

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "server/worker/hypervisor.h"
+#include "server/worker/libvirt/sockets.h"
 
 struct cpu_verdicts;
 struct hypervisor_settings;
@@ -43,6 +44,7 @@ struct libvirt_host {
 	unsigned long long connection_number; /* of the connection; guarded as that is, and the two below, too */
 	bool has_capabilities; /* they were read over this connection, and this is their digest */
 	unsigned char capabilities[CAPABILITIES_DIGEST_BYTES];
+	struct libvirt_sockets sockets; /* of all its connections, to interrupt what does not return */
 	struct libvirt_opening *opening; /* of a connection, by a thread that still waits; NULL: none */
 	bool is_listening; /* on the connection; guarded as that is */
 	int callback;
@@ -72,6 +74,24 @@ int libvirt_domain_get(struct libvirt_host *host, const char *uuid, virDomainPtr
 int libvirt_error(struct libvirt_host *host, struct error *error, const char *what);
 void libvirt_connection_close(struct libvirt_host *host);
 
+/* What a host showed of a guest, with libvirt's own numbers, by which a later question tells whether it changed. */
+struct libvirt_sighting {
+	struct guest_view view;
+	int state, reason; /* virDomainState and its reason */
+};
+
+/* As libvirt_look, of a guest that was found; -ENOENT when it went meanwhile. */
+int libvirt_inspect(struct libvirt_host *host, virDomainPtr domain, struct libvirt_sighting *ret_sighting,
+		    struct error *error);
+/* Whether a guest in that state (virDomainState) has a QEMU that can be asked. */
+bool libvirt_has_monitor(int state);
+/* Whether the guest's monitor is in use, and since when: answered at once, also by a libvirtd whose guest hangs. Filled with
+ * VIR_DOMAIN_CONTROL_OK where there is no monitor. */
+int libvirt_ask_control(struct libvirt_host *host, virDomainPtr domain, virDomainControlInfoPtr ret_control,
+			struct error *error);
+/* Ends the guest's QEMU; 0 once the guest is off or, without a definition, gone. */
+int libvirt_switch_off(struct libvirt_host *host, virDomainPtr domain, struct error *error);
+
 int libvirt_look(struct hypervisor_host *base, const char *uuid, struct guest_view *ret_view, struct error *error);
 int libvirt_stop_guest(struct hypervisor_host *base, const char *uuid, int64_t graceful_ms, struct error *error);
 int libvirt_start_guest(struct hypervisor_host *base, const char *uuid, bool is_paused, struct error *error);
@@ -80,6 +100,7 @@ int libvirt_save_guest(struct hypervisor_host *base, const char *uuid, struct er
 int libvirt_forget_saved(struct hypervisor_host *base, const char *uuid, struct error *error);
 int libvirt_read_definition(struct hypervisor_host *base, const char *uuid, char **ret_definition, bool *ret_autostart,
 			    struct error *error);
-int libvirt_undefine(struct hypervisor_host *base, const char *uuid, struct error *error);
 int libvirt_define(struct hypervisor_host *base, const char *definition, bool has_autostart, struct error *error);
-int libvirt_remove_guest(struct hypervisor_host *base, const char *uuid, struct error *error);
+int libvirt_set_autostart(struct hypervisor_host *base, const char *uuid, bool has_autostart, struct error *error);
+int libvirt_remove_guest(struct hypervisor_host *base, const char *uuid, unsigned int states, struct error *error);
+void libvirt_interrupt(struct hypervisor_host *base);

@@ -1,5 +1,5 @@
-/* Which guests a host knows, for discovery. Its difficulty: a guest may go between the list and the
- * question; it is then left out. */
+/* Which guests a host knows, for discovery. Its difficulties: a guest may go between the list and the question, and is then
+ * left out; and one that does not answer must not hold up the others. */
 #include "server/worker/libvirt/inventory.h"
 
 #include <jansson.h>
@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "server/worker/libvirt/facts.h"
+#include "server/worker/libvirt/xml.h"
 
 static char *xml_text(xmlXPathContextPtr context, const char *path)
 {
@@ -76,35 +77,63 @@ static char *read_facts(const char *definition, const struct facts_host *host, i
 	return text;
 }
 
+/* What it says of itself; false when the definition cannot be read. */
+static bool read_document(const char *definition, const struct facts_host *facts, int snapshot_count, struct guest_facts *guest)
+{
+	CLEANUP_DOCUMENT xmlDocPtr document = xmlReadMemory(definition, (int)strlen(definition), NULL, NULL,
+							    XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+	CLEANUP_CONTEXT xmlXPathContextPtr context = document ? xmlXPathNewContext(document) : NULL;
+
+	if (!context)
+		return false;
+	read_definition(context, guest);
+	guest->facts = read_facts(definition, facts, snapshot_count);
+	return guest->facts != NULL;
+}
+
+/* Nothing here waits for a guest's QEMU but the statistics of its job, which are not asked where it is busy. */
 static int read_guest(struct libvirt_host *host, virDomainPtr domain, const struct facts_host *facts,
 		      struct guest_facts *guest, struct error *error)
 {
+	struct libvirt_sighting seen;
+
 	if (virDomainGetUUIDString(domain, guest->uuid) < 0)
 		return libvirt_error(host, error, "read a guest's id");
-	int result = libvirt_look(&host->base, guest->uuid, &guest->view, error);
+	int result = libvirt_inspect(host, domain, &seen, error);
 
 	if (result < 0)
 		return result;
-	if (guest->view.state == GUEST_ABSENT)
-		return -ENOENT;
-	char *definition = virDomainGetXMLDesc(domain, 0);
-
-	if (!definition)
-		return libvirt_error(host, error, "read a guest's definition");
-	xmlDocPtr document = xmlReadMemory(definition, (int)strlen(definition), NULL, NULL,
-					   XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-	xmlXPathContextPtr context = document ? xmlXPathNewContext(document) : NULL;
-
-	if (context)
-		read_definition(context, guest);
-	guest->facts = context ? read_facts(definition, facts, virDomainSnapshotNum(domain, 0)) : NULL;
-	xmlXPathFreeContext(context);
-	xmlFreeDoc(document);
-	free(definition);
+	guest->view = seen.view;
+	guest->is_silent = seen.view.is_busy;
 	guest->domain_name = strdup(virDomainGetName(domain));
-	if (!guest->domain_name || !guest->facts)
-		return error_set(error, EIO, "host %s: cannot read the definition of %s", host->name, guest->uuid);
+	if (!guest->domain_name)
+		return error_no_memory(error);
+	CLEANUP_FREE char *definition = virDomainGetXMLDesc(domain, 0);
+
+	if (!definition) {
+		result = libvirt_error(host, error, "read a guest's definition");
+		if (result == -EHOSTUNREACH || result == -ENOENT)
+			return result;
+		error_clear(error);
+	}
+	/* One guest that cannot be read is no reason to know nothing of the others. */
+	if (!definition || !read_document(definition, facts, virDomainSnapshotNum(domain, 0), guest))
+		guest->is_silent = true;
 	return 0;
+}
+
+/* One that went between the list and the question. */
+static void leave_out_last(struct guest_list *list)
+{
+	struct guest_facts *last = &list->items[list->count - 1];
+	struct guest_list gone = { calloc(1, sizeof(*last)), 1 };
+
+	list->count--;
+	if (gone.items)
+		*gone.items = *last;
+	gone.count = gone.items ? 1 : 0;
+	*last = (struct guest_facts){ 0 };
+	guest_list_clear(&gone);
 }
 
 int libvirt_list_guests(struct hypervisor_host *base, struct guest_list *ret_guests, struct error *error)
@@ -130,13 +159,7 @@ int libvirt_list_guests(struct hypervisor_host *base, struct guest_list *ret_gue
 		if (result == 0) {
 			result = read_guest(host, domains[i], &facts, &list.items[list.count++], error);
 			if (result == -ENOENT) {
-				struct guest_list gone = { calloc(1, sizeof(*gone.items)), 1 };
-
-				if (gone.items)
-					gone.items[0] = list.items[--list.count];
-				list.items[list.count] = (struct guest_facts){ 0 };
-				gone.count = gone.items ? 1 : 0;
-				guest_list_clear(&gone);
+				leave_out_last(&list);
 				error_clear(error);
 				result = 0;
 			}

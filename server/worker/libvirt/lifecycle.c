@@ -1,4 +1,4 @@
-/* Stopping, starting, defining and removing guests. Its difficulty: each may be repeated after a crash, so what is
+/* Stopping, starting and defining guests. Its difficulty: each may be repeated after a crash, so what is
  * already done is no error. */
 #include "server/worker/libvirt/internal.h"
 
@@ -10,35 +10,75 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "server/worker/libvirt/definition.h"
 
 #define STOP_POLL_NS 200000000L
+#define OFF_WAIT_MS  10000 /* a QEMU that ends takes a second or two */
+
+/* 1: off; 0: not yet; -ENOENT: it had no definition, and is gone. */
+static int is_off(struct libvirt_host *host, virDomainPtr domain, int *ret_state, struct error *error)
+{
+	if (virDomainGetState(domain, ret_state, NULL, 0) < 0)
+		return libvirt_error(host, error, "see whether the guest is off");
+	return *ret_state == VIR_DOMAIN_SHUTOFF;
+}
+
+int libvirt_switch_off(struct libvirt_host *host, virDomainPtr domain, struct error *error)
+{
+	int64_t deadline_ms = clock_monotonic_ms(clock_system()) + OFF_WAIT_MS;
+	struct error cause = { 0 };
+	int state = 0;
+
+	/* Refused, it may be off all the same: it went by itself, or its QEMU takes long to end. */
+	if (virDomainDestroy(domain) < 0)
+		libvirt_error(host, &cause, "switch the guest off");
+	for (;;) {
+		int result = is_off(host, domain, &state, error);
+
+		if (result == -ENOENT)
+			error_clear(error);
+		if (result == 1 || result == -ENOENT)
+			return 0;
+		if (result < 0)
+			return result;
+		if (clock_monotonic_ms(clock_system()) >= deadline_ms)
+			break;
+		nanosleep(&(struct timespec){ .tv_nsec = STOP_POLL_NS }, NULL);
+	}
+	if (cause.code)
+		return error_set(error, cause.code, "%s", cause.text);
+	return error_set(error, EIO,
+			 "host %s: guest %s was switched off and still runs: look for its QEMU process on the host",
+			 host->name, virDomainGetName(domain));
+}
 
 int libvirt_stop_guest(struct hypervisor_host *base, const char *uuid, int64_t graceful_ms, struct error *error)
 {
 	struct libvirt_host *host = libvirt_host_of(base);
 	CLEANUP_DOMAIN virDomainPtr domain = NULL;
 	int64_t deadline_ms = clock_monotonic_ms(clock_system()) + graceful_ms;
+	int state = 0;
 	int result = libvirt_domain_get(host, uuid, &domain, error);
 
-	if (result < 0)
-		return result;
+	if (result == 0)
+		result = is_off(host, domain, &state, error);
+	if (result != 0)
+		return result < 0 ? result : 0;
 	/* A guest that cannot be asked to go down is switched off below. */
-	bool is_asked = graceful_ms > 0 && virDomainIsActive(domain) == 1 && virDomainShutdown(domain) == 0;
+	bool is_asked = graceful_ms > 0 && state != VIR_DOMAIN_SHUTDOWN && virDomainShutdown(domain) == 0;
 
 	for (;;) {
-		int active = virDomainIsActive(domain);
+		result = is_off(host, domain, &state, error);
+		if (result != 0)
+			return result < 0 ? result : 0;
+		/* One that goes down this moment writes to its disks: it is not cut off in that. */
+		int64_t wait_ms = state == VIR_DOMAIN_SHUTDOWN ? OFF_WAIT_MS : 0;
 
-		if (active < 0)
-			return libvirt_error(host, error, "see whether the guest is off");
-		if (active == 0)
-			return 0;
-		if (!is_asked || clock_monotonic_ms(clock_system()) >= deadline_ms)
+		if ((!is_asked && wait_ms == 0) || clock_monotonic_ms(clock_system()) >= deadline_ms + wait_ms)
 			break;
 		nanosleep(&(struct timespec){ .tv_nsec = STOP_POLL_NS }, NULL);
 	}
-	if (virDomainDestroy(domain) < 0 && virDomainIsActive(domain) != 0)
-		return libvirt_error(host, error, "switch the guest off");
-	return 0;
+	return libvirt_switch_off(host, domain, error);
 }
 
 /* One that is being started waits here until it was. */
@@ -138,17 +178,32 @@ int libvirt_read_definition(struct hypervisor_host *base, const char *uuid, char
 	return 0;
 }
 
-int libvirt_undefine(struct hypervisor_host *base, const char *uuid, struct error *error)
+/* Over a guest that is off, or in a place that is free. */
+static int check_free(struct libvirt_host *host, const char *definition, struct error *error)
 {
-	struct libvirt_host *host = libvirt_host_of(base);
-	CLEANUP_DOMAIN virDomainPtr domain = NULL;
-	int result = libvirt_domain_get(host, uuid, &domain, error);
+	CLEANUP_FREE char *uuid = definition_uuid(definition);
+	struct guest_view view;
 
-	if (result < 0)
+	if (!uuid)
+		return error_set(error, EINVAL, "host %s: a guest's definition cannot be read", host->name);
+	int result = libvirt_look(&host->base, uuid, &view, error);
+
+	if (result < 0 || view.state == GUEST_ABSENT)
 		return result;
-	if (virDomainUndefineFlags(domain, VIR_DOMAIN_UNDEFINE_KEEP_NVRAM) < 0)
-		return libvirt_error(host, error, "remove the guest's definition");
+	if (view.is_busy || !(GUEST_SET(view.state) & GUEST_SET_OFF))
+		return error_set(
+			error, ESTALE,
+			"host %s: guest %s is not defined there over the one that it has, which is %s: see which "
+			"of the two is right, and switch the other off",
+			host->name, uuid, view.is_busy ? "busy" : guest_state_name(view.state));
 	return 0;
+}
+
+static int set_autostart(struct libvirt_host *host, virDomainPtr domain, bool has_autostart, struct error *error)
+{
+	return virDomainSetAutostart(domain, has_autostart) < 0
+		       ? libvirt_error(host, error, "set whether the guest starts by itself")
+		       : 0;
 }
 
 int libvirt_define(struct hypervisor_host *base, const char *definition, bool has_autostart, struct error *error)
@@ -156,28 +211,22 @@ int libvirt_define(struct hypervisor_host *base, const char *definition, bool ha
 	struct libvirt_host *host = libvirt_host_of(base);
 	CLEANUP_CONNECTION virConnectPtr connection = NULL;
 	CLEANUP_DOMAIN virDomainPtr domain = NULL;
-	int result = libvirt_connection_get(host, &connection, error);
+	int result = check_free(host, definition, error);
 
+	if (result == 0)
+		result = libvirt_connection_get(host, &connection, error);
 	if (result < 0)
 		return result;
 	domain = virDomainDefineXMLFlags(connection, definition, VIR_DOMAIN_DEFINE_VALIDATE);
-	if (!domain)
-		return libvirt_error(host, error, "define the guest");
-	if (virDomainSetAutostart(domain, has_autostart) < 0)
-		return libvirt_error(host, error, "set whether the guest starts by itself");
-	return 0;
+	return domain ? set_autostart(host, domain, has_autostart, error)
+		      : libvirt_error(host, error, "define the guest");
 }
 
-int libvirt_remove_guest(struct hypervisor_host *base, const char *uuid, struct error *error)
+int libvirt_set_autostart(struct hypervisor_host *base, const char *uuid, bool has_autostart, struct error *error)
 {
 	struct libvirt_host *host = libvirt_host_of(base);
-	int result = libvirt_stop_guest(base, uuid, 0, error);
+	CLEANUP_DOMAIN virDomainPtr domain = NULL;
+	int result = libvirt_domain_get(host, uuid, &domain, error);
 
-	if (result == 0) /* one without a definition is gone by now */
-		result = libvirt_undefine(&host->base, uuid, error);
-	if (result == -ENOENT) {
-		error_clear(error);
-		return 0;
-	}
-	return result;
+	return result < 0 ? result : set_autostart(host, domain, has_autostart, error);
 }

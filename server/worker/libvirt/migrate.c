@@ -21,6 +21,7 @@ struct call {
 	char *definition; /* with the target's paths */
 	virTypedParameterPtr values;
 	int count, capacity;
+	bool is_persistent; /* has a definition on the source, which goes with it */
 	bool has_failed; /* a parameter could not be added */
 };
 
@@ -28,9 +29,10 @@ static unsigned int flags_of(const struct call *call)
 {
 	const struct live_options *options = call->options;
 	bool copies_disks = call->disks.private_count > 0;
-	unsigned int flags =
-		VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER | VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE;
+	unsigned int flags = VIR_MIGRATE_LIVE | VIR_MIGRATE_PEER2PEER;
 
+	/* A guest without a definition would get one by them. */
+	flags |= call->is_persistent ? VIR_MIGRATE_PERSIST_DEST | VIR_MIGRATE_UNDEFINE_SOURCE : 0U;
 	flags |= options->may_postcopy ? VIR_MIGRATE_POSTCOPY : 0U;
 	flags |= options->is_resume ? VIR_MIGRATE_POSTCOPY_RESUME : 0U;
 	/* As Nova has it: a guest that may be switched to post-copy need not be slowed down. */
@@ -69,7 +71,8 @@ static int add_values(struct call *call, struct error *error)
 
 	add_addresses(call);
 	add_text(call, VIR_MIGRATE_PARAM_DEST_XML, call->definition);
-	add_text(call, VIR_MIGRATE_PARAM_PERSIST_XML, call->definition);
+	if (call->is_persistent)
+		add_text(call, VIR_MIGRATE_PARAM_PERSIST_XML, call->definition);
 	for (size_t i = 0; i < call->disks.count; i++)
 		if (!call->disks.items[i].is_shared)
 			add_text(call, VIR_MIGRATE_PARAM_MIGRATE_DISKS, call->disks.items[i].device);
@@ -138,6 +141,14 @@ static int migration_error(const struct call *call, struct error *error)
 	return result;
 }
 
+static int read_persistence(struct call *call, struct error *error)
+{
+	int persistent = virDomainIsPersistent(call->domain);
+
+	call->is_persistent = persistent == 1;
+	return persistent < 0 ? libvirt_error(call->source, error, "read the guest's state") : 0;
+}
+
 int libvirt_migrate_live(struct hypervisor_host *source, struct hypervisor_host *target, const char *uuid,
 			 const struct live_options *options, bool copies_disks, struct error *error)
 {
@@ -148,6 +159,8 @@ int libvirt_migrate_live(struct hypervisor_host *source, struct hypervisor_host 
 
 	if (result == 0)
 		result = libvirt_domain_find(call.source, connection, uuid, &call.domain, error);
+	if (result == 0)
+		result = read_persistence(&call, error);
 	if (result == 0)
 		result = find_disks(&call, error);
 	if (result == 0 && !copies_disks && !options->is_resume && call.disks.private_count > 0)
@@ -170,16 +183,12 @@ static int64_t number(virTypedParameterPtr values, int count, const char *name)
 	return virTypedParamsGetULLong(values, count, name, &value) == 1 && value <= INT64_MAX ? (int64_t)value : 0;
 }
 
-static int read_progress(struct libvirt_host *host, const char *uuid, unsigned int flags,
-			 struct move_progress *ret_progress, struct error *error)
+static int read_statistics(struct libvirt_host *host, virDomainPtr domain, unsigned int flags,
+			   struct move_progress *ret_progress, struct error *error)
 {
-	CLEANUP_DOMAIN virDomainPtr domain = NULL;
 	virTypedParameterPtr values = NULL;
 	int count = 0, type = 0, state = 0, reason = 0;
-	int result = libvirt_domain_get(host, uuid, &domain, error);
 
-	if (result < 0)
-		return result;
 	if (virDomainGetJobStats(domain, &type, &values, &count, flags) < 0)
 		return libvirt_error(host, error, "read the migration's progress");
 	struct move_progress progress = {
@@ -209,17 +218,45 @@ static int read_progress(struct libvirt_host *host, const char *uuid, unsigned i
 	return 0;
 }
 
+/* The monitor of a guest that powers off while its disks are copied is left alone: a question to it then may make the call
+ * that moves it wait for ever. */
 int libvirt_progress(struct hypervisor_host *source, const char *uuid, struct move_progress *ret_progress,
 		     struct error *error)
 {
-	return read_progress(libvirt_host_of(source), uuid, 0, ret_progress, error);
+	struct libvirt_host *host = libvirt_host_of(source);
+	CLEANUP_DOMAIN virDomainPtr domain = NULL;
+	virDomainControlInfo control;
+	int state = 0;
+	int result = libvirt_domain_get(host, uuid, &domain, error);
+
+	if (result < 0)
+		return result;
+	if (virDomainGetState(domain, &state, NULL, 0) < 0)
+		return libvirt_error(host, error, "read the migration's progress");
+	if (!libvirt_has_monitor(state)) {
+		*ret_progress = (struct move_progress){ .is_active = false };
+		return 0;
+	}
+	result = libvirt_ask_control(host, domain, &control, error);
+	if (result < 0)
+		return result;
+	if (control.state == VIR_DOMAIN_CONTROL_OCCUPIED)
+		return error_set(error, EBUSY,
+				 "host %s: guest %s answers another question: the migration's progress is read later",
+				 host->name, uuid);
+	return read_statistics(host, domain, 0, ret_progress, error);
 }
 
 int libvirt_completed(struct hypervisor_host *target, const char *uuid, struct move_progress *ret_progress,
 		      struct error *error)
 {
-	return read_progress(libvirt_host_of(target), uuid,
-			     VIR_DOMAIN_JOB_STATS_COMPLETED | VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED, ret_progress, error);
+	CLEANUP_DOMAIN virDomainPtr domain = NULL;
+	int result = libvirt_domain_get(libvirt_host_of(target), uuid, &domain, error);
+
+	return result < 0 ? result
+			  : read_statistics(libvirt_host_of(target), domain,
+					    VIR_DOMAIN_JOB_STATS_COMPLETED | VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED,
+					    ret_progress, error);
 }
 
 int libvirt_adjust(struct hypervisor_host *source, const char *uuid, enum move_adjustment adjustment, int64_t value,

@@ -1,4 +1,5 @@
-/* Volumes of a host's storage pools. What is gone already is no error. */
+/* Volumes of a host's storage pools. Their difficulty: a pool lists what it saw last, so that nothing is there, or gone, by its
+ * list alone. */
 #include "server/worker/libvirt/volume.h"
 
 #include <libvirt/virterror.h>
@@ -6,9 +7,14 @@
 #include <libxml/xpath.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "server/worker/libvirt/definition.h"
+
+#define BUSY_TRIES   20
+#define BUSY_WAIT_NS 50000000L
 
 void libvirt_cleanup_volume(virStorageVolPtr *volume)
 {
@@ -93,7 +99,7 @@ int libvirt_volume_make_recorded(struct libvirt_host *host, virStoragePoolPtr po
 				 virStorageVolPtr *ret_volume, struct error *error)
 {
 	int64_t id = 0;
-	int result = journal->begin(journal->context, virStoragePoolGetName(pool), name, &id, error);
+	int result = journal->begin(journal->context, virStoragePoolGetName(pool), name, (int64_t)bytes, &id, error);
 
 	if (result < 0)
 		return result;
@@ -111,53 +117,171 @@ int libvirt_volume_make_recorded(struct libvirt_host *host, virStoragePoolPtr po
 	return result;
 }
 
-/* Also as what a disk rests upon. */
-static bool names_file(char *definition, const char *file)
+bool libvirt_pool_refresh(virStoragePoolPtr pool)
 {
-	xmlDocPtr document = definition ? xmlReadMemory(definition, (int)strlen(definition), NULL, NULL,
-							XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING)
-					: NULL;
-	xmlXPathContextPtr context = document ? xmlXPathNewContext(document) : NULL;
-	xmlXPathObjectPtr found =
-		context ? xmlXPathEvalExpression((const xmlChar *)"/domain/devices/disk//source/@file", context) : NULL;
-	bool is_named = false;
-
-	for (int i = 0; found && found->nodesetval && i < found->nodesetval->nodeNr; i++) {
-		xmlChar *name = xmlNodeGetContent(found->nodesetval->nodeTab[i]);
-
-		is_named = is_named || (name && text_equal((const char *)name, file));
-		xmlFree(name);
+	for (int i = 0; i < BUSY_TRIES; i++) {
+		if (virStoragePoolRefresh(pool, 0) == 0)
+			return true;
+		nanosleep(&(struct timespec){ .tv_nsec = BUSY_WAIT_NS }, NULL);
 	}
-	xmlXPathFreeObject(found);
-	xmlXPathFreeContext(context);
-	xmlFreeDoc(document);
-	free(definition);
-	return is_named;
+	return false;
+}
+
+/* By what it runs with (`flags` 0), or by what it will start with. 1: it uses the volume; 0: not, or it went meanwhile. */
+static int uses(struct libvirt_host *host, virDomainPtr domain, unsigned int flags,
+		const struct definition_volume *volume, struct error *error)
+{
+	CLEANUP_FREE char *definition = virDomainGetXMLDesc(domain, flags);
+	int result = definition ? definition_uses(definition, volume)
+				: libvirt_error(host, error, "see which guests use a disk");
+
+	if (!definition && result == -ENOENT) {
+		error_clear(error);
+		return 0;
+	}
+	if (definition && result < 0)
+		return error_set(error, EIO,
+				 "host %s: cannot see which guests use a disk: the definition of %s cannot be read",
+				 host->name, virDomainGetName(domain));
+	return result;
+}
+
+static int find_among(struct libvirt_host *host, virDomainPtr *domains, int count, const char *except_uuid,
+		      const struct definition_volume *volume, char **ret_name, struct error *error)
+{
+	for (int i = 0; i < count; i++) {
+		char uuid[VIR_UUID_STRING_BUFLEN] = "";
+
+		virDomainGetUUIDString(domains[i], uuid);
+		if (text_equal(uuid, except_uuid))
+			continue;
+		int result = uses(host, domains[i], 0, volume, error);
+		if (result == 0)
+			result = uses(host, domains[i], VIR_DOMAIN_XML_INACTIVE, volume, error);
+		if (result < 0)
+			return result;
+		if (result == 1) {
+			*ret_name = strdup(virDomainGetName(domains[i]));
+			return *ret_name ? 0 : error_no_memory(error);
+		}
+	}
+	return 0;
 }
 
 int libvirt_find_user(struct libvirt_host *host, virConnectPtr connection, const char *path, const char *except_uuid,
 		      char **ret_name, struct error *error)
 {
+	CLEANUP_VOLUME virStorageVolPtr volume = virStorageVolLookupByPath(connection, path);
+	CLEANUP_POOL virStoragePoolPtr pool = volume ? virStoragePoolLookupByVolume(volume) : NULL;
+	const struct definition_volume names = { path, pool ? virStoragePoolGetName(pool) : NULL,
+						 volume ? virStorageVolGetName(volume) : NULL };
 	virDomainPtr *domains = NULL;
-	char *name = NULL;
 	int count = virConnectListAllDomains(connection, &domains, 0);
 
+	*ret_name = NULL;
 	if (count < 0)
 		return libvirt_error(host, error, "see which guests use a disk");
-	for (int i = 0; i < count; i++) {
-		char uuid[VIR_UUID_STRING_BUFLEN] = "";
+	int result = find_among(host, domains, count, except_uuid, &names, ret_name, error);
 
-		virDomainGetUUIDString(domains[i], uuid);
-		/* What it runs with, and what it will start with. */
-		if (!name && !text_equal(uuid, except_uuid)
-		    && (names_file(virDomainGetXMLDesc(domains[i], 0), path)
-			|| names_file(virDomainGetXMLDesc(domains[i], VIR_DOMAIN_XML_INACTIVE), path)))
-			name = strdup(virDomainGetName(domains[i]));
+	for (int i = 0; i < count; i++)
 		virDomainFree(domains[i]);
-	}
 	free(domains);
-	*ret_name = name;
+	return result;
+}
+
+/* -ENODEV where the host says that the pool is not there, or not active. */
+static int find_pool(struct libvirt_host *host, virConnectPtr connection, const char *name, virStoragePoolPtr *ret_pool,
+		     struct error *error)
+{
+	CLEANUP_POOL virStoragePoolPtr pool = virStoragePoolLookupByName(connection, name);
+	int active = pool ? virStoragePoolIsActive(pool) : -1;
+
+	if (active < 0 && virGetLastErrorCode() != VIR_ERR_NO_STORAGE_POOL)
+		return libvirt_error(host, error, "find the storage pool");
+	if (active <= 0)
+		return error_set(error, ENODEV,
+				 "host %s: storage pool %s is not %s: define and start it there (virsh pool-start)",
+				 host->name, name, active < 0 ? "there" : "active");
+	*ret_pool = TAKE_POINTER(pool);
 	return 0;
+}
+
+/* Capacity and, as `allocation`, the file's own length: 0 where the driver does not tell it. */
+static int read_size(virStorageVolPtr volume, virStorageVolInfo *ret_info)
+{
+	int result = virStorageVolGetInfoFlags(volume, ret_info, VIR_STORAGE_VOL_GET_PHYSICAL);
+
+	if (result < 0 && virGetLastErrorCode() == VIR_ERR_NO_SUPPORT) {
+		result = virStorageVolGetInfo(volume, ret_info);
+		ret_info->allocation = 0;
+	}
+	return result;
+}
+
+/* 1: it is there now, whatever the pool's list says; 0: not. The pool is read again where the list does not have it, or has it
+ * in vain. */
+static int find_volume(struct libvirt_host *host, virStoragePoolPtr pool, const char *name,
+		       virStorageVolPtr *ret_volume, virStorageVolInfo *ret_info, struct error *error)
+{
+	for (int is_read_again = 0; is_read_again < 2; is_read_again++) {
+		CLEANUP_VOLUME virStorageVolPtr volume = NULL;
+
+		if (is_read_again && !libvirt_pool_refresh(pool))
+			return libvirt_error(host, error, "read the storage pool again");
+		volume = virStorageVolLookupByName(pool, name);
+		if (volume && read_size(volume, ret_info) == 0) {
+			*ret_volume = TAKE_POINTER(volume);
+			return 1;
+		}
+		if (virGetLastErrorCode() != VIR_ERR_NO_STORAGE_VOL && (is_read_again || !volume))
+			return libvirt_error(host, error, "find the volume");
+	}
+	return 0;
+}
+
+static int verify(struct libvirt_host *host, virConnectPtr connection, const struct hypervisor_volume *expected,
+		  struct error *error)
+{
+	CLEANUP_POOL virStoragePoolPtr pool = NULL;
+	CLEANUP_VOLUME virStorageVolPtr volume = NULL;
+	virStorageVolInfo info = { 0 };
+	int result = find_pool(host, connection, expected->pool, &pool, error);
+
+	if (result == -ENODEV) {
+		error_wrap(error, "disk %s is out of reach", expected->name);
+		if (error)
+			error->code = ESTALE;
+		return -ESTALE;
+	}
+	if (result == 0)
+		result = find_volume(host, pool, expected->name, &volume, &info, error);
+	if (result < 0)
+		return result;
+	if (!volume)
+		return error_set(
+			error, ESTALE,
+			"host %s: disk %s is not in storage pool %s any more: look where it went, and put it back",
+			host->name, expected->name, expected->pool);
+	uint64_t bytes = info.capacity > info.allocation ? info.capacity : info.allocation;
+	if (expected->bytes > 0 && bytes < (uint64_t)expected->bytes)
+		return error_set(
+			error, ESTALE,
+			"host %s: disk %s in storage pool %s has %llu bytes instead of %lld: look for who wrote to it",
+			host->name, expected->name, expected->pool, (unsigned long long)bytes,
+			(long long)expected->bytes);
+	return 0;
+}
+
+int libvirt_verify_disks(struct hypervisor_host *base, const struct hypervisor_volume *volumes, size_t count,
+			 struct error *error)
+{
+	struct libvirt_host *host = libvirt_host_of(base);
+	CLEANUP_CONNECTION virConnectPtr connection = NULL;
+	int result = libvirt_connection_get(host, &connection, error);
+
+	for (size_t i = 0; result == 0 && i < count; i++)
+		result = verify(host, connection, &volumes[i], error);
+	return result;
 }
 
 /* What a guest uses stays. */
@@ -170,39 +294,31 @@ static int remove_unused(struct libvirt_host *host, virConnectPtr connection, vi
 	if (!path)
 		return libvirt_error(host, error, "read the volume's path");
 	int result = libvirt_find_user(host, connection, path, NULL, &user, error);
-	if (result < 0 || user)
+	if (result < 0)
 		return result;
+	if (user)
+		return error_set(
+			error, ESTALE,
+			"host %s: disk %s was not removed: guest %s uses it; detach it from that guest if it is "
+			"not its own",
+			host->name, path, user);
 	if (virStorageVolDelete(volume, 0) < 0 && virGetLastErrorCode() != VIR_ERR_NO_STORAGE_VOL)
 		return libvirt_error(host, error, "remove the volume");
 	return 0;
 }
 
-int libvirt_remove_disks(struct hypervisor_host *host, const struct hypervisor_volume *volumes, size_t count,
-			 struct error *error)
-{
-	int result = 0;
-
-	for (size_t i = 0; result == 0 && i < count; i++)
-		result = libvirt_remove_volume(host, volumes[i].pool, volumes[i].name, error);
-	return result;
-}
-
-int libvirt_remove_volume(struct hypervisor_host *base, const char *pool_name, const char *name, struct error *error)
+int libvirt_remove_volume(struct hypervisor_host *base, const struct hypervisor_volume *volume, struct error *error)
 {
 	struct libvirt_host *host = libvirt_host_of(base);
 	CLEANUP_CONNECTION virConnectPtr connection = NULL;
+	CLEANUP_POOL virStoragePoolPtr pool = NULL;
+	CLEANUP_VOLUME virStorageVolPtr found = NULL;
+	virStorageVolInfo info;
 	int result = libvirt_connection_get(host, &connection, error);
 
-	if (result < 0)
-		return result;
-	CLEANUP_POOL virStoragePoolPtr pool = virStoragePoolLookupByName(connection, pool_name);
-	if (!pool)
-		return libvirt_error(host, error, "find the storage pool");
-	/* A pool knows only what it saw: a file that came by itself is found after a refresh. */
-	CLEANUP_VOLUME virStorageVolPtr volume = virStorageVolLookupByName(pool, name);
-	if (!volume && virStoragePoolRefresh(pool, 0) == 0)
-		volume = virStorageVolLookupByName(pool, name);
-	if (!volume && virGetLastErrorCode() != VIR_ERR_NO_STORAGE_VOL)
-		return libvirt_error(host, error, "find the volume");
-	return volume ? remove_unused(host, connection, volume, error) : 0;
+	if (result == 0)
+		result = find_pool(host, connection, volume->pool, &pool, error);
+	if (result == 0)
+		result = find_volume(host, pool, volume->name, &found, &info, error);
+	return result <= 0 ? result : remove_unused(host, connection, found, error);
 }

@@ -27,12 +27,15 @@ int libvirt_volume_make_recorded(struct libvirt_host *host, virStoragePoolPtr po
 				 const char *format, const struct volume_journal *journal, int64_t *ret_id,
 				 virStorageVolPtr *ret_volume, struct error *error);
 
-/* The name of a guest of that host whose definition names the file, not counting one id (NULL: all count); NULL when there
- * is none. */
+/* Reads the pool's list again. A volume that is being made there, another move's marker say, keeps the pool busy for a moment. */
+bool libvirt_pool_refresh(virStoragePoolPtr pool);
+
+/* The name of a guest of that host whose definition names the file, by its path or as a volume, not counting one id (NULL: all
+ * count); heap, the caller's; NULL when there is none. A definition that cannot be read is an error: it might name it. */
 int libvirt_find_user(struct libvirt_host *host, virConnectPtr connection, const char *path, const char *except_uuid,
 		      char **ret_name, struct error *error);
 
-/* hypervisor.h's remove_disks and remove_volume. */
-int libvirt_remove_disks(struct hypervisor_host *host, const struct hypervisor_volume *volumes, size_t count,
+/* hypervisor.h's verify_disks and remove_volume. */
+int libvirt_verify_disks(struct hypervisor_host *base, const struct hypervisor_volume *volumes, size_t count,
 			 struct error *error);
-int libvirt_remove_volume(struct hypervisor_host *base, const char *pool_name, const char *name, struct error *error);
+int libvirt_remove_volume(struct hypervisor_host *base, const struct hypervisor_volume *volume, struct error *error);
