@@ -261,3 +261,12 @@ int libvirt_domain_get(struct libvirt_host *host, const char *uuid, virDomainPtr
 		return result;
 	return libvirt_domain_find(host, connection, uuid, ret_domain, error);
 }
+
+/* The guest holds its connection, and closes it with itself. */
+int libvirt_domain_open(struct libvirt_host *host, const char *uuid, virDomainPtr *ret_domain, struct error *error)
+{
+	CLEANUP_CONNECTION virConnectPtr connection = NULL;
+	int result = libvirt_connection_open(host, &connection, error);
+
+	return result < 0 ? result : libvirt_domain_find(host, connection, uuid, ret_domain, error);
+}

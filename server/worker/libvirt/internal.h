@@ -70,6 +70,8 @@ int libvirt_domain_find(struct libvirt_host *host, virConnectPtr connection, con
 			struct error *error);
 /* The guest there; -ENOENT when the host answered that there is none. */
 int libvirt_domain_get(struct libvirt_host *host, const char *uuid, virDomainPtr *ret_domain, struct error *error);
+/* The same over a connection of its own, for calls that wait for the guest's QEMU: one that hangs delays no other guest. */
+int libvirt_domain_open(struct libvirt_host *host, const char *uuid, virDomainPtr *ret_domain, struct error *error);
 /* Turns libvirt's last error of this thread into ours: what failed, on which host, why. */
 int libvirt_error(struct libvirt_host *host, struct error *error, const char *what);
 void libvirt_connection_close(struct libvirt_host *host);

@@ -58,7 +58,7 @@ int libvirt_stop_guest(struct hypervisor_host *base, const char *uuid, int64_t g
 	CLEANUP_DOMAIN virDomainPtr domain = NULL;
 	int64_t deadline_ms = clock_monotonic_ms(clock_system()) + graceful_ms;
 	int state = 0;
-	int result = libvirt_domain_get(host, uuid, &domain, error);
+	int result = libvirt_domain_open(host, uuid, &domain, error);
 
 	if (result == 0)
 		result = is_off(host, domain, &state, error);
@@ -101,7 +101,7 @@ int libvirt_start_guest(struct hypervisor_host *base, const char *uuid, bool is_
 {
 	struct libvirt_host *host = libvirt_host_of(base);
 	CLEANUP_DOMAIN virDomainPtr domain = NULL;
-	int result = libvirt_domain_get(host, uuid, &domain, error);
+	int result = libvirt_domain_open(host, uuid, &domain, error);
 
 	if (result < 0)
 		return result;
@@ -121,7 +121,7 @@ int libvirt_pause_guest(struct hypervisor_host *base, const char *uuid, struct e
 	struct libvirt_host *host = libvirt_host_of(base);
 	CLEANUP_DOMAIN virDomainPtr domain = NULL;
 	int state = 0;
-	int result = libvirt_domain_get(host, uuid, &domain, error);
+	int result = libvirt_domain_open(host, uuid, &domain, error);
 
 	if (result < 0)
 		return result;
@@ -134,7 +134,7 @@ int libvirt_save_guest(struct hypervisor_host *base, const char *uuid, struct er
 {
 	struct libvirt_host *host = libvirt_host_of(base);
 	CLEANUP_DOMAIN virDomainPtr domain = NULL;
-	int result = libvirt_domain_get(host, uuid, &domain, error);
+	int result = libvirt_domain_open(host, uuid, &domain, error);
 
 	if (result < 0)
 		return result;
@@ -147,7 +147,7 @@ int libvirt_forget_saved(struct hypervisor_host *base, const char *uuid, struct 
 {
 	struct libvirt_host *host = libvirt_host_of(base);
 	CLEANUP_DOMAIN virDomainPtr domain = NULL;
-	int result = libvirt_domain_get(host, uuid, &domain, error);
+	int result = libvirt_domain_open(host, uuid, &domain, error);
 
 	if (result < 0)
 		return result;
@@ -226,7 +226,7 @@ int libvirt_set_autostart(struct hypervisor_host *base, const char *uuid, bool h
 {
 	struct libvirt_host *host = libvirt_host_of(base);
 	CLEANUP_DOMAIN virDomainPtr domain = NULL;
-	int result = libvirt_domain_get(host, uuid, &domain, error);
+	int result = libvirt_domain_open(host, uuid, &domain, error);
 
 	return result < 0 ? result : set_autostart(host, domain, has_autostart, error);
 }

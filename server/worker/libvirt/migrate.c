@@ -264,7 +264,7 @@ int libvirt_adjust(struct hypervisor_host *source, const char *uuid, enum move_a
 {
 	struct libvirt_host *host = libvirt_host_of(source);
 	CLEANUP_DOMAIN virDomainPtr domain = NULL;
-	int result = libvirt_domain_get(host, uuid, &domain, error);
+	int result = libvirt_domain_open(host, uuid, &domain, error);
 
 	if (result < 0)
 		return result;

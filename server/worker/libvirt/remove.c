@@ -140,7 +140,7 @@ static int take_away(struct removal *removal, unsigned int states, struct error 
 int libvirt_remove_guest(struct hypervisor_host *base, const char *uuid, unsigned int states, struct error *error)
 {
 	CLEANUP(removal_end) struct removal removal = { .host = libvirt_host_of(base), .uuid = uuid };
-	int result = libvirt_domain_get(removal.host, uuid, &removal.domain, error);
+	int result = libvirt_domain_open(removal.host, uuid, &removal.domain, error);
 
 	if (result == 0)
 		result = take_away(&removal, states, error);
