@@ -118,14 +118,14 @@ int virDomainGetControlInfo(virDomainPtr domain, virDomainControlInfoPtr info, u
 	return 0;
 }
 
-int virDomainGetJobStats(virDomainPtr domain, int *type, virTypedParameterPtr *values, int *count, unsigned int flags)
+int virDomainGetJobStats(virDomainPtr domain, int *type, virTypedParameterPtr *params, int *nparams, unsigned int flags)
 {
 	(void)domain;
 	(void)flags;
 	fake.job_questions++;
 	*type = VIR_DOMAIN_JOB_NONE;
-	*values = NULL;
-	*count = 0;
+	*params = NULL;
+	*nparams = 0;
 	return 0;
 }
 
