@@ -15,7 +15,7 @@
 #include "base/text.h"
 #include "db/hosts.h"
 #include "server/worker/discover_guest.h"
-#include "server/worker/search.h"
+#include "server/worker/missed_search.h"
 
 /* Readings that wait for their commit, at most: what they hold is memory. */
 #define UNWRITTEN_MAX 256

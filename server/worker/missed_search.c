@@ -1,6 +1,6 @@
 /* The search for guests that are missed. The one difficulty: it has to reach every host before anything is forgotten, and yet a
  * large fleet in which guests come and go must not be read without a pause. */
-#include "server/worker/search.h"
+#include "server/worker/missed_search.h"
 
 #include <stdlib.h>
 
