@@ -92,8 +92,7 @@ static int check_target_is_wanted(struct job_run *run, struct error *error)
 	if (target.is_gone || !db_service_is_up(&target.service))
 		return error_set(error, ECANCELED, "host %s is down", target.name);
 	if (target.service.is_disabled && !run->job.is_forced)
-		return error_set(error, ECANCELED, "host %s was disabled meanwhile%s%s", target.name,
-				 target.service.disabled_reason ? ": " : "",
+		return error_set(error, ECANCELED, "host %s was disabled meanwhile: %s", target.name,
 				 target.service.disabled_reason ? target.service.disabled_reason : "");
 	return 0;
 }

@@ -8,10 +8,10 @@ went on (or a boot more, where the move is a cold one), nothing left on the othe
 from bench import check, equal, scenario
 
 # As server/worker/phases.c has them, but for the last, "done".
-LIVE = ["choosing", "checking", "preparing", "moving", "cleaning"]
+LIVE = ["choosing", "checking", "preparing", "moving", "finishing"]
 COLD = ["choosing", "checking", "stopping", "copying", "defining", "undefining", "starting"]
 CONFIRM = ["removing"]
-REVERT = ["stopping", "removing", "defining", "starting"]
+REVERT = ["stopping", "defining", "starting"]
 # Where the half done step is not trusted: then the move may end in failure, with the guest where it was.
 LIVE_MAY_FAIL = {"preparing", "moving"}
 COLD_MAY_FAIL = {"stopping", "copying"}
