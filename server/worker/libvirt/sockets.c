@@ -1,9 +1,9 @@
-/* Sockets of libvirt's connections. Its difficulty: numbers of descriptors are used again at once by any thread, so that each is
- * duplicated before it is examined, and only the duplicate, which nobody else closes, is shut down. */
+/* Sockets of libvirt's connections. Its two difficulties: numbers of descriptors are used again at once by any thread, so that
+ * what a number is is looked at right before it is used; and a descriptor of a file must never be duplicated and closed here,
+ * since the close of any descriptor of a file takes away all of this process's locks on it, SQLite's on the database too. */
 #include "server/worker/libvirt/sockets.h"
 
 #include <dirent.h>
-#include <fcntl.h>
 #include <libxml/uri.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -36,9 +36,6 @@ static const struct transport {
 	{ "tcp", PEER_ADDRESS, 16509 }, { "tls", PEER_ADDRESS, 16514 },  { "ssh", PEER_NAMELESS, 0 },
 	{ "libssh", PEER_ADDRESS, 22 }, { "libssh2", PEER_ADDRESS, 22 }, { "unix", PEER_PATH, 0 },
 };
-
-/* Held while descriptors are duplicated, so that nobody takes another's duplicate for a socket of its own. */
-static pthread_mutex_t examining = PTHREAD_MUTEX_INITIALIZER;
 
 struct socket_search {
 	const struct transport *transport;
@@ -180,7 +177,7 @@ static bool is_peer(const struct socket_search *search, int descriptor)
 		       : !is_named;
 }
 
-/* Whether it is a socket; then which. The descriptor must not be one that others may close. */
+/* Whether it is a socket now; then which. */
 static bool identify(int descriptor, struct libvirt_socket *ret_socket)
 {
 	struct stat status;
@@ -192,18 +189,12 @@ static bool identify(int descriptor, struct libvirt_socket *ret_socket)
 	return true;
 }
 
-static int duplicate(int descriptor)
-{
-	return fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
-}
-
-/* Each socket of this process is shown to `visit`, by a descriptor of its own. */
+/* Each socket of this process is shown to `visit`. */
 static void each_socket(struct socket_search *search,
 			void (*visit)(struct socket_search *search, int descriptor, const struct libvirt_socket *socket,
 				      void *context),
 			void *context)
 {
-	LOCK_SCOPE(&examining);
 	DIR *folder = opendir("/proc/self/fd");
 	const struct dirent *entry;
 	int64_t number;
@@ -211,11 +202,10 @@ static void each_socket(struct socket_search *search,
 	while (folder && (entry = readdir(folder))) {
 		if (!text_to_int64(entry->d_name, 0, INT32_MAX, &number))
 			continue;
-		CLEANUP_CLOSE int copy = duplicate((int)number);
 		struct libvirt_socket socket = { .descriptor = (int)number };
 
-		if (copy >= 0 && identify(copy, &socket))
-			visit(search, copy, &socket, context);
+		if (identify(socket.descriptor, &socket))
+			visit(search, socket.descriptor, &socket, context);
 	}
 	if (folder)
 		closedir(folder);
@@ -306,31 +296,22 @@ void libvirt_sockets_finish(struct libvirt_sockets *sockets)
 	free(sockets->items);
 }
 
-/* A descriptor of our own for it; -1: it was closed. */
-static int open_again(const struct libvirt_socket *socket)
+/* Whether its number still is that socket. */
+static bool is_still_open(const struct libvirt_socket *socket)
 {
 	struct libvirt_socket found;
-	int copy = duplicate(socket->descriptor);
 
-	if (copy >= 0 && identify(copy, &found) && found.device == socket->device && found.inode == socket->inode)
-		return copy;
-	if (copy >= 0)
-		close(copy);
-	return -1;
+	return identify(socket->descriptor, &found) && found.device == socket->device && found.inode == socket->inode;
 }
 
 void libvirt_sockets_add(struct libvirt_sockets *sockets, const struct libvirt_socket *added)
 {
 	size_t count = 0;
 	LOCK_SCOPE(&sockets->mutex);
-	LOCK_SCOPE(&examining);
 
-	for (size_t i = 0; i < sockets->count; i++) {
-		CLEANUP_CLOSE int copy = open_again(&sockets->items[i]);
-
-		if (copy >= 0)
+	for (size_t i = 0; i < sockets->count; i++)
+		if (is_still_open(&sockets->items[i]))
 			sockets->items[count++] = sockets->items[i];
-	}
 	sockets->count = count;
 	if (added->descriptor < 0)
 		return;
@@ -345,12 +326,8 @@ void libvirt_sockets_add(struct libvirt_sockets *sockets, const struct libvirt_s
 void libvirt_sockets_shut_down(struct libvirt_sockets *sockets)
 {
 	LOCK_SCOPE(&sockets->mutex);
-	LOCK_SCOPE(&examining);
 
-	for (size_t i = 0; i < sockets->count; i++) {
-		CLEANUP_CLOSE int copy = open_again(&sockets->items[i]);
-
-		if (copy >= 0)
-			shutdown(copy, SHUT_RDWR);
-	}
+	for (size_t i = 0; i < sockets->count; i++)
+		if (is_still_open(&sockets->items[i]))
+			shutdown(sockets->items[i].descriptor, SHUT_RDWR);
 }
