@@ -137,7 +137,7 @@ int db_chore_note_failure(struct db_session *session, int64_t id, const char *re
 	return statement_change(statement, DB_TABLE_CHORES, chore_row.noun, error);
 }
 
-static int delete_by_number(struct db_session *session, const char *sql, int64_t number, size_t *ret_count,
+static int change_by_number(struct db_session *session, const char *sql, int64_t number, size_t *ret_count,
 			    struct error *error)
 {
 	CLEANUP_STATEMENT struct statement *statement = NULL;
@@ -152,7 +152,7 @@ static int delete_by_number(struct db_session *session, const char *sql, int64_t
 int db_chore_delete(struct db_session *session, int64_t id, struct error *error)
 {
 	size_t count = 0;
-	int result = delete_by_number(session, "DELETE FROM chores WHERE id = ?1 RETURNING id, server_uuid", id, &count,
+	int result = change_by_number(session, "DELETE FROM chores WHERE id = ?1 RETURNING id, server_uuid", id, &count,
 				      error);
 
 	if (result < 0)
@@ -164,8 +164,32 @@ int db_chore_delete_by_host(struct db_session *session, int64_t host_id, struct 
 {
 	size_t count = 0;
 
-	return delete_by_number(session, "DELETE FROM chores WHERE host_id = ?1 RETURNING id, server_uuid", host_id,
+	return change_by_number(session, "DELETE FROM chores WHERE host_id = ?1 RETURNING id, server_uuid", host_id,
 				&count, error);
+}
+
+int db_chore_give_up_host(struct db_session *session, int64_t host_id, struct error *error)
+{
+	static const char *const changes[] = {
+		"UPDATE chores SET host_id = other_host_id, other_host_id = 0"
+		" WHERE host_id = ?1 AND kind = '" DB_CHORE_END_CONFLICT "' AND other_host_id <> 0"
+		" AND NOT EXISTS (SELECT 1 FROM chores AS same WHERE same.kind = chores.kind"
+		" AND same.host_id = chores.other_host_id AND same.server_uuid = chores.server_uuid)"
+		" RETURNING id, server_uuid",
+		"DELETE FROM chores WHERE host_id = ?1 RETURNING id, server_uuid",
+		"DELETE FROM chores WHERE kind IN ('" DB_CHORE_REMOVE_GUEST "', '" DB_CHORE_REMOVE_VOLUME "')"
+		" AND server_uuid IN (SELECT uuid FROM servers WHERE host_id = ?1 AND is_deleted = 0)"
+		" RETURNING id, server_uuid",
+		"UPDATE chores SET other_host_id = 0 WHERE other_host_id = ?1 RETURNING id, server_uuid",
+	};
+	int result = 0;
+
+	for (size_t i = 0; result == 0 && i < sizeof(changes) / sizeof(changes[0]); i++) {
+		size_t count = 0;
+
+		result = change_by_number(session, changes[i], host_id, &count, error);
+	}
+	return result;
 }
 
 int db_chore_by_id(struct db_session *session, int64_t id, struct db_chore *ret_chore, struct error *error)

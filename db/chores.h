@@ -63,3 +63,7 @@ int db_chore_take_volumes(struct db_session *session, const struct db_volume_lis
 			  struct error *error);
 /* Drops all of the host, which is given up. */
 int db_chore_delete_by_host(struct db_session *session, int64_t host_id, struct error *error);
+/* The same, and what other hosts' chores had to do with it, while its servers still stand there. What may be the last that is
+ * left of a server of the host stays where it is: no chore removes it any more. A conflict of which the host was a side is
+ * looked at on the other side alone. */
+int db_chore_give_up_host(struct db_session *session, int64_t host_id, struct error *error);

@@ -67,6 +67,22 @@ int db_claim_make(struct db_session *session, const struct db_claim *claim, cons
 	return result < 0 ? result : place_changed(session, claim->host_id, error);
 }
 
+/* Runs a deletion that ends in RETURNING id, host_id, server_uuid, and reports every row that it answers. */
+static int release(struct db_session *session, struct statement *statement, struct error *error)
+{
+	int result;
+
+	while ((result = statement_step(statement, error)) > 0) {
+		server_changed(session, statement_column_text(statement, 2));
+		result = session_changed(session, DB_TABLE_CLAIMS, statement_column_int64(statement, 0), error);
+		if (result == 0)
+			result = place_changed(session, statement_column_int64(statement, 1), error);
+		if (result < 0)
+			return result;
+	}
+	return result;
+}
+
 int db_claim_release(struct db_session *session, int64_t migration_id, int64_t host_id, struct error *error)
 {
 	CLEANUP_STATEMENT struct statement *statement = NULL;
@@ -79,15 +95,20 @@ int db_claim_release(struct db_session *session, int64_t migration_id, int64_t h
 		return result;
 	statement_bind_int64(statement, 1, migration_id);
 	statement_bind_int64(statement, 2, host_id);
-	while ((result = statement_step(statement, error)) > 0) {
-		server_changed(session, statement_column_text(statement, 2));
-		result = session_changed(session, DB_TABLE_CLAIMS, statement_column_int64(statement, 0), error);
-		if (result == 0)
-			result = place_changed(session, statement_column_int64(statement, 1), error);
-		if (result < 0)
-			return result;
-	}
-	return result;
+	return release(session, statement, error);
+}
+
+int db_claim_release_by_host(struct db_session *session, int64_t host_id, struct error *error)
+{
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+	int result =
+		statement_begin(session, "DELETE FROM claims WHERE host_id = ?1 RETURNING id, host_id, server_uuid",
+				NULL, &statement, error);
+
+	if (result < 0)
+		return result;
+	statement_bind_int64(statement, 1, host_id);
+	return release(session, statement, error);
 }
 
 static int read_claims(struct db_session *session, const char *sql, int64_t id, struct db_claim_list *ret_claims,

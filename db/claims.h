@@ -34,6 +34,8 @@ int db_claim_make(struct db_session *session, const struct db_claim *claim, cons
 		  struct error *error);
 /* All claims of the migration on the host (host_id 0: on every host). None there is fine. */
 int db_claim_release(struct db_session *session, int64_t migration_id, int64_t host_id, struct error *error);
+/* All claims on the host. None there is fine. */
+int db_claim_release_by_host(struct db_session *session, int64_t host_id, struct error *error);
 int db_claim_by_host(struct db_session *session, int64_t host_id, struct db_claim_list *ret_claims,
 		     struct error *error);
 int db_claim_by_migration(struct db_session *session, int64_t migration_id, struct db_claim_list *ret_claims,

@@ -104,6 +104,17 @@ int db_host_by_name(struct db_session *session, const char *name, struct db_host
 	return row_by_text(session, &host_row, SELECT_HOSTS " WHERE hosts.name = ?1", name, ret_host, error);
 }
 
+int db_host_gone(struct db_session *session, struct db_host_list *ret_hosts, struct error *error)
+{
+	struct query query = { .select = SELECT_HOSTS " WHERE hosts.is_gone = 1", .order = "ORDER BY hosts.id" };
+	struct row_list rows;
+	int result = query_read_all(session, &host_row, &query, &rows, error);
+
+	if (result == 0)
+		ROW_LIST_GIVE(rows, ret_hosts);
+	return result;
+}
+
 int db_host_by_uuid(struct db_session *session, const char *uuid, struct db_host *ret_host, struct error *error)
 {
 	return row_by_text(session, &host_row, SELECT_HOSTS " WHERE hosts.uuid = ?1", uuid, ret_host, error);
@@ -245,27 +256,47 @@ int db_host_set_failed_migrations(struct db_session *session, int64_t id, int64_
 
 int db_host_set_gone(struct db_session *session, int64_t id, bool is_gone, struct error *error)
 {
-	return set_number(session, "UPDATE hosts SET is_gone = ?2 WHERE id = ?1 RETURNING id", id, is_gone, error);
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	int result = db_host_by_id(session, id, &host, error);
+
+	if (result == 0)
+		result = set_number(session, "UPDATE hosts SET is_gone = ?2 WHERE id = ?1 RETURNING id", id, is_gone,
+				    error);
+	if (result < 0 || !is_gone || !host.service.is_up)
+		return result;
+	host.service.is_up = false;
+	return db_service_update(session, &host.service, error);
 }
 
 /* What keeps a host from being removed. */
 static const struct obstacle {
 	const char *sql;
 	const char *words;
+	size_t offset; /* of its number in a struct db_host_burden */
 } OBSTACLES[] = {
-	{ "SELECT COUNT(*) FROM servers WHERE host_id = ?1 AND is_deleted = 0", "servers stand there" },
+	{ "SELECT COUNT(*) FROM servers WHERE host_id = ?1 AND is_deleted = 0", "servers stand there",
+	  offsetof(struct db_host_burden, servers) },
 	{ "SELECT COUNT(*) FROM jobs WHERE finished_us = 0 AND (source_host_id = ?1 OR target_host_id = ?1)",
-	  "unfinished jobs touch it" },
-	{ "SELECT COUNT(*) FROM claims WHERE host_id = ?1", "claims hold resources there" },
+	  "unfinished jobs touch it", offsetof(struct db_host_burden, jobs) },
+	{ "SELECT COUNT(*) FROM claims WHERE host_id = ?1", "claims hold resources there",
+	  offsetof(struct db_host_burden, claims) },
 	{ "SELECT COUNT(*) FROM kept_domains WHERE host_id = ?1",
-	  "domains taken away from there wait for a confirm or a revert" },
-	{ "SELECT COUNT(*) FROM volumes WHERE host_id = ?1", "volumes of unfinished cold migrations lie there" },
-	{ "SELECT COUNT(*) FROM chores WHERE host_id = ?1",
-	  "chores wait to be done there (migrationd host remove --gone drops them)" },
+	  "domains taken away from there wait for a confirm or a revert",
+	  offsetof(struct db_host_burden, kept_domains) },
+	{ "SELECT COUNT(*) FROM volumes WHERE host_id = ?1", "volumes of unfinished cold migrations lie there",
+	  offsetof(struct db_host_burden, volumes) },
+	{ "SELECT COUNT(*) FROM chores WHERE host_id = ?1", "chores wait to be done there",
+	  offsetof(struct db_host_burden, chores) },
 };
 
-static int check_obstacles(struct db_session *session, int64_t id, struct error *error)
+static int64_t *number_of(struct db_host_burden *burden, const struct obstacle *obstacle)
 {
+	return (int64_t *)(void *)((char *)burden + obstacle->offset);
+}
+
+int db_host_burden(struct db_session *session, int64_t id, struct db_host_burden *ret_burden, struct error *error)
+{
+	*ret_burden = (struct db_host_burden){ 0 };
 	for (size_t i = 0; i < sizeof(OBSTACLES) / sizeof(OBSTACLES[0]); i++) {
 		CLEANUP_STATEMENT struct statement *statement = NULL;
 		int result = statement_begin(session, OBSTACLES[i].sql, NULL, &statement, error);
@@ -276,9 +307,26 @@ static int check_obstacles(struct db_session *session, int64_t id, struct error 
 		result = statement_step(statement, error);
 		if (result < 0)
 			return result;
-		int64_t count = statement_column_int64(statement, 0);
+		*number_of(ret_burden, &OBSTACLES[i]) = statement_column_int64(statement, 0);
+	}
+	return 0;
+}
+
+/* Where the host does not answer, its operator may know that it never will. */
+static int check_obstacles(struct db_session *session, const struct db_host *host, struct error *error)
+{
+	const char *way_out =
+		db_service_is_up(&host->service) ? "" : "; should it never come back: migrationd host remove --gone";
+	struct db_host_burden burden;
+	int result = db_host_burden(session, host->id, &burden, error);
+
+	if (result < 0)
+		return result;
+	for (size_t i = 0; i < sizeof(OBSTACLES) / sizeof(OBSTACLES[0]); i++) {
+		int64_t count = *number_of(&burden, &OBSTACLES[i]);
+
 		if (count > 0)
-			return error_set(error, EBUSY, "%lld %s", (long long)count, OBSTACLES[i].words);
+			return error_set(error, EBUSY, "%lld %s%s", (long long)count, OBSTACLES[i].words, way_out);
 	}
 	return 0;
 }
@@ -300,7 +348,7 @@ int db_host_remove(struct db_session *session, int64_t id, struct error *error)
 	int result = db_host_by_id(session, id, &host, error);
 
 	if (result == 0) {
-		result = check_obstacles(session, id, error);
+		result = check_obstacles(session, &host, error);
 		if (result < 0)
 			return error_wrap(error, "host %s cannot be removed", host.name);
 	}

@@ -103,6 +103,8 @@ int db_host_all(struct db_session *session, struct db_host_list *ret_hosts, stru
  * claims, its saved definitions and its chores. By id. */
 int db_host_naming_server(struct db_session *session, const char *server_uuid, struct db_host_list *ret_hosts,
 			  struct error *error);
+/* Those that were given up and are still there, by id. */
+int db_host_gone(struct db_session *session, struct db_host_list *ret_hosts, struct error *error);
 /* All zero for a host that is not there. */
 int db_host_usage(struct db_session *session, int64_t host_id, struct db_host_usage *ret_usage, struct error *error);
 /* Of every host, by id, in one query: for the scheduler's memory at the start. */
@@ -117,6 +119,17 @@ int db_host_update(struct db_session *session, const struct db_host *host, struc
 /* -EBUSY, with the number of them, while servers stand there, unfinished jobs touch it, or claims, kept domains, volumes of
  * ours or chores are bound to it. */
 int db_host_remove(struct db_session *session, int64_t id, struct error *error);
+/* What db_host_remove counts, in all its kinds. */
+struct db_host_burden {
+	int64_t servers;
+	int64_t jobs; /* unfinished, from or to it */
+	int64_t claims;
+	int64_t kept_domains;
+	int64_t volumes;
+	int64_t chores;
+};
+int db_host_burden(struct db_session *session, int64_t id, struct db_host_burden *ret_burden, struct error *error);
+/* Gives the host up, or takes that back; one that is given up is down from then on, since nobody looks at it any more. */
 int db_host_set_gone(struct db_session *session, int64_t id, bool is_gone, struct error *error);
 int db_host_set_failed_migrations(struct db_session *session, int64_t id, int64_t failed_migrations,
 				  struct error *error);

@@ -69,6 +69,29 @@ int db_volume_delete(struct db_session *session, int64_t id, struct error *error
 	return change(session, "DELETE FROM $table WHERE id = ?1 RETURNING id", &volume_row, id, error);
 }
 
+static int delete_volumes(struct db_session *session, const char *sql, int64_t number, struct error *error)
+{
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+	int result = statement_begin(session, sql, NULL, &statement, error);
+
+	if (result < 0)
+		return result;
+	statement_bind_int64(statement, 1, number);
+	return statement_run(statement, error);
+}
+
+int db_volume_delete_by_migration(struct db_session *session, int64_t migration_id, struct error *error)
+{
+	return delete_volumes(session,
+			      "DELETE FROM volumes WHERE job_id IN (SELECT id FROM jobs WHERE migration_id = ?1)",
+			      migration_id, error);
+}
+
+int db_volume_delete_by_host(struct db_session *session, int64_t host_id, struct error *error)
+{
+	return delete_volumes(session, "DELETE FROM volumes WHERE host_id = ?1", host_id, error);
+}
+
 int db_volume_by_job(struct db_session *session, int64_t job_id, struct db_volume_list *ret_volumes,
 		     struct error *error)
 {
@@ -187,4 +210,29 @@ int db_kept_domain_delete_by_migration(struct db_session *session, int64_t migra
 
 	return delete_kept(session, "DELETE FROM kept_domains WHERE migration_id = ?1 RETURNING server_uuid",
 			   migration_id, &count, error);
+}
+
+int db_kept_domain_delete_by_host(struct db_session *session, int64_t host_id, struct error *error)
+{
+	size_t count;
+
+	return delete_kept(session, "DELETE FROM kept_domains WHERE host_id = ?1 RETURNING server_uuid", host_id,
+			   &count, error);
+}
+
+int db_kept_domain_move(struct db_session *session, int64_t migration_id, int64_t host_id, struct error *error)
+{
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+	int result = statement_begin(session,
+				     "UPDATE kept_domains SET host_id = ?2 WHERE migration_id = ?1"
+				     " RETURNING server_uuid",
+				     NULL, &statement, error);
+
+	if (result < 0)
+		return result;
+	statement_bind_int64(statement, 1, migration_id);
+	statement_bind_int64(statement, 2, host_id);
+	while ((result = statement_step(statement, error)) > 0)
+		server_changed(session, statement_column_text(statement, 0));
+	return result;
 }

@@ -39,6 +39,9 @@ void db_kept_domain_clear(struct db_kept_domain *kept);
 int db_volume_insert(struct db_session *session, struct db_volume *volume, struct error *error);
 int db_volume_set_complete(struct db_session *session, int64_t id, struct error *error);
 int db_volume_delete(struct db_session *session, int64_t id, struct error *error);
+/* Of all jobs of the migration; on the host. None there is fine. */
+int db_volume_delete_by_migration(struct db_session *session, int64_t migration_id, struct error *error);
+int db_volume_delete_by_host(struct db_session *session, int64_t host_id, struct error *error);
 int db_volume_by_job(struct db_session *session, int64_t job_id, struct db_volume_list *ret_volumes,
 		     struct error *error);
 /* Of all jobs of the migration. */
@@ -57,4 +60,7 @@ int db_kept_domain_by_migration(struct db_session *session, int64_t migration_id
 				struct error *error);
 int db_kept_domain_delete(struct db_session *session, int64_t id, struct error *error);
 /* None there is fine. */
+/* Bound to another host, where what is kept of it is still of use. None there is fine. */
+int db_kept_domain_move(struct db_session *session, int64_t migration_id, int64_t host_id, struct error *error);
+int db_kept_domain_delete_by_host(struct db_session *session, int64_t host_id, struct error *error);
 int db_kept_domain_delete_by_migration(struct db_session *session, int64_t migration_id, struct error *error);
