@@ -163,6 +163,7 @@ struct conflict_end {
 	int64_t winner_id, loser_id;
 	struct guest_view view;
 	bool has_leftover_guest;
+	bool is_loser_gone; /* given up: nothing is removed there */
 };
 
 static int write_volumes(struct db_session *session, const struct conflict_end *end, struct error *error)
@@ -173,6 +174,9 @@ static int write_volumes(struct db_session *session, const struct conflict_end *
 				 .other_host_id = end->winner_id,
 				 .migration_id = chore->migration_id,
 				 .reason = (char[]){ "the server is on the other host" } };
+
+	if (end->is_loser_gone)
+		return db_volume_delete_by_migration(session, chore->migration_id, error);
 	int result = db_volume_by_migration(session, chore->migration_id, &volumes, error);
 
 	TEXT_COPY(like.server_uuid, chore->server_uuid);
@@ -210,22 +214,40 @@ static int write_conflict_end(struct db_session *session, void *context, struct 
 	return result < 0 ? result : write_volumes(session, end, error);
 }
 
+/* The other host of the chore, with what it shows; one that was given up, or is none, shows nothing. */
+static int look_at_other(const struct chore_run *run, char ret_name[DB_NAME_SIZE], struct guest_view *ret_view,
+			 bool *ret_is_gone, struct error *error)
+{
+	const struct db_chore *chore = run->chore;
+	struct hypervisor_host *other = NULL;
+	int result = 0;
+
+	ret_name[0] = '\0';
+	*ret_view = (struct guest_view){ .state = GUEST_ABSENT };
+	*ret_is_gone = chore->other_host_id == 0;
+	if (chore->other_host_id)
+		result = worker_open_host(run->worker, chore->other_host_id, ret_name, &other, ret_is_gone, error);
+	if (result == -ENOENT) { /* it was removed */
+		error_clear(error);
+		*ret_is_gone = true;
+		result = 0;
+	}
+	return result < 0 || *ret_is_gone ? result : operations(run)->look(other, chore->server_uuid, ret_view, error);
+}
+
 static int end_conflict(struct chore_run *run, struct error *error)
 {
 	const struct db_chore *chore = run->chore;
 	struct guest_view here = { 0 }, there = { 0 };
-	struct hypervisor_host *other = NULL;
 	char other_name[DB_NAME_SIZE];
 	bool is_gone = false;
-	int result = worker_open_host(run->worker, chore->other_host_id, other_name, &other, &is_gone, error);
+	int result = operations(run)->look(run->host, chore->server_uuid, &here, error);
 
 	if (result == 0)
-		result = operations(run)->look(run->host, chore->server_uuid, &here, error);
-	if (result == 0 && !is_gone)
-		result = operations(run)->look(other, chore->server_uuid, &there, error);
+		result = look_at_other(run, other_name, &there, &is_gone, error);
 	if (result < 0)
 		return result;
-	enum side_view sides[] = { side_view_of(0, &here), is_gone ? SIDE_ABSENT : side_view_of(0, &there) };
+	enum side_view sides[] = { side_view_of(0, &here), side_view_of(0, &there) };
 	for (size_t i = 0; i < ARRAY_LENGTH(sides); i++) {
 		enum side_view loser = sides[1 - i];
 
@@ -235,10 +257,18 @@ static int end_conflict(struct chore_run *run, struct error *error)
 					    .winner_id = i == 0 ? chore->host_id : chore->other_host_id,
 					    .loser_id = i == 0 ? chore->other_host_id : chore->host_id,
 					    .view = i == 0 ? here : there,
-					    .has_leftover_guest = loser == SIDE_OFF };
+					    .has_leftover_guest = loser == SIDE_OFF,
+					    .is_loser_gone = i == 0 && is_gone };
 		result = db_write(run->worker->parts.database, write_conflict_end, &end, error);
 		return result < 0 ? result : CHORE_DONE;
 	}
+	if (is_gone && sides[0] == SIDE_ABSENT)
+		return dropped(run, error, "it is on no host any more");
+	if (is_gone)
+		return error_set(error, ESTALE,
+				 "server %.36s is %s on host %s, and its other host was given up: start it there or "
+				 "remove it by hand",
+				 chore->server_uuid, side_view_name(sides[0]), run->host_name);
 	return error_set(error, ESTALE, "server %.36s is %s on host %s and %s on host %s: stop one of them by hand",
 			 chore->server_uuid, side_view_name(sides[0]), run->host_name, side_view_name(sides[1]),
 			 other_name);
@@ -249,16 +279,12 @@ static int await_libvirtd(struct chore_run *run, struct error *error)
 {
 	const struct db_chore *chore = run->chore;
 	struct guest_view here = { 0 }, there = { 0 };
-	struct hypervisor_host *other = NULL;
 	char other_name[DB_NAME_SIZE];
 	bool is_gone = false;
 	int result = operations(run)->look(run->host, chore->server_uuid, &here, error);
 
-	if (result == 0 && chore->other_host_id) {
-		result = worker_open_host(run->worker, chore->other_host_id, other_name, &other, &is_gone, error);
-		if (result == 0 && !is_gone)
-			result = operations(run)->look(other, chore->server_uuid, &there, error);
-	}
+	if (result == 0)
+		result = look_at_other(run, other_name, &there, &is_gone, error);
 	if (result < 0)
 		return result;
 	enum side_view side = side_view_of(0, &here), other_side = side_view_of(0, &there);

@@ -49,11 +49,27 @@ static int take_volumes(struct db_session *session, const struct job_run *run, c
 			const struct db_chore *like, struct error *error)
 {
 	CLEANUP_DB_VOLUMES struct db_volume_list volumes = { 0 };
-	int result = db_volume_by_migration(session, run->job.migration_id, &volumes, error);
 
+	if (!like->host_id) /* given up with its volumes */
+		return db_volume_delete_by_migration(session, run->job.migration_id, error);
+	int result = db_volume_by_migration(session, run->job.migration_id, &volumes, error);
 	for (size_t i = 0; i < volumes.count; i++)
 		volumes.items[i].is_complete = volumes.items[i].is_complete || row->is_on_source;
 	return result < 0 ? result : db_chore_take_volumes(session, &volumes, like, error);
+}
+
+/* The hosts of a chore; none on one that was given up. A conflict of which one side was given up is the other side's. */
+static void set_hosts(const struct job_run *run, const struct leftover *row, struct db_chore *chore)
+{
+	int64_t source_id = run->is_source_gone ? 0 : run->job.source_host_id;
+	int64_t target_id = run->is_target_gone ? 0 : run->job.target_host_id;
+
+	chore->host_id = row->is_on_source ? source_id : target_id;
+	chore->other_host_id = row->is_on_source ? target_id : source_id;
+	if (row->flag == CHORE_CONFLICT && !chore->host_id) {
+		chore->host_id = chore->other_host_id;
+		chore->other_host_id = 0;
+	}
 }
 
 int chores_write(struct db_session *session, const struct job_run *run, unsigned int leftovers, struct error *error)
@@ -62,22 +78,20 @@ int chores_write(struct db_session *session, const struct job_run *run, unsigned
 
 	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(table); i++) {
 		const struct leftover *row = &table[i];
-		bool is_gone = row->is_on_source ? run->is_source_gone : run->is_target_gone;
 		CLEANUP_FREE char *reason = strdup(row->reason);
 		struct db_chore chore = { .migration_id = run->job.migration_id, .reason = reason };
 
-		if (!(leftovers & row->flag) || is_gone)
+		if (!(leftovers & row->flag))
 			continue;
 		if (!reason)
 			return error_no_memory(error);
-		chore.host_id = row->is_on_source ? run->job.source_host_id : run->job.target_host_id;
-		chore.other_host_id = row->is_on_source ? run->job.target_host_id : run->job.source_host_id;
+		set_hosts(run, row, &chore);
 		TEXT_COPY(chore.kind, row->kind);
 		TEXT_COPY(chore.server_uuid, run->job.server_uuid);
-		if (!chore.host_id)
-			continue;
-		result = row->is_volumes ? take_volumes(session, run, row, &chore, error)
-					 : db_chore_insert(session, &chore, error);
+		if (row->is_volumes)
+			result = take_volumes(session, run, row, &chore, error);
+		else if (chore.host_id)
+			result = db_chore_insert(session, &chore, error);
 	}
 	return result;
 }
@@ -193,6 +207,15 @@ static void *chore_thread(void *context)
 	return NULL;
 }
 
+/* Nothing is done there any more: gone_hosts.c gives them up with the host. */
+static bool is_on_gone_host(struct db_session *session, const struct db_chore *chore)
+{
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	struct error ignored = { 0 };
+
+	return db_host_by_id(session, chore->host_id, &host, &ignored) == 0 && host.is_gone;
+}
+
 static struct chore_slot *add_slot(struct worker *worker, const struct db_chore *chore)
 {
 	struct chore_slot *slot = calloc(1, sizeof(*slot));
@@ -258,13 +281,14 @@ void chores_dispatch(struct worker *worker)
 	}
 	for (size_t i = 0; i < chores.count; i++) {
 		bool is_down = worker_host_is_down(worker, session, chores.items[i].host_id);
+		bool is_gone = is_on_gone_host(session, &chores.items[i]);
 		LOCK_SCOPE(&worker->mutex);
 
 		if (i == 0)
 			forget_done(worker, &chores);
 		if (is_down)
 			worker->has_blocked = true;
-		else
+		else if (!is_gone)
 			offer(worker, &chores.items[i]);
 	}
 	LOCK_SCOPE(&worker->mutex);

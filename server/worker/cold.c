@@ -308,6 +308,16 @@ static int bring_back(struct job_run *run, struct error *error)
 	return result;
 }
 
+/* With the source given up, what the target has may be all that is left of the server: nothing of it goes, and nothing is
+ * remembered to go. */
+static unsigned int lost_leftovers(const struct job_run *run)
+{
+	if (run->action == RECOVER_KEEP_HANDS_OFF)
+		return CHORE_CONFLICT;
+	return run->is_source_gone ? CHORE_SOURCE_VOLUMES
+				   : CHORE_DEFINITION | CHORE_TARGET_GUEST | CHORE_TARGET_VOLUMES;
+}
+
 /* Nothing more can be done by us now; the definition goes back when its host takes it. */
 static int end_lost(struct job_run *run, const char *why, struct error *error)
 {
@@ -317,14 +327,13 @@ static int end_lost(struct job_run *run, const char *why, struct error *error)
 	struct job_end lost = { .migration_status = "error",
 				.is_failed = true,
 				.is_lost = true,
-				.error_cause = run->action == RECOVER_KEEP_HANDS_OFF ? "both_hosts" : "lost",
+				.error_cause = run->action == RECOVER_KEEP_HANDS_OFF ? DB_ERROR_CAUSE_BOTH_HOSTS
+					       : run->is_source_gone                 ? DB_ERROR_CAUSE_HOST_GONE
+										     : DB_ERROR_CAUSE_LOST,
 				.reason = reason,
-				.details = text };
+				.details = text,
+				.leftovers = lost_leftovers(run) };
 
-	if (run->action == RECOVER_KEEP_HANDS_OFF)
-		lost.leftovers = CHORE_CONFLICT;
-	else
-		lost.leftovers = CHORE_DEFINITION | CHORE_TARGET_GUEST | CHORE_TARGET_VOLUMES;
 	int result = job_finish(run, &lost, error);
 	return result < 0 ? result : STEP_DONE;
 }
@@ -344,8 +353,10 @@ static int end_event(struct job_run *run, struct error *error)
 static int restore(struct job_run *run, struct error *error)
 {
 	struct error cause = { 0 };
-	int result = bring_back(run, &cause);
 
+	if (run->is_source_gone)
+		return end_lost(run, "its host was given up for good", error);
+	int result = bring_back(run, &cause);
 	if (job_is_for_later(result))
 		return error_set(error, -result, "server %s is to be brought back to %s: %s", run->job.server_uuid,
 				 run->source_name, cause.text);
@@ -387,21 +398,37 @@ static int end_removed(struct job_run *run, struct error *error)
 	return end_failed(run, error);
 }
 
+/* It had its place on the target, which was given up: it waits there for its confirm on paper, and the end of that host brings
+ * it back by the definition that was saved. */
+static bool may_revert(const struct job_run *run)
+{
+	return run->action == RECOVER_GIVE_UP && run->is_target_gone && !run->is_source_gone && run->saved.id;
+}
+
 int cold_finish(struct job_run *run, struct error *error)
 {
 	int result = resize_end_read_saved(run, error);
 
 	if (result < 0)
 		return result;
+	if (run->action == RECOVER_FORGET && run->is_source_gone)
+		return end_lost(run, "its host was given up for good", error);
 	if (run->action == RECOVER_FORGET)
 		return end_removed(run, error);
-	if (run->action != RECOVER_FINISH)
+	if (run->action != RECOVER_FINISH && !may_revert(run))
 		return end_lost(run, NULL, error);
 	log_event(run->worker->parts.log, LOG_LEVEL_INFO, run->job.request_id, "server moved cold",
 		  LOG_TEXT("server", run->job.server_uuid), LOG_TEXT("source", run->source_name),
 		  LOG_TEXT("target", run->target_name));
 	result = job_write_last(run, write_resized, run, error);
 	return result < 0 ? result : STEP_DONE;
+}
+
+/* Its source was given up, and the target has a definition of it: from there on its disks were read back and found equal. */
+static bool may_go_on_without_source(const struct job_run *run)
+{
+	return run->is_source_gone && run->action == RECOVER_FORGET && run->target_side == SIDE_OFF
+	       && text_equal(run->job.phase, "defining");
 }
 
 /* After a crash, by what the hosts show: on from where it stopped. After a failed step: back. */
@@ -425,6 +452,10 @@ static int go_on(struct job_run *run, struct error *error)
 int cold_resolve(struct job_run *run, struct error *error)
 {
 	job_resolve(run);
+	if (may_go_on_without_source(run))
+		return job_go(run, "starting");
+	if (run->is_target_gone)
+		(void)job_fail(run, "The host that it was to go to was given up for good.");
 	switch (run->action) {
 	case RECOVER_WAIT:
 	case RECOVER_WAIT_BOUNDED:

@@ -320,7 +320,7 @@ static int write_reading(struct db_session *session, void *context, struct error
 	CLEANUP_DB_HOST struct db_host row = { 0 };
 	int result = db_host_by_id(session, reading->host->id, &row, error);
 
-	if (result < 0)
+	if (result < 0 || row.is_gone) /* given up for good: what it still shows does not count */
 		return result;
 	bool is_up = reading->is_up && !row.is_gone; /* one that was given up counts no more, also when it answers */
 	if (!is_up && !row.service.is_up) /* it stays down: its row needs no change */

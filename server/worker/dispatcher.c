@@ -8,7 +8,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "db/migrations.h"
 #include "server/worker/chores.h"
+#include "server/worker/gone_hosts.h"
 #include "server/worker/host_memory.h"
 #include "server/worker/job.h"
 
@@ -78,7 +80,10 @@ int worker_open_host(struct worker *worker, int64_t id, char ret_name[DB_NAME_SI
 								 error);
 	if (result < 0) {
 		free(host);
-		return result;
+		/* -ENOENT is the row's alone: a host whose password file is missing is no host that was removed. */
+		if (result == -ENOENT && error)
+			error->code = EHOSTUNREACH;
+		return result == -ENOENT ? -EHOSTUNREACH : result;
 	}
 	host->id = id;
 	host->address = TAKE_POINTER(address_text);
@@ -97,6 +102,19 @@ static int write_take(struct db_session *session, void *context, struct error *e
 			   db_now_us(session) + worker_limits_now(worker)->settings.lease_s * 1000000, error);
 }
 
+/* What a host was called whose row is gone. */
+static int read_old_name(struct job_run *run, bool is_source, char name[DB_NAME_SIZE], struct error *error)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	struct db_migration migration = { 0 };
+	int result = run->job.migration_id ? db_read_begin(run->worker->parts.database, &session, error) : 0;
+
+	if (result == 0 && session)
+		result = db_migration_by_id(session, run->job.migration_id, &migration, error);
+	text_copy(name, DB_NAME_SIZE, is_source ? migration.source_compute : migration.dest_compute);
+	return result;
+}
+
 /* A host whose row is gone shows nothing any more, as one that was given up. */
 static int load_side(struct job_run *run, int64_t host_id, char name[DB_NAME_SIZE], struct hypervisor_host **handle,
 		     bool *is_gone, struct error *error)
@@ -107,7 +125,7 @@ static int load_side(struct job_run *run, int64_t host_id, char name[DB_NAME_SIZ
 		return result;
 	error_clear(error);
 	*is_gone = true;
-	return 0;
+	return read_old_name(run, handle == &run->source, name, error);
 }
 
 static int load(struct job_run *run, struct error *error)
@@ -401,6 +419,7 @@ static void dispatch(struct worker *worker)
 	db_read_end(TAKE_POINTER(session));
 	if (must_read_chores)
 		chores_dispatch(worker);
+	gone_hosts_dispatch(worker);
 }
 
 static void *dispatcher_thread(void *context)
@@ -530,7 +549,7 @@ int worker_start(struct worker *worker, struct error *error)
 {
 	pthread_mutex_lock(&worker->mutex);
 	worker->is_stopping = false;
-	worker->is_woken = worker->must_read_chores = true;
+	worker->is_woken = worker->must_read_chores = worker->must_read_gone = true;
 	forget_all(worker);
 	pthread_mutex_unlock(&worker->mutex);
 	int result = host_memory_start(worker->host_memory, error);
@@ -577,6 +596,16 @@ int64_t worker_busy_ms(struct worker *worker)
 	LOCK_SCOPE(&worker->mutex);
 
 	return worker->is_dispatching ? clock_monotonic_ms(clock_system()) - worker->dispatching_since_ms : 0;
+}
+
+void worker_host_given_up(struct worker *worker)
+{
+	LOCK_SCOPE(&worker->mutex);
+
+	for (struct job_slot *slot = worker->slots; slot; slot = slot->next)
+		slot->not_before_ms = 0;
+	worker->must_read_gone = worker->is_woken = true;
+	pthread_cond_broadcast(&worker->wake);
 }
 
 struct look_request {

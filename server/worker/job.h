@@ -62,6 +62,7 @@ struct worker {
 	bool is_stopping;
 	bool is_woken; /* jobs changed */
 	bool must_read_chores; /* they changed */
+	bool must_read_gone; /* a host was given up, and may still be there */
 	bool has_blocked; /* a job or a chore waits for a host that is down */
 	struct chore_slot *chores; /* those that were tried, or are being done */
 	bool is_dispatching;

@@ -159,8 +159,15 @@ static int end_stuck(struct job_run *run, struct error *error)
 	return end_failed(run, CHORE_AWAIT_SOURCE | CHORE_TARGET_GUEST | CHORE_TARGET_VOLUMES, error);
 }
 
+static bool is_side_gone(const struct job_run *run)
+{
+	return run->is_source_gone || run->is_target_gone;
+}
+
 static const char *lost_reason(const struct job_run *run)
 {
+	if (run->action == RECOVER_GIVE_UP && is_side_gone(run))
+		return "The server was on a host that was given up for good.";
 	if (run->action == RECOVER_GIVE_UP)
 		return "The server was found on neither host after its live migration.";
 	if (run->source_side == SIDE_BROKEN || run->target_side == SIDE_BROKEN)
@@ -176,7 +183,9 @@ static int end_lost(struct job_run *run, struct error *error)
 	struct job_end lost = { .migration_status = "error",
 				.is_failed = true,
 				.is_lost = true,
-				.error_cause = is_conflict ? "both_hosts" : "lost",
+				.error_cause = is_conflict         ? DB_ERROR_CAUSE_BOTH_HOSTS
+					       : is_side_gone(run) ? DB_ERROR_CAUSE_HOST_GONE
+								   : DB_ERROR_CAUSE_LOST,
 				.reason = lost_reason(run),
 				.leftovers = is_conflict ? CHORE_CONFLICT : CHORE_TARGET_VOLUMES };
 
@@ -257,6 +266,8 @@ int live_resolve(struct job_run *run, struct error *error)
 	job_resolve(run);
 	if (run->source_side == SIDE_OFF || run->source_side == SIDE_UNREACHABLE)
 		run->is_source_to_blame = true;
+	if (run->is_target_gone)
+		(void)job_fail(run, "The host that it was to go to was given up for good.");
 	switch (run->action) {
 	case RECOVER_FINISH:
 		/* libvirt defines the guest on the target when it is whole there; before that the broken source still has a part of

@@ -10,10 +10,35 @@
 #include "server/worker/resize_end.h"
 #include "server/worker/steps.h"
 
+/* The target was given up, and the source has not what the server could go on with: it is nowhere any more. A definition that
+ * was saved goes back, so that whoever can mend its disks can start it. */
+static int end_without_target(struct job_run *run, const char *reason, struct error *error)
+{
+	CLEANUP_FREE char *details =
+		text_format("Host %s, where the server was, was given up for good. It could not be "
+			    "brought back to host %s: %s",
+			    run->target_name, run->source_name, reason);
+	struct job_end lost = { .migration_status = "error",
+				.is_failed = true,
+				.is_lost = true,
+				.error_cause = DB_ERROR_CAUSE_HOST_GONE,
+				.reason = "The server's host was given up for good.",
+				.details = details,
+				.leftovers = CHORE_DEFINITION | CHORE_TARGET_VOLUMES };
+	int result = job_finish(run, &lost, error);
+
+	return result < 0 ? result : STEP_DONE;
+}
+
+static int refuse(struct job_run *run, const char *reason, struct error *error)
+{
+	return run->is_target_gone ? end_without_target(run, reason, error) : resize_end_refuse(run, reason, error);
+}
+
 static int later_or_refused(struct job_run *run, int result, const struct error *cause, struct error *error)
 {
 	return job_is_for_later(result) ? error_set(error, -result, "%s", cause->text)
-					: resize_end_refuse(run, cause->text, error);
+					: refuse(run, cause->text, error);
 }
 
 static int verify_source(struct job_run *run, struct error *error)
@@ -77,7 +102,7 @@ int revert_stop(struct job_run *run, struct error *error)
 	if (run->source_side == SIDE_ALIVE)
 		return end_where_it_is(run, error);
 	if (!run->saved.id && run->source_side == SIDE_ABSENT)
-		return resize_end_refuse(run, "its definition on the source was not kept", error);
+		return refuse(run, "its definition on the source was not kept", error);
 	int64_t graceful_ms = run->limits->settings.shutdown_timeout_s * 1000;
 	if (run->target_side == SIDE_ALIVE)
 		result = job_operations(run)->stop_guest(run->target, run->job.server_uuid, graceful_ms, &cause);
@@ -195,6 +220,8 @@ int revert_restore(struct job_run *run, struct error *error)
 
 	if (result < 0)
 		return result;
+	if (run->is_target_gone)
+		return end_without_target(run, reason, error);
 	result = bring_to_target(run, &cause);
 	if (job_is_for_later(result))
 		return error_set(error, -result, "%s", cause.text);

@@ -73,7 +73,9 @@ static int check_source(struct job_run *run, struct error *error)
 	CLEANUP_DB_HOST struct db_host source = { 0 };
 	int result = read_host(run, run->job.source_host_id, &source, error);
 
-	if (result < 0 || db_service_is_up(&source.service))
+	if (result == -ENOENT)
+		return source_unavailable(run->source_name, error);
+	if (result < 0 || (db_service_is_up(&source.service) && !source.is_gone))
 		return result;
 	return source_unavailable(source.name, error);
 }
@@ -151,7 +153,8 @@ static int after_refusal(struct job_run *run, const struct target_search *search
 static int check_source_answers(struct job_run *run, struct error *error)
 {
 	struct guest_view view = { 0 };
-	int result = job_operations(run)->look(run->source, run->job.server_uuid, &view, error);
+	int result = run->is_source_gone ? -EHOSTUNREACH
+					 : job_operations(run)->look(run->source, run->job.server_uuid, &view, error);
 
 	if (result < 0)
 		return source_unavailable(run->source_name, error);
@@ -166,7 +169,8 @@ static int try_target(struct job_run *run, const struct target_search *search, s
 {
 	struct error cause = { 0 };
 	struct check_result check = { .refusal = CHECK_REFUSED_BY_TARGET };
-	int result = check_target_is_wanted(run, &cause);
+	int result = run->is_source_gone ? error_set(&cause, EHOSTUNREACH, "host %s was given up", run->source_name)
+					 : check_target_is_wanted(run, &cause);
 
 	/* What is left of the guest there from before goes first. */
 	if (result == 0)

@@ -59,6 +59,8 @@ bool worker_stop(struct worker *worker);
 bool worker_wait_idle(struct worker *worker, int64_t deadline_ms);
 /* For how long the dispatcher has been at its round, which blocks on nothing but the database; 0: it rests. Thread-safe. */
 int64_t worker_busy_ms(struct worker *worker);
+/* A host was given up in the database: jobs that wait for it go on now. Thread-safe. */
+void worker_host_given_up(struct worker *worker);
 /* Called with all hosts as choices see them, by id, and the settings that choices go by; must be quick, since choices wait
  * meanwhile. Nothing is read for it: where jobs were never started there are none. Thread-safe. */
 typedef void (*worker_hosts_fn)(void *context, const struct host_state *hosts, size_t count,
