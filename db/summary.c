@@ -61,6 +61,27 @@ int db_job_counts(struct db_session *session, struct db_job_counts ret_counts[DB
 	return result < 0 ? result : 0;
 }
 
+int db_chore_counts(struct db_session *session, struct db_chore_counts ret_counts[DB_CHORE_COUNTS_MAX],
+		    size_t *ret_count, struct error *error)
+{
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+	int result = statement_begin(session,
+				     "SELECT kind, COUNT(*), MIN(created_us) FROM chores GROUP BY kind ORDER BY kind",
+				     NULL, &statement, error);
+
+	*ret_count = 0;
+	if (result < 0)
+		return result;
+	while (*ret_count < DB_CHORE_COUNTS_MAX && (result = statement_step(statement, error)) > 0) {
+		struct db_chore_counts *counts = &ret_counts[(*ret_count)++];
+
+		TEXT_COPY(counts->kind, statement_column_text(statement, 0));
+		counts->count = statement_column_int64(statement, 1);
+		counts->oldest_us = statement_column_int64(statement, 2);
+	}
+	return result < 0 ? result : 0;
+}
+
 static int64_t size_of(const char *path)
 {
 	struct stat status;

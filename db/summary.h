@@ -25,6 +25,17 @@ struct db_job_counts {
 int db_job_counts(struct db_session *session, struct db_job_counts ret_counts[DB_JOB_COUNTS_MAX], size_t *ret_count,
 		  struct error *error);
 
+/* Chores that are not done yet, of one kind. */
+struct db_chore_counts {
+	char kind[32];
+	int64_t count;
+	int64_t oldest_us; /* when the oldest was written */
+};
+#define DB_CHORE_COUNTS_MAX 16
+/* Kinds without any are left out. */
+int db_chore_counts(struct db_session *session, struct db_chore_counts ret_counts[DB_CHORE_COUNTS_MAX],
+		    size_t *ret_count, struct error *error);
+
 /* Bytes of the file and of its write-ahead log; 0 for one that is not there. */
 void db_file_sizes(const struct database *database, int64_t *ret_database, int64_t *ret_log);
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/metrics.h"
 #include "base/text.h"
+#include "db/chores.h"
 #include "db/summary.h"
 #include "server/certificate.h"
 #include "server/fleet_metrics.h"
@@ -136,6 +137,35 @@ static void write_jobs(struct text *text, const struct db_job_counts *counts, si
 	}
 }
 
+static const char *const chore_kinds[] = { DB_CHORE_REMOVE_GUEST, DB_CHORE_REMOVE_VOLUME, DB_CHORE_END_CONFLICT,
+					   DB_CHORE_AWAIT_LIBVIRTD, DB_CHORE_GIVE_BACK_DEFINITION };
+
+/* As of jobs: every kind has its series. */
+static void write_chores(struct text *text, const struct db_chore_counts *counts, size_t count, int64_t now_us)
+{
+	static const struct {
+		const char *name, *help;
+		bool is_age;
+	} families[] = {
+		{ "migrationd_chores", "What is left to be done on hosts after moves.", false },
+		{ "migrationd_chores_oldest_age_seconds", "Age of the oldest chore; 0 where there is none.", true },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(families); i++) {
+		metric_write_head(text, families[i].name, METRIC_GAUGE, families[i].help);
+		for (size_t kind = 0; kind < ARRAY_LENGTH(chore_kinds); kind++) {
+			const struct metric_label labels[] = { { "kind", chore_kinds[kind] }, { 0 } };
+			double value = 0;
+
+			for (size_t j = 0; j < count; j++)
+				if (text_equal(counts[j].kind, chore_kinds[kind]))
+					value = families[i].is_age ? age_s(counts[j].oldest_us, now_us)
+								   : (double)counts[j].count;
+			metric_write(text, families[i].name, labels, value);
+		}
+	}
+}
+
 static void write_hosts(struct text *text, const struct db_host_counts *counts)
 {
 	const struct {
@@ -171,6 +201,7 @@ static void collect_database(void *context, struct text *text)
 	const struct service_metrics *service = context;
 	CLEANUP_DB_READ struct db_session *session = NULL;
 	struct db_job_counts jobs[DB_JOB_COUNTS_MAX];
+	struct db_chore_counts chores[DB_CHORE_COUNTS_MAX];
 	struct db_host_counts hosts = { 0 };
 	struct error ignored = { 0 };
 	size_t count = 0;
@@ -182,6 +213,8 @@ static void collect_database(void *context, struct text *text)
 		write_hosts(text, &hosts);
 	if (db_job_counts(session, jobs, &count, &ignored) == 0)
 		write_jobs(text, jobs, count, db_now_us(session));
+	if (db_chore_counts(session, chores, &count, &ignored) == 0)
+		write_chores(text, chores, count, db_now_us(session));
 }
 
 static void collect_worker(void *context, struct text *text)

@@ -2,6 +2,7 @@
 #include "base/cleanup.h"
 #include "base/metrics.h"
 #include "base/text.h"
+#include "db/chores.h"
 #include "db/session.h"
 #include "db/summary.h"
 #include "tests/unit/db_fixture.h"
@@ -103,6 +104,42 @@ static void unfinished_jobs_are_told_by_kind_waiting_or_under_way(void **state)
 	assert_int_equal(counts[1].oldest_under_way_us, 300);
 }
 
+static int insert_chore(struct db_session *session, void *context, struct error *error)
+{
+	return db_chore_insert(session, context, error);
+}
+
+static void put_chore(struct db_fixture *fixture, const char *kind, int64_t host_id, int64_t created_us)
+{
+	struct db_chore chore = { .host_id = host_id, .created_us = created_us };
+
+	TEXT_COPY(chore.kind, kind);
+	uuid_make(chore.server_uuid);
+	db_fixture_write(fixture, insert_chore, &chore);
+}
+
+static void chores_are_told_by_kind_with_the_oldest(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct db_chore_counts counts[DB_CHORE_COUNTS_MAX];
+	int64_t host = db_fixture_host(fixture, "one");
+	size_t count = 0;
+
+	put_chore(fixture, DB_CHORE_REMOVE_VOLUME, host, 300);
+	put_chore(fixture, DB_CHORE_REMOVE_VOLUME, host, 200);
+	put_chore(fixture, DB_CHORE_END_CONFLICT, host, 400);
+	struct db_session *session = db_fixture_read(fixture);
+	OK(db_chore_counts(session, counts, &count, &fixture->error));
+	db_read_end(session);
+	assert_int_equal(count, 2);
+	assert_string_equal(counts[0].kind, DB_CHORE_END_CONFLICT);
+	assert_int_equal(counts[0].count, 1);
+	assert_int_equal(counts[0].oldest_us, 400);
+	assert_string_equal(counts[1].kind, DB_CHORE_REMOVE_VOLUME);
+	assert_int_equal(counts[1].count, 2);
+	assert_int_equal(counts[1].oldest_us, 200);
+}
+
 /* A job that has ended stays as a record: there may be a million of them. */
 static void counting_jobs_walks_none_that_has_ended(void **state)
 {
@@ -190,6 +227,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(each_host_counts_once_and_a_disabled_one_as_such),
+		TEST(chores_are_told_by_kind_with_the_oldest),
 		TEST(unfinished_jobs_are_told_by_kind_waiting_or_under_way),
 		TEST(counting_jobs_walks_none_that_has_ended),
 		TEST(writing_nothing_goes_to_disk_and_needs_the_writer),
