@@ -205,3 +205,19 @@ int db_event_finish(struct db_session *session, int64_t id, const char *result_w
 	result = check_found(statement_step(statement, error), event_row.noun, id, error);
 	return result < 0 ? result : touch_action(session, statement_column_int64(statement, 0), error);
 }
+
+int db_event_note(struct db_session *session, int64_t action_id, const char *details, struct error *error)
+{
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+	int result = statement_begin(session,
+				     "UPDATE instance_action_events SET details = ?2 WHERE id = (SELECT MAX(id) FROM"
+				     " instance_action_events WHERE action_id = ?1 AND finish_us = 0) RETURNING id",
+				     NULL, &statement, error);
+
+	if (result < 0)
+		return result;
+	statement_bind_int64(statement, 1, action_id);
+	statement_bind_text(statement, 2, details);
+	result = statement_step(statement, error);
+	return result > 0 ? touch_action(session, action_id, error) : result;
+}

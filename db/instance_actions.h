@@ -69,5 +69,7 @@ int db_action_finish(struct db_session *session, int64_t id, const char *message
 /* An open event; fills id, and start_us when 0; touches the action's updated_us. A finished one (result given) too: for loads. */
 int db_event_insert(struct db_session *session, struct db_event *event, struct error *error);
 /* Closes it: result Success or Error; traceback and details may be NULL. */
+/* What the step waits for, as the details of the action's newest open event; none is fine. Its end writes its own. */
+int db_event_note(struct db_session *session, int64_t action_id, const char *details, struct error *error);
 int db_event_finish(struct db_session *session, int64_t id, const char *result, const char *traceback,
 		    const char *details, struct error *error);

@@ -18,9 +18,11 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "db/hosts.h"
+#include "server/admin_host.h"
 #include "server/admin_migration.h"
 #include "server/config_table.h"
 #include "server/registry.h"
+#include "server/worker/worker.h"
 
 #define REQUEST_BYTES_MAX 65536
 #define REASON_BYTES_MAX  255 /* as Nova has it */
@@ -146,14 +148,20 @@ static int add_host(struct admin_socket *admin, const json_t *request, json_t *a
 static int remove_host(struct admin_socket *admin, const json_t *request, json_t *answer, struct error *error)
 {
 	const char *name = json_string_value(json_object_get(request, "name"));
+	bool is_gone = json_is_true(json_object_get(request, "is_gone"));
 
 	(void)answer;
 	if (!name)
 		return error_set(error, EINVAL, "which host is to be removed?");
-	int result = registry_remove(admin->database, name, error);
-	if (result == 0)
-		log_event(admin->log, LOG_LEVEL_INFO, NULL, "host removed", LOG_TEXT("host", name));
-	return result;
+	int result = is_gone ? registry_give_up(admin->database, name, error)
+			     : registry_remove(admin->database, name, error);
+	if (result < 0)
+		return result;
+	log_event(admin->log, is_gone ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, NULL,
+		  is_gone ? "host is given up" : "host removed", LOG_TEXT("host", name));
+	if (admin->worker)
+		worker_host_given_up(admin->worker);
+	return 0;
 }
 
 static int switch_host(struct admin_socket *admin, const json_t *request, bool is_disabled, struct error *error)
@@ -184,6 +192,24 @@ static int enable_host(struct admin_socket *admin, const json_t *request, json_t
 	return switch_host(admin, request, false, error);
 }
 
+static int show_host(struct admin_socket *admin, const json_t *request, json_t *answer, struct error *error)
+{
+	const char *name = json_string_value(json_object_get(request, "name"));
+	json_t *host = NULL;
+
+	if (!name)
+		return error_set(error, EINVAL, "which host is to be shown?");
+	int result = admin_host_show(admin->database, admin->worker, name, &host, error);
+	if (result == -ENOENT && json_is_true(json_object_get(request, "may_be_missing"))) {
+		error_clear(error);
+		host = json_null();
+		result = 0;
+	}
+	if (result < 0)
+		return result;
+	return json_object_set_new(answer, "host", host) < 0 ? error_no_memory(error) : 0;
+}
+
 static int show_migration(struct admin_socket *admin, const json_t *request, json_t *answer, struct error *error)
 {
 	json_t *migration = NULL;
@@ -212,6 +238,7 @@ static const struct admin_verb {
 	{ "host enable", enable_host },
 	{ "host list", list_hosts },
 	{ "host remove", remove_host },
+	{ "host show", show_host },
 	{ "migration show", show_migration },
 	{ "ping", ping },
 };

@@ -3,12 +3,14 @@
  * One request a connection, a line of JSON each way:
  *     {"verb": "host list"}                                              {"hosts": [{"name": …, "uri": …, …}]}
  *     {"verb": "host add", "name": N, "uri": U, "migration_address": A}  {}
- *     {"verb": "host remove", "name": N}                                 {}
+ *     {"verb": "host remove", "name": N, "is_gone": true}                {}
+ *     {"verb": "host show", "name": N, "may_be_missing": true}           {"host": {"name": N, "state": …, "chores": […], …} or null}
  *     {"verb": "host disable", "name": N, "reason": R}                   {}
  *     {"verb": "host enable", "name": N}                                 {}
  *     {"verb": "migration show", "migration": N or UUID}                 {"migration": {"id": N, "server": …, "status": …, …}}
  *     {"verb": "ping"}                                                   {"port": N}
- * The members of a migration are those of admin_migration.c; rates are there while the guest moves.
+ * `is_gone` and `may_be_missing` may be left out. The members of a host are those of admin_host.c, of a migration those of
+ * admin_migration.c; rates are there while the guest moves.
  * A refusal is {"error": "why", "code": 409}: 409 for what is in the way there (a name that is taken, servers and moves on a host),
  * 404 for what is not there, 400 for what was asked wrongly, else 500.
  */

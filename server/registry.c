@@ -239,6 +239,28 @@ int registry_remove(struct database *database, const char *name, struct error *e
 	return db_write(database, remove_host, &name, error);
 }
 
+/* One that answers may run guests, which would be started a second time elsewhere. */
+static int give_up_host(struct db_session *session, void *context, struct error *error)
+{
+	const char *const *name = context;
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	int result = db_host_by_name(session, *name, &host, error);
+
+	if (result < 0 || host.is_gone)
+		return result;
+	if (db_service_is_up(&host.service))
+		return error_set(error, EBUSY,
+				 "host %s answers, so that guests may run there: it is not given up. Switch it off "
+				 "first, or force its service down",
+				 host.name);
+	return db_host_set_gone(session, host.id, true, error);
+}
+
+int registry_give_up(struct database *database, const char *name, struct error *error)
+{
+	return db_write(database, give_up_host, &name, error);
+}
+
 struct service_switch {
 	const char *name;
 	bool is_disabled;

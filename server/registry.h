@@ -28,6 +28,8 @@ int registry_add(struct database *database, const struct host_settings *host, co
 		 struct error *error);
 /* -ENOENT: no such host; -EBUSY: servers stand there, or moves touch it. */
 int registry_remove(struct database *database, const char *name, struct error *error);
+/* Gives a host up that will never come back; the worker does the rest. -ENOENT: no such host; -EBUSY: it answers. */
+int registry_give_up(struct database *database, const char *name, struct error *error);
 /* As Nova's os-services does it: whether the scheduler gives the host anything new, and why not (NULL: not told). -ENOENT: no such
  * host. */
 int registry_disable(struct database *database, const char *name, bool is_disabled, const char *reason,

@@ -11,8 +11,10 @@
 #include "db/migrations.h"
 #include "server/worker/chores.h"
 #include "server/worker/gone_hosts.h"
+#include "server/worker/host_handles.h"
 #include "server/worker/host_memory.h"
 #include "server/worker/job.h"
+#include "server/worker/waiting.h"
 
 static void on_change(void *context, enum db_table table, int64_t id)
 {
@@ -32,65 +34,6 @@ bool worker_is_stopping(struct worker *worker)
 	LOCK_SCOPE(&worker->mutex);
 
 	return worker->is_stopping;
-}
-
-bool worker_host_is_down(struct worker *worker, struct db_session *session, int64_t host_id)
-{
-	CLEANUP_DB_HOST struct db_host host = { 0 };
-	struct error error = { 0 };
-
-	(void)worker;
-	if (!host_id || db_host_by_id(session, host_id, &host, &error) < 0)
-		return false; /* whoever is told more by trying */
-	return !host.service.is_up && !host.is_gone;
-}
-
-int worker_open_host(struct worker *worker, int64_t id, char ret_name[DB_NAME_SIZE], struct hypervisor_host **ret_host,
-		     bool *ret_is_gone, struct error *error)
-{
-	CLEANUP_DB_READ struct db_session *session = NULL;
-	CLEANUP_DB_HOST struct db_host row = { 0 };
-	int result = db_read_begin(worker->parts.database, &session, error);
-
-	if (result == 0)
-		result = db_host_by_id(session, id, &row, error);
-	if (result < 0)
-		return result;
-	text_copy(ret_name, DB_NAME_SIZE, row.name);
-	*ret_is_gone = row.is_gone;
-
-	LOCK_SCOPE(&worker->mutex);
-	/* One by an older address stays for the jobs that have it. */
-	CLEANUP_FREE char *address_text =
-		text_format("%s\n%s\n%s", row.uri ? row.uri : "", row.user_name ? row.user_name : "",
-			    row.password_file ? row.password_file : "");
-	if (!address_text)
-		return error_no_memory(error);
-	for (struct worker_host *host = worker->hosts; host; host = host->next)
-		if (host->id == id && text_equal(host->address, address_text)) {
-			*ret_host = host->handle;
-			return 0;
-		}
-
-	struct worker_host *host = calloc(1, sizeof(*host));
-	struct hypervisor_address address = { id, row.name, row.uri, row.user_name, row.password_file };
-	if (!host)
-		return error_no_memory(error);
-	result = worker->parts.hypervisor->operations->open_host(worker->parts.hypervisor, &address, &host->handle,
-								 error);
-	if (result < 0) {
-		free(host);
-		/* -ENOENT is the row's alone: a host whose password file is missing is no host that was removed. */
-		if (result == -ENOENT && error)
-			error->code = EHOSTUNREACH;
-		return result == -ENOENT ? -EHOSTUNREACH : result;
-	}
-	host->id = id;
-	host->address = TAKE_POINTER(address_text);
-	host->next = worker->hosts;
-	worker->hosts = host;
-	*ret_host = host->handle;
-	return 0;
 }
 
 static int write_take(struct db_session *session, void *context, struct error *error)
@@ -149,6 +92,17 @@ static int load(struct job_run *run, struct error *error)
 	return result;
 }
 
+/* Why it waits, or that it does not any more. One that ends with the daemon waits for nothing. */
+static void note_end(struct job_run *run, int result, const struct error *error)
+{
+	LOCK_SCOPE(&run->worker->mutex);
+
+	if (result < 0 && !run->worker->is_stopping)
+		waiting_note(run->worker, run->slot, &run->job, error->text);
+	else
+		waiting_forget(run->slot);
+}
+
 static int run_job(struct job_slot *slot, struct error *error)
 {
 	struct job_run *run = calloc(1, sizeof(*run));
@@ -173,6 +127,7 @@ static int run_job(struct job_slot *slot, struct error *error)
 		result = job_drive(run, error);
 	if (result == 0 && run->job.finished_us)
 		measure_end(run);
+	note_end(run, result, error);
 	for (size_t i = 0; i < run->tried_count; i++)
 		free((char *)run->tried[i].reason);
 	free(run->migration_address);
@@ -342,24 +297,40 @@ static void forget_finished(struct worker *worker, const struct db_job_list *job
 			continue;
 		}
 		*link = slot->next;
+		waiting_forget(slot);
 		free(slot);
 	}
 }
 
-/* Whether the job can do nothing without a host that is down. While no host was touched it goes on all the same: it is
+/* Which host is down without which the job can do nothing; 0: none. While no host was touched it goes on all the same: it is
  * refused, or goes elsewhere. */
-static bool is_blocked(struct worker *worker, struct db_session *session, const struct db_job *job, enum job_kind kind)
+static int64_t blocking_host(struct worker *worker, struct db_session *session, const struct db_job *job,
+			     enum job_kind kind)
 {
 	const struct phase *phase = phase_by_name(kind, job->phase);
 	bool needs_source = kind != JOB_CONFIRM, needs_target = kind == JOB_CONFIRM || kind == JOB_REVERT;
 
 	if (kind == JOB_LIVE || kind == JOB_COLD) {
 		if (!phase || phase->undo == UNDO_CLAIM)
-			return false;
+			return 0;
 		needs_target = kind == JOB_LIVE || phase >= phase_by_name(kind, "defining");
 	}
-	return (needs_source && worker_host_is_down(worker, session, job->source_host_id))
-	       || (needs_target && worker_host_is_down(worker, session, job->target_host_id));
+	if (needs_source && worker_host_is_down(worker, session, job->source_host_id))
+		return job->source_host_id;
+	return needs_target && worker_host_is_down(worker, session, job->target_host_id) ? job->target_host_id : 0;
+}
+
+/* With the mutex held. Its slot keeps the reason, though no thread has the job. */
+static void note_blocked(struct worker *worker, const struct db_job *job, enum job_kind kind, const char *why)
+{
+	struct job_slot *slot = find_slot(worker, job->id);
+
+	if (!slot)
+		slot = add_slot(worker, job, kind);
+	if (!slot)
+		return;
+	slot->target_host_id = job->target_host_id;
+	waiting_note(worker, slot, job, why);
 }
 
 static bool is_running(struct worker *worker, int64_t job_id)
@@ -377,12 +348,19 @@ static void dispatch_job(struct worker *worker, struct db_session *session, cons
 	/* Kinds that this worker has no steps for stay in the database. */
 	if (!job_kind_by_name(job->kind, &kind) || is_running(worker, job->id))
 		return;
-	bool is_waiting = is_blocked(worker, session, job, kind);
+	int64_t host_id = blocking_host(worker, session, job, kind);
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	struct error ignored = { 0 };
+	CLEANUP_FREE char *why = host_id && db_host_by_id(session, host_id, &host, &ignored) == 0
+					 ? text_format("host %s is down", host.name)
+					 : NULL;
 	LOCK_SCOPE(&worker->mutex);
 
-	if (is_waiting)
+	if (host_id)
 		worker->has_blocked = true;
-	else if (!worker->is_stopping)
+	if (host_id && why)
+		note_blocked(worker, job, kind, why);
+	else if (!host_id && !worker->is_stopping)
 		offer(worker, job, kind);
 }
 
@@ -420,6 +398,7 @@ static void dispatch(struct worker *worker)
 	if (must_read_chores)
 		chores_dispatch(worker);
 	gone_hosts_dispatch(worker);
+	host_handles_dispatch(worker);
 }
 
 static void *dispatcher_thread(void *context)
@@ -533,16 +512,10 @@ static void forget_all(struct worker *worker)
 		struct job_slot *slot = worker->slots;
 
 		worker->slots = slot->next;
+		waiting_forget(slot);
 		free(slot);
 	}
-	while (worker->hosts) {
-		struct worker_host *host = worker->hosts;
-
-		worker->hosts = host->next;
-		worker->parts.hypervisor->operations->close_host(host->handle);
-		free(host->address);
-		free(host);
-	}
+	host_handles_close(worker, TAKE_POINTER(worker->hosts));
 }
 
 int worker_start(struct worker *worker, struct error *error)
@@ -604,7 +577,7 @@ void worker_host_given_up(struct worker *worker)
 
 	for (struct job_slot *slot = worker->slots; slot; slot = slot->next)
 		slot->not_before_ms = 0;
-	worker->must_read_gone = worker->is_woken = true;
+	worker->must_read_gone = worker->must_read_hosts = worker->is_woken = true;
 	pthread_cond_broadcast(&worker->wake);
 }
 

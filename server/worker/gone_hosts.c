@@ -290,4 +290,5 @@ void gone_hosts_dispatch(struct worker *worker)
 		must_look_again = end_host(worker, &hosts.items[i]) || must_look_again;
 	LOCK_SCOPE(&worker->mutex);
 	worker->must_read_gone = worker->must_read_gone || must_look_again;
+	worker->must_read_hosts = worker->must_read_hosts || hosts.count > 0;
 }

@@ -30,6 +30,12 @@ struct job_slot {
 	bool has_room; /* counts as one of the moves that its hosts may carry at once */
 	bool is_waiting; /* for room */
 	int64_t undecided_since_ms; /* monotonic: both sides have shown since then what nothing can be decided by; 0: not */
+	/* Why it does not go on, and since when (waiting.c). */
+	char *waiting_for; /* owned, NULL: it does */
+	int64_t waiting_since_us;
+	char waiting_phase[32]; /* in which it is so */
+	bool is_untold; /* the reason is not written yet */
+	int64_t told_us; /* when one was written last; 0: never */
 	int64_t migration_id; /* whose progress it is */
 	struct move_progress progress; /* as the hypervisor told it last; not active: nothing was told */
 	struct worker *worker;
@@ -62,6 +68,7 @@ struct worker {
 	bool is_stopping;
 	bool is_woken; /* jobs changed */
 	bool must_read_chores; /* they changed */
+	bool must_read_hosts; /* one was removed, and its handle may still be there */
 	bool must_read_gone; /* a host was given up, and may still be there */
 	bool has_blocked; /* a job or a chore waits for a host that is down */
 	struct chore_slot *chores; /* those that were tried, or are being done */

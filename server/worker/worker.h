@@ -59,8 +59,21 @@ bool worker_stop(struct worker *worker);
 bool worker_wait_idle(struct worker *worker, int64_t deadline_ms);
 /* For how long the dispatcher has been at its round, which blocks on nothing but the database; 0: it rests. Thread-safe. */
 int64_t worker_busy_ms(struct worker *worker);
-/* A host was given up in the database: jobs that wait for it go on now. Thread-safe. */
+/* A host was given up in the database, or removed from it: jobs that wait for it go on now. Thread-safe. */
 void worker_host_given_up(struct worker *worker);
+/* The jobs that wait for something on that host, or on the other one of theirs. Thread-safe. */
+struct worker_waiting {
+	int64_t job_id;
+	int64_t since_us;
+	char *reason;
+};
+struct worker_waiting_list {
+	struct worker_waiting *items;
+	size_t count;
+};
+int worker_list_waiting(struct worker *worker, int64_t host_id, struct worker_waiting_list *ret_list,
+			struct error *error);
+void worker_waiting_list_clear(struct worker_waiting_list *list);
 /* Called with all hosts as choices see them, by id, and the settings that choices go by; must be quick, since choices wait
  * meanwhile. Nothing is read for it: where jobs were never started there are none. Thread-safe. */
 typedef void (*worker_hosts_fn)(void *context, const struct host_state *hosts, size_t count,

@@ -1,6 +1,8 @@
 """What the daemon keeps: copies of its database, old records that are forgotten, hosts that may not go, files of an older version."""
 
+import json
 import os
+import pty
 import signal
 import sqlite3
 import stat
@@ -155,6 +157,56 @@ def hosts_in_use(folder):
     service.kill()
 
 
+def typed(service, words, *lines):
+    """The verb on a terminal, where those lines are typed."""
+    ours, its = pty.openpty()
+    asked = subprocess.Popen([BINARY, *words, "--config", service.config], stdin=its, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, text=True)
+    os.close(its)
+    os.write(ours, "".join(f"{line}\n" for line in lines).encode())
+    told, _ = asked.communicate(timeout=60)
+    os.close(ours)
+    return asked.returncode, told
+
+
+def a_host_that_never_comes_back(folder):
+    """a host is given up only when it is down and its name was said twice; then it is gone, and its servers are in ERROR on no host"""
+    service = Service(folder).start().load()
+    service.control(thaw=["jobs"])
+    gone = ("host", "remove", "--gone", "host1")
+    done = verb(service, *gone, "--confirm", "host1")
+    assert done.returncode == 1 and "answers" in done.stderr, done
+    admin = service.api("admin", "manager", "member", "reader", version="2.53")
+    ids = {row["host"]: row["id"] for row in admin.get("/v2.1/os-services?binary=nova-compute").body["services"]}
+    assert admin.request("PUT", f"/v2.1/os-services/{ids['host1']}", {"forced_down": True}).status == 200
+    done = verb(service, "host", "remove", "host1")
+    assert done.returncode == 1 and "migrationd host remove --gone" in done.stderr, done
+    for done in (verb(service, *gone), verb(service, *gone, "--confirm", "host2")):
+        assert done.returncode == 1 and "is not given up" in done.stderr and " servers, " in done.stdout, done
+    for lines in (("host2",), ("host1", "host2"), ("yes", "yes")):
+        code, told = typed(service, gone, *lines, "")
+        assert code == 1 and "is not given up" in told, told
+    assert verb(service, "host", "remove", "host1", "--confirm", "host1").returncode == 64
+    shown = json.loads(verb(service, "host", "show", "host1", "--json").stdout)
+    assert shown["state"] == "down" and shown["servers"] > 0 and not shown["chores"] and not shown["waiting_jobs"], shown
+    assert verb(service, "host", "show", "nowhere").returncode == 1
+    servers = [row["id"] for row in admin.get("/v2.1/servers/detail?all_tenants=1&host=host1").body["servers"]]
+    assert len(servers) == shown["servers"]
+    code, told = typed(service, gone, "host1", "host1")
+    assert code == 0 and "Host host1 is gone." in told, told
+    assert "host1" not in hosts_of(service)
+    for server in servers:
+        row = admin.get(f"/v2.1/servers/{server}").body["server"]
+        assert (row["status"], row["OS-EXT-SRV-ATTR:host"], row["hostId"]) == ("ERROR", None, ""), row
+        assert row["fault"]["message"] == "The server's host was given up for good.", row
+    listed = admin.get("/v2.1/servers/detail?all_tenants=1").body["servers"]
+    assert set(servers) <= {row["id"] for row in listed}
+    assert not admin.get("/v2.1/servers/detail?all_tenants=1&host=host1").body["servers"]
+    service.kill()
+    service.start()
+    service.kill()
+
+
 def an_older_file(folder):
     """a database of the version before is upgraded, after a copy of it was written that is whole and of that version"""
     service = Service(folder).start().load()
@@ -185,4 +237,4 @@ def hosts_names(path):
         return base.execute("SELECT name FROM hosts ORDER BY name").fetchall()
 
 
-CHECKS = (backup_and_restore, killed_restore, old_records, hosts_in_use, an_older_file)
+CHECKS = (backup_and_restore, killed_restore, old_records, hosts_in_use, a_host_that_never_comes_back, an_older_file)

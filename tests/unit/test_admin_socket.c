@@ -91,6 +91,53 @@ static void an_added_host_is_listed_until_it_is_removed(void **state)
 	assert_string_equal(empty, "{\"hosts\":[]}");
 }
 
+static int set_down(struct db_session *session, void *context, struct error *error)
+{
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	int result = db_host_by_name(session, context, &host, error);
+
+	host.service.is_up = false;
+	return result < 0 ? result : db_service_update(session, &host.service, error);
+}
+
+static int set_up_again(struct db_session *session, void *context, struct error *error)
+{
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	int result = db_host_by_name(session, context, &host, error);
+
+	host.service.is_up = true;
+	return result < 0 ? result : db_service_update(session, &host.service, error);
+}
+
+static void a_host_is_given_up_only_while_it_is_down(void **state)
+{
+	struct fixture *fixture = *state;
+	struct error error = { 0 };
+	char name[] = "compute-1";
+	CLEANUP_FREE char *added = ask(fixture, "{\"verb\": \"host add\", \"name\": \"compute-1\", \"uri\": "
+						"\"qemu+tcp://127.1.0.1/session\"}");
+	assert_int_equal(db_write(fixture->database, set_up_again, name, &error), 0);
+	CLEANUP_FREE char *refused =
+		ask(fixture, "{\"verb\": \"host remove\", \"name\": \"compute-1\", \"is_gone\": true}");
+	assert_non_null(strstr(refused, "409"));
+	assert_int_equal(db_write(fixture->database, set_down, name, &error), 0);
+	CLEANUP_FREE char *shown = ask(fixture, "{\"verb\": \"host show\", \"name\": \"compute-1\"}");
+	assert_non_null(strstr(shown, "\"state\":\"down\""));
+	assert_non_null(strstr(shown, "\"servers\":0,"));
+	assert_non_null(strstr(shown, "\"chores\":[],\"waiting_jobs\":[]"));
+	CLEANUP_FREE char *given_up =
+		ask(fixture, "{\"verb\": \"host remove\", \"name\": \"compute-1\", \"is_gone\": true}");
+	assert_string_equal(given_up, "{}");
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	read_host(fixture, name, 0, &host);
+	assert_true(host.is_gone);
+	CLEANUP_FREE char *gone = ask(fixture, "{\"verb\": \"host show\", \"name\": \"compute-1\"}");
+	assert_non_null(strstr(gone, "\"state\":\"gone\""));
+	CLEANUP_FREE char *missing =
+		ask(fixture, "{\"verb\": \"host show\", \"name\": \"none\", \"may_be_missing\": true}");
+	assert_string_equal(missing, "{\"host\":null}");
+}
+
 static void a_disabled_host_tells_why_until_it_is_enabled(void **state)
 {
 	CLEANUP_FREE char *added = ask(*state, "{\"verb\": \"host add\", \"name\": \"compute-1\", \"uri\": "
@@ -215,6 +262,7 @@ static void the_configuration_is_loaded_again_without_losing_what_an_operator_se
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_host_is_given_up_only_while_it_is_down, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_added_host_is_listed_until_it_is_removed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_disabled_host_tells_why_until_it_is_enabled, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_name_is_taken_once, set_up, tear_down),

@@ -498,6 +498,67 @@ static void test_a_live_move_that_waits_for_its_target_ends_when_that_is_given_u
 	assert_outcome(&ordered, &(struct outcome)STAYED);
 }
 
+/* What an admin reads of the action's step while it waits. */
+static void assert_told(const struct ordered *ordered, const char *why)
+{
+	struct db_fixture *fixture = bench.fixture;
+
+	for (int i = 0; i < 1000; i++) {
+		CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+		CLEANUP_DB_EVENTS struct db_event_list events = { 0 };
+
+		OK(db_event_by_action(session, ordered->action_id, &events, &fixture->error));
+		assert_int_equal(events.count, 1);
+		if (text_equal(events.items[0].details, why)) {
+			assert_int_equal(events.items[0].finish_us, 0);
+			return;
+		}
+		rest();
+	}
+	fail_msg("the open event does not say: %s", why);
+}
+
+static int insert_event(struct db_session *session, void *context, struct error *error)
+{
+	return db_event_insert(session, context, error);
+}
+
+static int set_down(struct db_session *session, void *context, struct error *error)
+{
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	int result = db_host_by_id(session, *(int64_t *)context, &host, error);
+
+	host.service.is_up = false;
+	return result < 0 ? result : db_service_update(session, &host.service, error);
+}
+
+static void test_a_job_that_waits_says_for_what_and_since_when(void **state)
+{
+	struct ordered ordered =
+		put_order(&(struct order){ "live", "moving", ONE, false, GUEST_RUNNING, GUEST_ARRIVING });
+	struct worker_waiting_list waiting = { 0 };
+	struct db_event event = { .action_id = ordered.action_id, .event = "compute_live_migration" };
+	struct db_fixture *fixture = *state;
+
+	db_fixture_write(fixture, insert_event, &event);
+	simulated_set_host_up(bench.fleet, "two", false);
+	db_fixture_write(fixture, set_down, &bench.hosts[TWO]);
+	assert_int_equal(worker_start(bench.worker, NULL), 0);
+	assert_told(&ordered, "host two is down");
+	OK(worker_list_waiting(bench.worker, bench.hosts[TWO], &waiting, &fixture->error));
+	assert_int_equal(waiting.count, 1);
+	assert_int_equal(waiting.items[0].job_id, ordered.job_id);
+	assert_string_equal(waiting.items[0].reason, "host two is down");
+	assert_int_equal(waiting.items[0].since_us, clock_now_us(fixture->clock));
+	worker_waiting_list_clear(&waiting);
+	OK(worker_list_waiting(bench.worker, bench.hosts[THREE], &waiting, &fixture->error));
+	assert_int_equal(waiting.count, 0);
+	worker_waiting_list_clear(&waiting);
+	give_up(TWO);
+	wait_removed(TWO);
+	assert_outcome(&ordered, &(struct outcome)STAYED);
+}
+
 static void run_to(const char *kind, const struct ordered *cold, struct ordered *ret_ordered)
 {
 	struct db_fixture *fixture = bench.fixture;
@@ -711,6 +772,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_every_job_of_a_gone_host_ends_by_what_the_other_side_shows),
 		TEST(test_a_live_move_that_waits_for_its_target_ends_when_that_is_given_up),
+		TEST(test_a_job_that_waits_says_for_what_and_since_when),
 		TEST(test_without_its_source_a_resized_server_can_be_confirmed),
 		TEST(test_without_its_source_a_revert_is_refused_and_the_server_stays),
 		TEST(test_without_its_target_a_resized_server_goes_back_to_its_source),
