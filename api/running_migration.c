@@ -46,6 +46,8 @@ static int book_wish(struct db_session *session, struct action_call *call, const
 
 	if (result == 0)
 		result = action_book_step(session, call, event_name, migration->source_compute, error);
+	if (result == 0) /* what comes of it is the move's own action to tell */
+		result = db_action_finish(session, call->job.action_id, NULL, error);
 	if (result == 0)
 		result = db_job_by_migration(session, migration->id, &job, error);
 	if (result == 0)
