@@ -19,6 +19,7 @@
 #include "base/text.h"
 #include "db/hosts.h"
 #include "server/admin_host.h"
+#include "server/admin_doctor.h"
 #include "server/admin_migration.h"
 #include "server/config_table.h"
 #include "server/registry.h"
@@ -26,7 +27,7 @@
 
 #define REQUEST_BYTES_MAX 65536
 #define REASON_BYTES_MAX  255 /* as Nova has it */
-#define PATIENCE_S        5
+#define PATIENCE_S        5 /* with a client that says nothing */
 
 struct admin_socket {
 	char *path;
@@ -36,6 +37,7 @@ struct admin_socket {
 	atomic_int port; /* of the service's listener; 0: it does not listen yet */
 	struct database *database;
 	struct worker *worker; /* may be NULL */
+	struct admin_doctor *doctor; /* may be NULL */
 	pthread_mutex_t mutex; /* guards the settings while they are used */
 	struct registry_settings settings;
 	struct log *log;
@@ -50,9 +52,9 @@ static int make_address(const char *path, struct sockaddr_un *ret_address, struc
 	return 0;
 }
 
-static void set_patience(int connection)
+static void set_patience(int connection, int limit_s)
 {
-	const struct timeval patience = { .tv_sec = PATIENCE_S };
+	const struct timeval patience = { .tv_sec = limit_s };
 
 	setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
@@ -278,11 +280,53 @@ static bool is_trusted(int connection)
 	       && (peer.uid == 0 || peer.uid == geteuid());
 }
 
-static void serve(struct admin_socket *admin, int connection)
+/* Takes the answer. `error`: a refusal, when it has a code. */
+static void send_answer(int connection, json_t *answer, const struct error *error)
+{
+	if (error->code) {
+		json_object_set_new(answer, "error", json_string(error->text));
+		json_object_set_new(answer, "code", json_integer(status_of(error->code)));
+	}
+	CLEANUP_FREE char *text = json_dumps(answer, JSON_COMPACT);
+	if (text)
+		send_line(connection, text);
+	json_decref(answer);
+}
+
+static void answer_doctor(void *context, json_t *answer, const struct error *error)
+{
+	const struct error none = { 0 };
+	int *connection = context;
+
+	send_answer(*connection, answer ? answer : json_object(), error ? error : &none);
+	close(*connection);
+	free(connection);
+}
+
+/* The check's thread answers, and has the connection from then on. */
+static int begin_doctor(struct admin_socket *admin, int *connection, struct error *error)
+{
+	int *taken = malloc(sizeof(*taken));
+
+	if (!taken)
+		return error_no_memory(error);
+	*taken = *connection;
+	int result = admin->doctor ? admin_doctor_begin(admin->doctor, answer_doctor, taken, error)
+				   : error_set(error, EINVAL, "the daemon has no hosts to look at");
+	if (result < 0)
+		free(taken);
+	else
+		*connection = -1;
+	return result;
+}
+
+/* -1 in *connection afterwards: somebody else answers on it. */
+static void serve(struct admin_socket *admin, int *own_connection)
 {
 	struct error error = { 0 };
+	int connection = *own_connection;
 
-	set_patience(connection);
+	set_patience(connection, PATIENCE_S);
 	if (!is_trusted(connection)) {
 		send_line(connection, "{\"error\": \"only root may speak here\"}");
 		return;
@@ -294,17 +338,15 @@ static void serve(struct admin_socket *admin, int connection)
 	json_t *answer = json_object();
 	if (!json_is_object(request))
 		error_set(&error, EINVAL, "that was no JSON object");
+	else if (text_equal(json_string_value(json_object_get(request, "verb")), "doctor"))
+		begin_doctor(admin, own_connection, &error);
 	else
 		run(admin, request, answer, &error);
-	if (error.code) {
-		json_object_set_new(answer, "error", json_string(error.text));
-		json_object_set_new(answer, "code", json_integer(status_of(error.code)));
-	}
-	CLEANUP_FREE char *text = json_dumps(answer, JSON_COMPACT);
-	if (text)
-		send_line(connection, text);
 	json_decref(request);
-	json_decref(answer);
+	if (*own_connection >= 0)
+		send_answer(connection, answer, &error);
+	else
+		json_decref(answer);
 }
 
 static void *listen_loop(void *context)
@@ -320,7 +362,7 @@ static void *listen_loop(void *context)
 			continue;
 		CLEANUP_CLOSE int connection = accept4(admin->listening, NULL, NULL, SOCK_CLOEXEC);
 		if (connection >= 0)
-			serve(admin, connection);
+			serve(admin, &connection);
 	}
 	return NULL;
 }
@@ -355,31 +397,33 @@ static void admin_free(struct admin_socket *admin)
 	}
 	if (admin->stop >= 0)
 		close(admin->stop);
+	admin_doctor_destroy(admin->doctor);
 	pthread_mutex_destroy(&admin->mutex);
 	free(admin->path);
 	free(admin);
 }
 
-int admin_socket_start(const char *path, struct database *database, struct worker *worker,
-		       const struct registry_settings *settings, struct log *log, struct admin_socket **ret_socket,
-		       struct error *error)
+int admin_socket_start(const char *path, const struct admin_socket_parts *parts,
+		       const struct registry_settings *settings, struct admin_socket **ret_socket, struct error *error)
 {
 	struct admin_socket *admin = calloc(1, sizeof(*admin));
-	int result;
+	int result = 0;
 
 	if (!admin)
 		return error_no_memory(error);
 	admin->listening = -1;
-	admin->database = database;
-	admin->worker = worker;
+	admin->database = parts->database;
+	admin->worker = parts->worker;
 	admin->settings = *settings;
 	pthread_mutex_init(&admin->mutex, NULL);
-	admin->log = log;
+	admin->log = parts->log;
 	admin->path = strdup(path);
 	admin->stop = eventfd(0, EFD_CLOEXEC);
 	if (!admin->path || admin->stop < 0)
 		result = error_no_memory(error);
-	else
+	if (result == 0 && parts->hypervisor)
+		result = admin_doctor_create(parts->database, parts->hypervisor, &admin->doctor, error);
+	if (result == 0)
 		result = bind_socket(path, &admin->listening, error);
 	if (result == 0 && pthread_create(&admin->thread, NULL, listen_loop, admin) != 0)
 		result = error_set(error, EAGAIN, "cannot start the admin socket's thread");
@@ -412,7 +456,7 @@ void admin_socket_stop(struct admin_socket *admin)
 	admin_free(admin);
 }
 
-int admin_socket_ask(const char *path, const char *request, char **ret_answer, struct error *error)
+int admin_socket_ask_within(const char *path, const char *request, int limit_s, char **ret_answer, struct error *error)
 {
 	struct sockaddr_un address;
 	int result = make_address(path, &address, error);
@@ -423,10 +467,15 @@ int admin_socket_ask(const char *path, const char *request, char **ret_answer, s
 	if (connection < 0 || connect(connection, (struct sockaddr *)&address, sizeof(address)) < 0)
 		return error_set_errno(error, errno, "cannot reach the daemon on %s; is it running, and are you root?",
 				       path);
-	set_patience(connection);
+	set_patience(connection, limit_s);
 	result = send_line(connection, request);
 	if (result < 0)
 		return error_set_errno(error, -result, "cannot ask the daemon on %s", path);
 	*ret_answer = read_line(connection, SIZE_MAX / 2);
 	return *ret_answer ? 0 : error_set(error, ETIMEDOUT, "the daemon on %s did not answer", path);
+}
+
+int admin_socket_ask(const char *path, const char *request, char **ret_answer, struct error *error)
+{
+	return admin_socket_ask_within(path, request, ADMIN_SOCKET_LIMIT_S, ret_answer, error);
 }

@@ -203,8 +203,8 @@ static int open_doors(struct daemon *daemon, struct error *error)
 	};
 	const struct config *config = daemon->config;
 	const struct registry_settings hosts = config_registry(config);
-	int result = admin_socket_start(config->admin_socket, daemon->database, daemon->worker, &hosts, daemon->log,
-					&daemon->admin, error);
+	const struct admin_socket_parts admin = { daemon->database, daemon->bounded, daemon->worker, daemon->log };
+	int result = admin_socket_start(config->admin_socket, &admin, &hosts, &daemon->admin, error);
 
 	if (result == 0 && config->hypervisor.control_socket)
 		result = control_socket_start(config->hypervisor.control_socket, daemon->simulation, &daemon->control,

@@ -2,7 +2,20 @@
 #include "server/verbs.h"
 
 const struct verb *const verbs[] = {
-	&verb_serve,       &verb_check,   &verb_health, &verb_host,   &verb_server,  &verb_migrate,
-	&verb_migration,   &verb_token,   &verb_policy, &verb_backup, &verb_restore, &verb_completion_script,
-	&verb_manual_page, &verb_version, NULL,
+	&verb_serve,
+	&verb_check,
+	&verb_health,
+	&verb_doctor,
+	&verb_host,
+	&verb_server,
+	&verb_migrate,
+	&verb_migration,
+	&verb_token,
+	&verb_policy,
+	&verb_backup,
+	&verb_restore,
+	&verb_completion_script,
+	&verb_manual_page,
+	&verb_version,
+	NULL,
 };

@@ -7,6 +7,7 @@
 extern const struct verb verb_backup;
 extern const struct verb verb_check;
 extern const struct verb verb_completion_script;
+extern const struct verb verb_doctor;
 extern const struct verb verb_health;
 extern const struct verb verb_host;
 extern const struct verb verb_manual_page;

@@ -15,7 +15,8 @@ static int status_of(const struct error *error)
 	return error->code == EACCES || error->code == EPERM ? EXIT_FORBIDDEN : EXIT_UNAVAILABLE;
 }
 
-int admin_client_ask(const char *verb, const struct verb_list *files, json_t *request, json_t **ret_answer)
+int admin_client_ask_within(const char *verb, const struct verb_list *files, json_t *request, int limit_s,
+			    json_t **ret_answer)
 {
 	CLEANUP_CONFIG struct config config = { 0 };
 	CLEANUP_FREE char *line = json_dumps(request, JSON_COMPACT);
@@ -26,7 +27,7 @@ int admin_client_ask(const char *verb, const struct verb_list *files, json_t *re
 	json_decref(request);
 	if (status != 0)
 		return status;
-	if (admin_socket_ask(config.admin_socket, line, &text, &error) < 0) {
+	if (admin_socket_ask_within(config.admin_socket, line, limit_s, &text, &error) < 0) {
 		fprintf(stderr, "migrationd %s: %s\n", verb, error.text);
 		return status_of(&error);
 	}
@@ -40,4 +41,9 @@ int admin_client_ask(const char *verb, const struct verb_list *files, json_t *re
 	}
 	*ret_answer = answer;
 	return 0;
+}
+
+int admin_client_ask(const char *verb, const struct verb_list *files, json_t *request, json_t **ret_answer)
+{
+	return admin_client_ask_within(verb, files, request, ADMIN_SOCKET_LIMIT_S, ret_answer);
 }

@@ -78,8 +78,7 @@ void check_removals(struct invariants_look *look)
 		if (is_removal && server && server->host_id == chore->host_id
 		    && !look_is_moving(look, chore->server_uuid))
 			look_found(look, chore->server_uuid, look_host_name(look, chore->host_id),
-				   "a chore (%s%s%s) is about the host where the server is", chore->kind,
-				   *chore->name ? " " : "", chore->name);
+				   "chore %s is about the host where the server is", chore->kind);
 	}
 }
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -263,6 +264,27 @@ def aborted_while_waited_for(folder):
         assert "the move of stuck failed: it" in err, err
 
 
+def doctor(folder):
+    """the doctor finds nothing broken before, while and after a server moves; what is broken it tells, with what to do, and status 1"""
+    fleet = Fleet(folder).start()
+    assert "nothing is broken" in fleet.call("doctor")
+    number = str(fleet.json("migrate", "stuck", "--live")["migration"])
+    fleet.wait(lambda: fleet.json("migration", "list", "--server", "stuck")[0]["status"] == "running")
+    assert fleet.json("doctor")["findings"] == []
+    fleet.call("migration", "abort", number)
+    fleet.wait(lambda: fleet.json("migration", "list", "--server", "stuck")[0]["status"] == "cancelled")
+    answer = fleet.json("doctor")
+    assert answer["findings"] == [] and answer["broken"] == 0 and answer["servers"] > 0 and answer["hosts"] > 0, answer
+    database = next(row["file"] for row in map(json.loads, fleet.log.read_text().splitlines()) if row["event"] == "database created")
+    connection = sqlite3.connect(database, timeout=5)
+    with connection:
+        connection.execute("UPDATE servers SET task_state = 'migrating' WHERE name = 'web'")
+    connection.close()
+    done = run(*fleet.words("doctor")[1:])
+    assert done.returncode == 1 and "tasks-end" in done.stdout and "1 broken" in done.stdout, done
+    assert "Take the task state away" in done.stdout, done
+
+
 def from_elsewhere(folder):
     """with OS_ENDPOINT and OS_TOKEN the verbs are a client like others: a member sees the own servers, moves them, and no more"""
     fleet = Fleet(folder).start()
@@ -291,7 +313,7 @@ def nobody_there(folder):
     """69 says that the daemon is not there, 77 that one may not, 78 that the configuration is wrong"""
     fleet = Fleet(folder)
     fleet.config.write_text(json.dumps(fleet.sections))
-    for words in (("host", "list"), ("server", "list"), ("migrate", "web")):
+    for words in (("host", "list"), ("doctor",), ("server", "list"), ("migrate", "web")):
         assert str(fleet.sections["admin_socket"]) in fleet.call(*words, status=69)
     done = run("server", "list", "--endpoint", f"http://127.0.0.1:{fleet.port}", "--token", "a")
     assert done.returncode == 69 and str(fleet.port) in done.stderr, done
@@ -370,7 +392,7 @@ def over_https(folder):
 CHECKS = (each_verb_helps, each_key_is_in_the_manual, the_manual_is_clean, wrong_calls, lists, narrow_terminals, hosts_are_disabled,
           waiting_on_a_terminal, waiting_in_a_pipe, a_failed_move_tells_why, cold_moves, interrupted, watched_and_aborted,
           aborted_while_waited_for, from_elsewhere,
-          nobody_there, another_port, names, over_https, a_long_wait, *shells.CHECKS)
+          doctor, nobody_there, another_port, names, over_https, a_long_wait, *shells.CHECKS)
 
 if __name__ == "__main__":
     sys.exit(run_checks(CHECKS, sys.argv[1:]))

@@ -18,16 +18,16 @@ CONVERSION = re.compile(r"%[-#0 +]*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?:hh|h|ll|l|z|j|
 WHOLE = {
     "error_set": "{}", "error_set_errno": "{}: \1", "error_wrap": "{}: \1", "request_reply_fault": "{}", "action_refuse": "{}",
     "config_problem": "{}", "simulated_fail": "{}", "log_error": "{}", "command_report": "{}", "fprintf": "{}", "verb_refuse": "{}",
-    "libvirt_error": "host \1: cannot {}: \1", "out_of_reach": "host \1: cannot connect: {}",
+    "look_found": "{}", "libvirt_error": "host \1: cannot {}: \1", "out_of_reach": "host \1: cannot connect: {}",
     "end_lost": "The server could not be brought back: {}",
 }
 # Calls whose strings are no texts of errors: of libraries, of SQL, of what is printed when all is well.
 OTHERS = {"json_pack", "json_unpack", "sscanf", "strpbrk", "strcspn", "strspn", "strtok_r", "strstr", "strlen", "strncasecmp", "printf",
           "statement_begin", "statement_begin_change", "statement_execute", "CONDITION_TEXT", "CONDITION_NUMBER", "CONDITION_FACT",
           "UPDATE_SERVER", "_Static_assert", "static_assert", "add_texts", "add_header", "run_verb", "job_enter", "puts", "ROW_TYPE", "forget"}
-# Files whose tables hold no texts of errors: descriptions of settings, help, policies, forms of a log line, views, SQL.
+# Files whose tables hold no texts of errors: descriptions of settings, help, what holds (invariants), policies, forms of a log line, views, SQL.
 OTHER_TABLES = ("server/config_keys.c", "server/config_deployment.c", "server/config_print.c", "server/config_simulation.c", "server/command", "server/cli/",
-                "server/verbs", "server/main.c", "api/auth/policy_defaults.c", "base/log.c", "server/worker/recover_table.c",
+                "server/verbs", "server/worker/invariants.c", "server/main.c", "api/auth/policy_defaults.c", "base/log.c", "server/worker/recover_table.c",
                 "api/view_rows.c", "db/query.c")
 # Strings that are something else by their form: SQL, paths of XML and JSON, headers, lines of --help.
 OTHER_FORMS = re.compile(r"^(usage: |READY=|RELOADING=|STOPPING=|SELECT |DELETE |UPDATE |INSERT |ALTER |CREATE |PRAGMA |SAVEPOINT |ROLLBACK |RELEASE |BEGIN |ORDER BY| ?WHERE "

@@ -1,4 +1,5 @@
 /* Hosts registered by the configuration and over the operator's socket, against a real database. */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,9 +17,10 @@
 #include "db/hosts.h"
 #include "server/admin_socket.h"
 #include "server/registry.h"
+#include "server/worker/simulated/fleet.h"
 
 /* Nothing is said about all hosts. */
-static const struct fleet_settings fleet;
+static const struct fleet_settings fleet_settings;
 
 struct fixture {
 	char folder[64];
@@ -37,10 +39,10 @@ static int set_up(void **state)
 	fixture->socket_path = text_format("%s/admin.sock", fixture->folder);
 	CLEANUP_FREE char *path = text_format("%s/test.db", fixture->folder);
 	assert_int_equal(db_open(path, clock_system(), NULL, &fixture->database, &error), 0);
-	assert_int_equal(admin_socket_start(fixture->socket_path, fixture->database, NULL,
-					    &(struct registry_settings){ .fleet = &fleet }, NULL, &fixture->admin,
-					    &error),
-			 0);
+	assert_int_equal(
+		admin_socket_start(fixture->socket_path, &(struct admin_socket_parts){ .database = fixture->database },
+				   &(struct registry_settings){ .fleet = &fleet_settings }, &fixture->admin, &error),
+		0);
 	*state = fixture;
 	return 0;
 }
@@ -56,6 +58,36 @@ static int tear_down(void **state)
 	free(fixture->socket_path);
 	free(fixture);
 	return 0;
+}
+
+static char *ask_at(const char *path, const char *request, int limit_s)
+{
+	struct error error = { 0 };
+	char *answer = NULL;
+
+	if (admin_socket_ask_within(path, request, limit_s, &answer, &error) < 0)
+		fail_msg("%s", error.text);
+	return answer;
+}
+
+static void *ask_doctor(void *path)
+{
+	return ask_at(path, "{\"verb\": \"doctor\"}", 30);
+}
+
+static int insert_host(struct db_session *session, void *context, struct error *error)
+{
+	return db_host_insert(session, context, error);
+}
+
+/* One that answers. */
+static void add_host(struct fixture *fixture, const char *name)
+{
+	struct db_host host = { .service = { .is_up = true } };
+	struct error error = { 0 };
+
+	TEXT_COPY(host.name, name);
+	assert_int_equal(db_write(fixture->database, insert_host, &host, &error), 0);
 }
 
 static char *ask(struct fixture *fixture, const char *request)
@@ -204,6 +236,69 @@ static void a_request_of_no_good_form_is_refused_with_the_reason(void **state)
 	}
 }
 
+/* A fleet of one host behind a second socket, whose doctor hangs at that host until the socket is stopped. */
+static void a_check_holds_nobody_up_and_ends_with_the_socket(void **state)
+{
+	struct fixture *fixture = *state;
+	CLEANUP_FREE char *path = text_format("%s/second.sock", fixture->folder);
+	struct hypervisor *fleet = NULL;
+	struct admin_socket *admin = NULL;
+	struct error error = { 0 };
+	pthread_t thread;
+
+	add_host(fixture, "compute-1");
+	assert_int_equal(simulated_create(clock_system(), &fleet, &error), 0);
+	assert_int_equal(simulated_add_host(fleet, "compute-1", &error), 0);
+	assert_int_equal(
+		admin_socket_start(path,
+				   &(struct admin_socket_parts){ .database = fixture->database, .hypervisor = fleet },
+				   &(struct registry_settings){ .fleet = &fleet_settings }, &admin, &error),
+		0);
+	assert_true(simulated_hang_next(fleet, "compute-1", "list_guests", SIMULATED_LANDS_NEVER));
+	assert_int_equal(pthread_create(&thread, NULL, ask_doctor, path), 0);
+	simulated_wait_hung(fleet, "compute-1");
+	CLEANUP_FREE char *second = ask_at(path, "{\"verb\": \"doctor\"}", 5);
+	assert_non_null(strstr(second, "\"code\":409"));
+	CLEANUP_FREE char *ping = ask_at(path, "{\"verb\": \"ping\"}", 5);
+	assert_string_equal(ping, "{\"port\":0}");
+	admin_socket_stop(admin);
+	void *answer = NULL;
+	pthread_join(thread, &answer);
+	assert_non_null(strstr(answer, "\"code\":500"));
+	free(answer);
+	fleet->operations->destroy(fleet);
+}
+
+static void the_doctor_tells_what_is_broken_with_what_to_do(void **state)
+{
+	struct fixture *fixture = *state;
+	CLEANUP_FREE char *path = text_format("%s/second.sock", fixture->folder);
+	struct hypervisor *fleet = NULL;
+	struct admin_socket *admin = NULL;
+	struct error error = { 0 };
+
+	add_host(fixture, "compute-1");
+	assert_int_equal(simulated_create(clock_system(), &fleet, &error), 0);
+	assert_int_equal(simulated_add_host(fleet, "compute-1", &error), 0);
+	assert_int_equal(
+		admin_socket_start(path,
+				   &(struct admin_socket_parts){ .database = fixture->database, .hypervisor = fleet },
+				   &(struct registry_settings){ .fleet = &fleet_settings }, &admin, &error),
+		0);
+	CLEANUP_FREE char *sound = ask_at(path, "{\"verb\": \"doctor\"}", 5);
+	assert_string_equal(sound, "{\"findings\":[],\"broken\":0,\"hosts\":1,\"servers\":0}");
+	assert_int_equal(simulated_put_guest(fleet, "compute-1", "11111111-1111-4111-8111-111111111111",
+					     GUEST_HANDED_OVER, 1024, &error),
+			 0);
+	CLEANUP_FREE char *broken = ask_at(path, "{\"verb\": \"doctor\"}", 20);
+	assert_non_null(strstr(broken, "\"broken\":1"));
+	assert_non_null(strstr(broken, "\"invariant\":\"halves-are-known\",\"is_broken\":true,"
+				       "\"server\":\"11111111-1111-4111-8111-111111111111\",\"host\":\"compute-1\""));
+	assert_non_null(strstr(broken, "\"advice\":\"See with virsh list"));
+	admin_socket_stop(admin);
+	fleet->operations->destroy(fleet);
+}
+
 static void only_the_owner_may_reach_the_socket(void **state)
 {
 	struct fixture *fixture = *state;
@@ -219,8 +314,9 @@ static void a_second_daemon_does_not_take_the_socket_away(void **state)
 	struct admin_socket *second = NULL;
 	struct error error = { 0 };
 
-	assert_int_equal(admin_socket_start(fixture->socket_path, fixture->database, NULL,
-					    &(struct registry_settings){ .fleet = &fleet }, NULL, &second, &error),
+	assert_int_equal(admin_socket_start(fixture->socket_path,
+					    &(struct admin_socket_parts){ .database = fixture->database },
+					    &(struct registry_settings){ .fleet = &fleet_settings }, &second, &error),
 			 -EADDRINUSE);
 	CLEANUP_FREE char *answer = ask(fixture, "{\"verb\": \"host list\"}");
 	assert_string_equal(answer, "{\"hosts\":[]}");
@@ -240,13 +336,15 @@ static void the_configuration_is_loaded_again_without_losing_what_an_operator_se
 	struct error error = { 0 };
 
 	assert_int_equal(registry_load(fixture->database,
-				       &(struct registry_settings){ &host, 1, &fleet, "controller", false }, &error),
+				       &(struct registry_settings){ &host, 1, &fleet_settings, "controller", false },
+				       &error),
 			 0);
 	read_host(fixture, "compute-1", 0, &before);
 	host.uri = "qemu+tls://127.1.0.1/session";
 	host.reserved_disk_mb = 1;
 	assert_int_equal(registry_load(fixture->database,
-				       &(struct registry_settings){ &host, 1, &fleet, "controller", false }, &error),
+				       &(struct registry_settings){ &host, 1, &fleet_settings, "controller", false },
+				       &error),
 			 0);
 	read_host(fixture, "compute-1", 0, &after);
 	assert_int_equal(after.id, before.id);
@@ -268,6 +366,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_name_is_taken_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_request_of_no_good_form_is_refused_with_the_reason, set_up,
 						tear_down),
+		cmocka_unit_test_setup_teardown(a_check_holds_nobody_up_and_ends_with_the_socket, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_doctor_tells_what_is_broken_with_what_to_do, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(only_the_owner_may_reach_the_socket, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_second_daemon_does_not_take_the_socket_away, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_configuration_is_loaded_again_without_losing_what_an_operator_set,
