@@ -23,6 +23,7 @@ BUILD = TOP / "build"
 SANITISED = TOP / "build" / "asan"
 POINT = re.compile(r"^(not )?ok\b\s*\d*\s*(?:-\s*)?(.*?)\s*(?:#\s*(skip)\S*\s*(.*))?$", re.IGNORECASE)
 SECONDS_OF_A_SUITE = 30 * 60
+ALL_FAULTS = "--all" in sys.argv[1:]
 
 
 class Tally:
@@ -162,6 +163,12 @@ def replay(tally):
                             ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1"))
 
 
+def faults(tally):
+    """Every fault at points of every kind of job's life, on the simulated fleet; `./dev test faults --all` tries all of them."""
+    seed = ["--all"] if ALL_FAULTS else ["--seed", os.environ.get("FAULTS_SEED", "3")]
+    tally.relay("faults", [BUILD / "tests/faults/faults_simulated", *seed])
+
+
 def simulate(tally):
     """Simulated fleets as clients' tests meet them; what ends a move once more under the sanitisers."""
     tally.relay("simulate", ["/usr/bin/python3", TOP / "tests/simulate/suite.py"])
@@ -246,7 +253,7 @@ def docker(tally):
     tally.relay("docker", ["/usr/bin/python3", TOP / "tests/docker/suite.py"])
 
 
-SUITES = {"unit": unit, "checkers": checkers, "daemon": daemon, "configuration": configuration, "identity": identity, "hosts": hosts, "docs": docs, "lab": lab,
+SUITES = {"unit": unit, "faults": faults, "checkers": checkers, "daemon": daemon, "configuration": configuration, "identity": identity, "hosts": hosts, "docs": docs, "lab": lab,
           "clients": clients, "network": network, "replay": replay, "openapi": openapi,
           "metrics": metrics,
           "cli": cli, "simulate": simulate,
@@ -270,7 +277,7 @@ def in_groups(names):
 
 
 def main():
-    names = sys.argv[1:] or list(STANDING)
+    names = [name for name in sys.argv[1:] if name != "--all"] or list(STANDING)
     unknown = [name for name in names if name not in SUITES]
     if unknown:
         raise SystemExit(f"no suite {' '.join(unknown)}; there are: {' '.join(SUITES)}")

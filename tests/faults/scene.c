@@ -105,7 +105,7 @@ static bool on_phase(void *context, const char *kind, const char *phase, bool is
 	struct scene *scene = context;
 	struct scene_point point = { .is_phase = true, .is_after = is_written };
 
-	if (!text_equal(kind, job_kind_name(scene->kind)))
+	if (scene->is_setting || !text_equal(kind, job_kind_name(scene->kind)))
 		return true; /* of the move that the scene began with */
 	TEXT_COPY(point.name, phase);
 	look_for_doubles(scene, phase);
@@ -155,7 +155,7 @@ static void on_operation(void *context, const char *host, const char *operation,
 
 	(void)uuid;
 	look_for_doubles(scene, operation);
-	if (!is_counted(operation) || !scene->job_id)
+	if (!is_counted(operation) || !scene->job_id || scene->is_setting)
 		return;
 	TEXT_COPY(point.name, operation);
 	TEXT_COPY(point.host, host);
@@ -401,6 +401,7 @@ void scene_order(struct scene *scene, enum job_kind kind)
 {
 	scene->kind = kind;
 	if (kind == JOB_CONFIRM || kind == JOB_REVERT) {
+		scene->is_setting = true;
 		scene->kind = JOB_COLD;
 		order(scene, JOB_COLD, "migration");
 		scene_start(scene);
@@ -412,6 +413,7 @@ void scene_order(struct scene *scene, enum job_kind kind)
 		scene->points = NULL;
 		scene->point_count = scene->point_capacity = 0;
 		scene->job_id = 0;
+		scene->is_setting = false;
 		order(scene, kind, NULL);
 		return;
 	}

@@ -50,6 +50,7 @@ struct scene {
 	const struct scene_point *point; /* NULL: nothing */
 	scene_act act;
 	void *context;
+	bool is_setting; /* a move before the job under test: nothing happens in it */
 	bool kills; /* the daemon is killed there (phases) */
 	/* What was seen. */
 	pthread_mutex_t mutex; /* guards all below */

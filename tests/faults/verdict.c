@@ -213,7 +213,7 @@ enum verdict_kind verdict_of(struct scene *scene, unsigned int flags, char *why,
 		return VERDICT_LOST;
 	if (is_endless(&rows, why, size))
 		return VERDICT_ENDLESS;
-	if (flags & (FAULT_MAY_END_GUEST | FAULT_MAY_DOUBLE))
+	if (flags & (FAULT_MAY_END_GUEST | FAULT_MAY_DOUBLE | FAULT_NEEDS_DISCOVERY))
 		return VERDICT_GOOD;
 	if (is_wrong(&traces, &rows, why, size))
 		return VERDICT_WRONG;

@@ -9,6 +9,7 @@ struct scene;
 enum {
 	FAULT_MAY_END_GUEST = 1, /* the guest, or its only disk, goes with it */
 	FAULT_MAY_DOUBLE = 2, /* somebody else starts it a second time */
+	FAULT_NEEDS_DISCOVERY = 4, /* somebody else moves it: the scene has nobody who reads the hosts and finds it */
 };
 
 enum verdict_kind {
