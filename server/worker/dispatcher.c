@@ -244,17 +244,14 @@ static int64_t running_on(const struct worker *worker, int64_t host_id)
 	return count;
 }
 
-/* Whether a thread is left for a job of these hosts, with the mutex held. One host whose calls last takes no more than its
- * share, and one that has no thread yet gets one beyond the limit. */
+/* Whether a thread is left for a job of these hosts, with the mutex held. Where all are taken, by calls of a silent host say,
+ * hosts that have none get one beyond the limit. */
 static bool has_thread(const struct worker *worker, int64_t limit, const struct db_job *job)
 {
-	int64_t on_source = running_on(worker, job->source_host_id);
-	int64_t share = limit * 3 / 4 > 0 ? limit * 3 / 4 : 1;
-
 	if (worker->running < limit)
-		return on_source < share || limit == 1;
-	return on_source == 0 && (!job->target_host_id || running_on(worker, job->target_host_id) == 0)
-	       && worker->running < limit * 2;
+		return true;
+	return running_on(worker, job->source_host_id) == 0
+	       && (!job->target_host_id || running_on(worker, job->target_host_id) == 0) && worker->running < limit * 2;
 }
 
 /* With the mutex held. */
