@@ -86,7 +86,10 @@ static json_t *actions(const struct server_action *const *list)
 static json_t *parameters(const struct parameter_table *table)
 {
 	static const char *const names[] = {
-		[PARAMETER_TEXT] = "text", [PARAMETER_LIMIT] = "limit", [PARAMETER_TIME] = "time"
+		[PARAMETER_TEXT] = "text",
+		[PARAMETER_LIMIT] = "limit",
+		[PARAMETER_TIME] = "time",
+		[PARAMETER_PATTERN] = "pattern",
 	};
 	json_t *list = json_object();
 

@@ -223,11 +223,12 @@ def _(bench):
     bench.hosts[1].kill()
     bench.wait_for_migration(guest, {"error", "failed"})
     bench.wait_for_status(guest, "ACTIVE")
-    bench.stands(guest, 1, boots=2)
+    guest.wait_for_boots(2)
     check(before[1024:] == guest.disk_path(bench.hosts[0]).read_bytes()[1024:], "the source's disk is whole")
     bench.hosts[1].start()
     bench.hosts[1].wait_until_up()
     bench.lab.wait(lambda: not path.exists(), 30, "what was copied goes")
+    bench.stands(guest, 1, boots=2)
 
 
 @scenario("cold: a copy that is not what was sent is not trusted: the guest is started again where it was")

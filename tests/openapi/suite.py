@@ -62,7 +62,7 @@ def routes():
 
 def queries():
     """every query parameter of the service stands in the document with its microversions, and nothing else does"""
-    kinds = {"limit": ("integer", None), "time": ("string", "date-time"), "text": ("string", None)}
+    kinds = {"limit": ("integer", None), "time": ("string", "date-time"), "text": ("string", None), "pattern": ("string", None)}
     for route, operation in documented():
         name = f"{route['method']} {route['path']}"
         found = {part["name"]: part for part in operation["parameters"] if part.get("in") == "query"}
