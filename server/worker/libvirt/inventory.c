@@ -78,7 +78,8 @@ static char *read_facts(const char *definition, const struct facts_host *host, i
 }
 
 /* What it says of itself; false when the definition cannot be read. */
-static bool read_document(const char *definition, const struct facts_host *facts, int snapshot_count, struct guest_facts *guest)
+static bool read_document(const char *definition, const struct facts_host *facts, int snapshot_count,
+			  struct guest_facts *guest)
 {
 	CLEANUP_DOCUMENT xmlDocPtr document = xmlReadMemory(definition, (int)strlen(definition), NULL, NULL,
 							    XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
