@@ -103,7 +103,7 @@ static void enter_postcopy(struct job_run *run, struct move_watch *watch)
 
 	if (watch->is_in_postcopy)
 		return;
-	watch->is_in_postcopy = job_enter(run, "moving", false, "running (post-copy)", &error) == 0;
+	watch->is_in_postcopy = job_enter(run, "moving", "running (post-copy)", NULL, &error) == 0;
 	if (!watch->is_in_postcopy)
 		log_error(run->worker->parts.log, run->job.request_id, "post-copy cannot be recorded", &error);
 }

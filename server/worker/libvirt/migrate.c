@@ -12,6 +12,8 @@
 #include "server/worker/libvirt/disks.h"
 #include "server/worker/libvirt/tls.h"
 
+#define STUCK_MS 1000 /* of one command to QEMU */
+
 /* One call under way. */
 struct call {
 	struct libvirt_host *source, *target;
@@ -240,7 +242,8 @@ int libvirt_progress(struct hypervisor_host *source, const char *uuid, struct mo
 	result = libvirt_ask_control(host, domain, &control, error);
 	if (result < 0)
 		return result;
-	if (control.state == VIR_DOMAIN_CONTROL_OCCUPIED)
+	/* A command of libvirt's own is nothing unusual while a guest moves; one that hangs is. */
+	if (control.state == VIR_DOMAIN_CONTROL_OCCUPIED && control.stateTime > STUCK_MS)
 		return error_set(error, EBUSY,
 				 "host %s: guest %s answers another question: the migration's progress is read later",
 				 host->name, uuid);
