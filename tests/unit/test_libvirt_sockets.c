@@ -4,11 +4,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <cmocka.h>
 
@@ -153,6 +156,38 @@ static void a_connection_by_ssh_is_the_one_nameless_pair(void **state)
 	close(others[1]);
 }
 
+/* Whether another process finds the file locked. */
+static bool is_locked_for_others(int descriptor)
+{
+	int status = 0;
+	pid_t child = fork();
+
+	if (child == 0) {
+		struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+		_exit(fcntl(descriptor, F_GETLK, &lock) == 0 && lock.l_type == F_WRLCK ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return status == 0;
+}
+
+/* Closing any descriptor of a file gives up all of the process's locks on it: SQLite's, on the database. */
+static void a_search_for_sockets_leaves_the_locks_of_files_alone(void **state)
+{
+	char path[] = "/tmp/migrationd-lock.XXXXXX";
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int descriptor = mkstemp(path);
+
+	(void)state;
+	assert_true(descriptor >= 0);
+	unlink(path);
+	assert_int_equal(fcntl(descriptor, F_SETLK, &lock), 0);
+	assert_true(is_locked_for_others(descriptor));
+	socket_search_end(socket_search_begin("qemu+tcp://127.0.0.1/system"), true);
+	assert_true(is_locked_for_others(descriptor));
+	close(descriptor);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -161,6 +196,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_connection_that_did_not_open_has_no_socket, begin, end),
 		cmocka_unit_test_setup_teardown(a_number_that_was_used_again_is_left_alone, begin, end),
 		cmocka_unit_test(a_connection_by_ssh_is_the_one_nameless_pair),
+		cmocka_unit_test(a_search_for_sockets_leaves_the_locks_of_files_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
