@@ -168,7 +168,7 @@ struct simulated_place {
 /* -ENOENT: no such host, guest, volume or pool; -EINVAL: it cannot be so as things are. */
 int simulated_inject(struct hypervisor *self, enum simulated_fault fault, const struct simulated_place *place,
 		     struct error *error);
-/* What somebody does to a guest behind our back; as simulated_inject. */
+/* What somebody does to a guest outside the API; as simulated_inject. */
 int simulated_by_hand_power_off(struct hypervisor *self, const char *host, const char *uuid, struct error *error);
 int simulated_by_hand_start(struct hypervisor *self, const char *host, const char *uuid, struct error *error);
 int simulated_by_hand_suspend(struct hypervisor *self, const char *host, const char *uuid, struct error *error);
