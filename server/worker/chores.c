@@ -28,20 +28,20 @@ struct chore_slot {
 /* One row of what a job may leave. */
 struct leftover {
 	unsigned int flag;
-	const char *kind;
 	bool is_on_source;
 	bool is_volumes;
+	const char *kind;
 	const char *reason;
 };
 
 static const struct leftover table[] = {
-	{ CHORE_AWAIT_SOURCE, DB_CHORE_AWAIT_LIBVIRTD, true, false, "a call upon the server does not return" },
-	{ CHORE_CONFLICT, DB_CHORE_END_CONFLICT, true, false, "the server was seen on both hosts of its migration" },
-	{ CHORE_DEFINITION, DB_CHORE_GIVE_BACK_DEFINITION, true, false, "its definition could not be given back" },
-	{ CHORE_SOURCE_GUEST, DB_CHORE_REMOVE_GUEST, true, false, "the server has moved on" },
-	{ CHORE_TARGET_GUEST, DB_CHORE_REMOVE_GUEST, false, false, "the server did not come" },
-	{ CHORE_SOURCE_VOLUMES, DB_CHORE_REMOVE_VOLUME, true, true, "the server's disks were moved" },
-	{ CHORE_TARGET_VOLUMES, DB_CHORE_REMOVE_VOLUME, false, true, "the server did not come" },
+	{ CHORE_AWAIT_SOURCE, true, false, DB_CHORE_AWAIT_LIBVIRTD, "a call upon the server does not return" },
+	{ CHORE_CONFLICT, true, false, DB_CHORE_END_CONFLICT, "the server was seen on both hosts of its migration" },
+	{ CHORE_DEFINITION, true, false, DB_CHORE_GIVE_BACK_DEFINITION, "its definition could not be given back" },
+	{ CHORE_SOURCE_GUEST, true, false, DB_CHORE_REMOVE_GUEST, "the server has moved on" },
+	{ CHORE_TARGET_GUEST, false, false, DB_CHORE_REMOVE_GUEST, "the server did not come" },
+	{ CHORE_SOURCE_VOLUMES, true, true, DB_CHORE_REMOVE_VOLUME, "the server's disks were moved" },
+	{ CHORE_TARGET_VOLUMES, false, true, DB_CHORE_REMOVE_VOLUME, "the server did not come" },
 };
 
 /* Disks of the source were whole before they were copied, whatever the journal has of their copies. */
