@@ -131,7 +131,7 @@ struct host_facts {
 
 /* Volume life-cycle, written to the database before and after each step that makes one. */
 struct volume_journal {
-	/* `bytes`: of the file (a copy) or of the disk in it (one that libvirt fills); verify_disks holds it against both. */
+	/* `bytes`: the length that the file must have in the end; 0: not known. */
 	int (*begin)(void *context, const char *pool, const char *name, int64_t bytes, int64_t *ret_volume_id,
 		     struct error *error);
 	int (*complete)(void *context, int64_t volume_id, struct error *error);
@@ -143,7 +143,7 @@ struct volume_journal {
 /* A volume keeps the names of its pool and its own on both hosts. */
 struct hypervisor_volume {
 	const char *pool, *name;
-	int64_t bytes; /* that it has at least, by the journal; 0: not known */
+	int64_t bytes; /* the file's least length, by the journal; 0: not known */
 };
 
 enum block_migration {

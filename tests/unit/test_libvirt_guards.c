@@ -49,6 +49,7 @@ static struct {
 	bool is_another_command; /* at the second question */
 	int control_questions, job_questions;
 	unsigned int undefine_flags; /* that the driver gave */
+	unsigned long long file_bytes; /* the length of each volume's file; 0: not known */
 } fake;
 
 static char *definition_of(const char *uuid, const char *devices)
@@ -116,6 +117,19 @@ int virDomainGetControlInfo(virDomainPtr domain, virDomainControlInfoPtr info, u
 	*info = (virDomainControlInfo){ .state = (unsigned int)fake.control_state,
 					.stateTime = is_other ? 3 : fake.control_ms };
 	return 0;
+}
+
+int virStorageVolGetInfoFlags(virStorageVolPtr volume, virStorageVolInfoPtr info, unsigned int flags)
+{
+	int (*real)(virStorageVolPtr, virStorageVolInfoPtr, unsigned int);
+
+	find_real(__func__, &real);
+	if (!fake.file_bytes)
+		return real(volume, info, flags);
+	int result = virStorageVolGetInfo(volume, info);
+
+	info->allocation = fake.file_bytes;
+	return result;
 }
 
 int virDomainGetJobStats(virDomainPtr domain, int *type, virTypedParameterPtr *params, int *nparams, unsigned int flags)
@@ -449,6 +463,21 @@ static void disks_are_there_with_all_their_bytes_or_named(void **state)
 	assert_int_equal(operations->verify_disks(fixture->host, &cases[0].volume, 1, &fixture->error), -ESTALE);
 }
 
+/* The disk in it keeps its capacity, which its first bytes have. */
+static void a_disk_whose_file_was_cut_off_is_not_whole(void **state)
+{
+	static const struct hypervisor_volume volume = { POOL, "one", MIB / 2 };
+	struct fixture *fixture = *state;
+	const struct hypervisor_operations *operations = fixture->driver->operations;
+
+	make_volume(fixture, "one");
+	fake.file_bytes = MIB / 2;
+	assert_int_equal(operations->verify_disks(fixture->host, &volume, 1, &fixture->error), 0);
+	fake.file_bytes--;
+	assert_int_equal(operations->verify_disks(fixture->host, &volume, 1, &fixture->error), -ESTALE);
+	assert_non_null(strstr(fixture->error.text, "524287 bytes instead of 524288"));
+}
+
 static int remove_volume(struct fixture *fixture, const char *pool, const char *name)
 {
 	const struct hypervisor_volume volume = { pool, name, 0 };
@@ -521,6 +550,7 @@ int main(void)
 		WITH_HOST(a_guest_is_defined_over_one_that_is_off_alone),
 		WITH_HOST(autostart_is_set),
 		WITH_HOST(disks_are_there_with_all_their_bytes_or_named),
+		WITH_HOST(a_disk_whose_file_was_cut_off_is_not_whole),
 		WITH_HOST(a_disk_that_a_guest_names_stays),
 		cmocka_unit_test(a_backing_file_is_used_too),
 	};

@@ -98,8 +98,9 @@ int libvirt_volume_make_recorded(struct libvirt_host *host, virStoragePoolPtr po
 				 const char *format, const struct volume_journal *journal, int64_t *ret_id,
 				 virStorageVolPtr *ret_volume, struct error *error)
 {
-	int64_t id = 0;
-	int result = journal->begin(journal->context, virStoragePoolGetName(pool), name, (int64_t)bytes, &id, error);
+	/* How long the file of another format gets is not known before it is full. */
+	int64_t length = text_equal(format, "raw") ? (int64_t)bytes : 0, id = 0;
+	int result = journal->begin(journal->context, virStoragePoolGetName(pool), name, length, &id, error);
 
 	if (result < 0)
 		return result;
@@ -262,7 +263,8 @@ static int verify(struct libvirt_host *host, virConnectPtr connection, const str
 			error, ESTALE,
 			"host %s: disk %s is not in storage pool %s any more: look where it went, and put it back",
 			host->name, expected->name, expected->pool);
-	uint64_t bytes = info.capacity > info.allocation ? info.capacity : info.allocation;
+	/* The disk in a file that was cut off still has its capacity. */
+	uint64_t bytes = info.allocation ? info.allocation : info.capacity;
 	if (expected->bytes > 0 && bytes < (uint64_t)expected->bytes)
 		return error_set(
 			error, ESTALE,
