@@ -34,6 +34,7 @@ const struct server_action confirm_resize_action = {
 	.name = "confirmResize",
 	.policy = "os_compute_api:servers:confirm_resize",
 	.vm_states = { "resized" },
+	.ends_waiting = true,
 	.status = 204,
 	.book = book,
 };

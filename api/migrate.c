@@ -38,6 +38,7 @@ const struct server_action migrate_action = {
 	.policy_with_host = "os_compute_api:os-migrate-server:migrate:host",
 	.first_host_minor = 56,
 	.vm_states = { "active", "stopped" },
+	.is_move = true,
 	.status = 202,
 	.must_be_launched = true,
 	.book = book,

@@ -82,6 +82,7 @@ const struct server_action migrate_live_action = {
 	.policy_with_host = "os_compute_api:os-migrate-server:migrate_live:host",
 	.first_host_minor = 1,
 	.vm_states = { "active", "paused" },
+	.is_move = true,
 	.status = 202,
 	.must_be_launched = true,
 	.check_value = check_force,

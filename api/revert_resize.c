@@ -20,6 +20,7 @@ const struct server_action revert_resize_action = {
 	.name = "revertResize",
 	.policy = "os_compute_api:servers:revert_resize",
 	.vm_states = { "resized" },
+	.ends_waiting = true,
 	.status = 202,
 	.book = book,
 };

@@ -9,6 +9,7 @@
 #include "api/json_body.h"
 #include "api/verdicts.h"
 #include "base/cleanup.h"
+#include "db/migrations.h"
 
 const struct server_action *const server_actions[] = {
 	&migrate_action,
@@ -106,11 +107,12 @@ static void check_lock_and_state(struct action_call *call)
 	const char *name = call->action->refusal_name ? call->action->refusal_name : call->action->name;
 
 	bool is_locked = server->locked_by[0] && !call->request->is_admin;
+	bool is_to_be_ended = call->action->ends_waiting && call->is_waiting;
 
 	/* Nova's order; that two ends have the same words is no mistake. NOLINTBEGIN(bugprone-branch-clone) */
 	if (is_locked && !call->action->tells_no_lock)
 		action_refuse(call, 409, "Instance %s is locked", server->uuid);
-	else if (!is_wanted_vm_state(call->action, server->vm_state))
+	else if (!is_to_be_ended && !is_wanted_vm_state(call->action, server->vm_state))
 		action_refuse(call, 409, "Cannot '%s' instance %s while it is in vm_state %s", name, server->uuid,
 			      server->vm_state);
 	else if (is_locked || (call->action->task_state && !server->task_state[0]))
@@ -148,6 +150,43 @@ static int check_no_job(struct db_session *session, struct action_call *call, st
 	return 0;
 }
 
+static int find_waiting(struct db_session *session, struct action_call *call, struct error *error)
+{
+	struct db_migration waiting = { 0 };
+	int result = db_migration_by_server_and_status(session, call->server.uuid, "finished", &waiting, error);
+
+	call->is_waiting = result == 0;
+	if (result == -ENOENT)
+		error_clear(error);
+	return result == -ENOENT ? 0 : result;
+}
+
+/* Shown in another state by os-resetState, such a server would pass for one that may be moved: what the source still has of it
+ * belongs to the migration that waits. */
+static void check_waiting(struct action_call *call)
+{
+	if (call->action->is_move && call->is_waiting)
+		action_refuse(
+			call, 409,
+			"Cannot '%s' instance %s while an earlier migration of it waits: confirm or revert that first",
+			call->action->name, call->server.uuid);
+}
+
+/* What may be done in the state that the server is in. */
+static int check_state(struct db_session *session, struct action_call *call, struct error *error)
+{
+	int result = find_waiting(session, call, error);
+
+	if (result < 0)
+		return result;
+	check_lock_and_state(call);
+	if (!call->refusal && !call->action->is_beside_job)
+		result = check_no_job(session, call, error);
+	if (result == 0 && !call->refusal)
+		check_waiting(call);
+	return result;
+}
+
 /* On the writer's thread. A refusal is no error: it changed nothing. */
 static int carry_out(struct db_session *session, void *context, struct error *error)
 {
@@ -161,13 +200,8 @@ static int carry_out(struct db_session *session, void *context, struct error *er
 	if (!call->refusal && call->action->check_value)
 		call->action->check_value(call);
 	if (!call->refusal && !call->action->has_any_state)
-		check_lock_and_state(call);
-	if (!call->refusal && !call->action->has_any_state && !call->action->is_beside_job) {
-		result = check_no_job(session, call, error);
-		if (result < 0)
-			return result;
-	}
-	return call->refusal ? 0 : call->action->book(session, call, error);
+		result = check_state(session, call, error);
+	return result < 0 || call->refusal ? result : call->action->book(session, call, error);
 }
 
 /* On the writer's thread, after the commit. */

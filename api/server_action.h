@@ -29,6 +29,9 @@ struct server_action {
 	const char *const *other_task_states; /* in which it may be besides; ends with NULL */
 	bool has_any_state; /* neither lock nor states are looked at, nor whether a job of the server is unfinished */
 	bool is_beside_job; /* books no job: may come while one of the server is unfinished */
+	/* Of a cold migration that waits: it ends it, also where os-resetState has set another state meanwhile; or it would
+	 * move the server, and is refused until the one before has ended. */
+	bool ends_waiting, is_move;
 	bool tells_no_lock; /* a lock is refused as a wrong state is, without its own words */
 	int status; /* of success */
 	bool must_be_launched;
@@ -71,6 +74,7 @@ struct action_call {
 	const char *host; /* asked for; NULL: none */
 	struct db_server server;
 	struct db_job job; /* as it was booked */
+	bool is_waiting; /* a cold migration of the server waits for its confirm or revert */
 	int refusal; /* status; 0: none */
 	char *refusal_message; /* owned; NULL with a refusal: out of memory */
 };

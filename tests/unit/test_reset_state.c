@@ -289,6 +289,97 @@ static void what_books_no_job_is_taken_beside_one(void **state)
 	assert_int_equal(job.updated_us, 0);
 }
 
+static int finish_migration(struct db_session *session, void *context, struct error *error)
+{
+	return db_migration_set_status(session, *(int64_t *)context, "finished", error);
+}
+
+static int end_job(struct db_session *session, void *context, struct error *error)
+{
+	struct db_job *job = context;
+
+	job->finished_us = 5;
+	return db_job_update(session, job, error);
+}
+
+/* A server that waits for its confirm on host2, where it came from host1; gives the migration. */
+static int64_t make_resized(struct bench *bench)
+{
+	db_fixture_host(bench->fixture->db, "host2");
+	int64_t id = db_fixture_migration(bench->fixture->db, bench->server, "host1", "host2");
+
+	db_fixture_write(bench->fixture->db, finish_migration, &id);
+	set_state(bench, "resized", "", "");
+	return id;
+}
+
+/* Its migration is as it was (as recorded), and so are the ways to end it. */
+static void server_that_waits_is_confirmed_or_reverted_whatever_state_is_shown(void **state)
+{
+	static const struct {
+		const char *state, *body, *kind, *status;
+		int answer;
+	} ends[] = {
+		{ "active", "{\"confirmResize\": null}", "confirm", "confirming", 204 },
+		{ "active", "{\"revertResize\": null}", "revert", "reverting", 202 },
+		{ "error", "{\"confirmResize\": null}", "confirm", "confirming", 204 },
+		{ "error", "{\"revertResize\": null}", "revert", "reverting", 202 },
+	};
+	struct bench bench = make_bench(state);
+	struct db_fixture *fixture = bench.fixture->db;
+	int64_t migration_id = make_resized(&bench);
+
+	for (size_t i = 0; i < ARRAY_LENGTH(ends); i++) {
+		CLEANUP_FREE char *reset = text_format("{\"os-resetState\": {\"state\": \"%s\"}}", ends[i].state);
+		struct db_migration migration = { 0 };
+		CLEANUP_DB_JOB struct db_job job = { 0 };
+
+		db_fixture_write(fixture, finish_migration, &migration_id);
+		assert_int_equal(post(&bench, &api_admin, NULL, reset)->status, 202);
+		assert_int_equal(post(&bench, &api_member, NULL, ends[i].body)->status, ends[i].answer);
+
+		struct db_session *session = db_fixture_read(fixture);
+		OK(db_migration_by_id(session, migration_id, &migration, &fixture->error));
+		assert_string_equal(migration.status, ends[i].status);
+		OK(db_job_unfinished_of_server(session, bench.server, &job, &fixture->error));
+		db_read_end(session);
+		assert_string_equal(job.kind, ends[i].kind);
+		assert_int_equal(job.migration_id, migration_id);
+		db_fixture_write(fixture, end_job, &job);
+	}
+}
+
+/* What the source still has of it belongs to the migration that waits, and a move would take that for its own. */
+static void server_that_waits_is_not_moved_whatever_state_is_shown(void **state)
+{
+	static const struct {
+		const char *name, *body;
+	} moves[] = {
+		{ "migrate", "{\"migrate\": null}" },
+		{ "os-migrateLive", "{\"os-migrateLive\": {\"host\": null, \"block_migration\": \"auto\"}}" },
+	};
+	struct bench bench = make_bench(state);
+	char words[256];
+
+	make_resized(&bench);
+	assert_int_equal(post(&bench, &api_admin, NULL, "{\"os-resetState\": {\"state\": \"active\"}}")->status, 202);
+	for (size_t i = 0; i < ARRAY_LENGTH(moves); i++) {
+		const struct api_answer *answer = post(&bench, &api_admin, "compute 2.56", moves[i].body);
+
+		snprintf(words, sizeof(words),
+			 "Cannot '%s' instance %s while an earlier migration of it waits: confirm or revert that first",
+			 moves[i].name, bench.server);
+		assert_string_equal(answer->message, words);
+		assert_int_equal(answer->status, 409);
+
+		CLEANUP_DB_JOB struct db_job none = { 0 };
+		CLEANUP_DB_READ struct db_session *session = db_fixture_read(bench.fixture->db);
+		assert_int_equal(db_job_unfinished_of_server(session, bench.server, &none, &bench.fixture->db->error),
+				 -ENOENT);
+		error_clear(&bench.fixture->db->error);
+	}
+}
+
 #define API_TEST(test) cmocka_unit_test_setup_teardown(test, api_fixture_setup, api_fixture_teardown)
 
 int main(void)
@@ -300,6 +391,8 @@ int main(void)
 		API_TEST(it_books_a_finished_action),
 		API_TEST(no_second_job_is_taken_whatever_state_is_shown),
 		API_TEST(what_books_no_job_is_taken_beside_one),
+		API_TEST(server_that_waits_is_confirmed_or_reverted_whatever_state_is_shown),
+		API_TEST(server_that_waits_is_not_moved_whatever_state_is_shown),
 	};
 
 	return cmocka_run_group_tests_name("reset_state", tests, NULL, NULL);
