@@ -113,12 +113,13 @@ def unit(tally):
     """The cmocka programs, built with the address and undefined-behaviour sanitisers."""
     build(SANITISED, "-Db_sanitize=address,undefined", "-Db_lundef=false")
     asked = subprocess.run(["meson", "introspect", "--tests", str(SANITISED)], capture_output=True, text=True, check=True)
-    for test in sorted(json.loads(asked.stdout), key=lambda test: test["name"]):
-        program = Path(test["cmd"][0])
-        if not program.is_relative_to(SANITISED):
-            continue  # the checkers stand in meson's list too; here they are a suite of their own
-        tally.relay(f"unit/{test['name']}", test["cmd"], CMOCKA_MESSAGE_OUTPUT="tap", **test["env"],
-                    ASAN_OPTIONS="detect_leaks=1:halt_on_error=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
+    # The checkers stand in meson's list too; here they are a suite of their own.
+    tests = [test for test in sorted(json.loads(asked.stdout), key=lambda test: test["name"])
+             if Path(test["cmd"][0]).is_relative_to(SANITISED)]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        list(threads.map(lambda test: tally.relay(
+            f"unit/{test['name']}", test["cmd"], CMOCKA_MESSAGE_OUTPUT="tap", **test["env"],
+            ASAN_OPTIONS="detect_leaks=1:halt_on_error=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1"), tests))
 
 
 def checkers(tally):
