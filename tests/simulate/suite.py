@@ -20,6 +20,7 @@ TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests/daemon"), str(TOP / "tests/replay"), str(TOP / "tests/lab")]
 
 import flows  # noqa: E402
+import mixed_moves as mixed  # noqa: E402
 import replay  # noqa: E402
 from api import Api  # noqa: E402
 from service import BINARY, run_checks  # noqa: E402
@@ -325,6 +326,15 @@ def recorded_flow(folder):
         assert min(took) < 1, (scenario, took)
 
 
+def mixed_moves(folder):
+    """500 mixed moves at once: each reading of the hosts counts each server, none twice on one host, and in the end all have ended"""
+    config = Path(folder) / "socket.yaml"
+    config.write_text(json.dumps({"admin_socket": f"{folder}/admin.sock", "auth": mixed.KEYS}))
+    with Fleet(folder, mixed.SIMULATION, "--config", config, **mixed.SETTINGS) as fleet:
+        mixed.run(fleet, BINARY, config)
+    assert fleet.status == 0
+
+
 def percentile(values, part):
     return sorted(values)[min(len(values) - 1, int(len(values) * part))]
 
@@ -433,7 +443,7 @@ def manual_workflow(folder):
 
 
 CHECKS = (start, loud, nothing_kept, beside_a_configuration, refused_for_real, faults, sizes, tokens, live, precheck, midway,
-          target_lost, never_converges, recorded_flow, large, manual_commands, manual_pytest, manual_workflow)
+          target_lost, never_converges, recorded_flow, mixed_moves, large, manual_commands, manual_pytest, manual_workflow)
 
 
 if __name__ == "__main__":
