@@ -315,17 +315,27 @@ void scene_start(struct scene *scene)
 }
 
 /* Its threads have ended, and it remembers nothing; calls that it made go on at the hosts. */
-void scene_restart(struct scene *scene)
+void scene_stop(struct scene *scene)
 {
 	while (!worker_stop(scene->worker)) /* a call of its own still runs: a killed daemon's ends with it */
 		clock_manual_advance(scene->clock, STEP_S * 1000000LL);
 	db_close(scene->database);
 	worker_destroy(scene->worker);
+}
+
+void scene_start_again(struct scene *scene)
+{
 	open_database(scene);
 	create_worker(scene);
 	scene_start(scene);
 	LOCK_SCOPE(&scene->mutex);
 	scene->is_killed = false;
+}
+
+void scene_restart(struct scene *scene)
+{
+	scene_stop(scene);
+	scene_start_again(scene);
 }
 
 struct order {
@@ -397,6 +407,12 @@ static void set_guest(struct scene *scene, enum job_kind kind)
 		abort();
 }
 
+void scene_order_end(struct scene *scene, enum job_kind kind)
+{
+	scene->kind = kind;
+	order(scene, kind, NULL);
+}
+
 void scene_order(struct scene *scene, enum job_kind kind)
 {
 	scene->kind = kind;
@@ -407,14 +423,13 @@ void scene_order(struct scene *scene, enum job_kind kind)
 		scene_start(scene);
 		if (!scene_settle(scene, 600))
 			abort();
-		scene->kind = kind;
 		scene->seen_count = 0;
 		free(scene->points);
 		scene->points = NULL;
 		scene->point_count = scene->point_capacity = 0;
 		scene->job_id = 0;
 		scene->is_setting = false;
-		order(scene, kind, NULL);
+		scene_order_end(scene, kind);
 		return;
 	}
 	set_guest(scene, kind);

@@ -74,6 +74,11 @@ void scene_order(struct scene *scene, enum job_kind kind);
 /* The daemon's part: started, killed with all that it remembers, or stopped. */
 void scene_start(struct scene *scene);
 void scene_restart(struct scene *scene);
+/* The two halves of a restart: in between nobody has the database, and its file may be another one. */
+void scene_stop(struct scene *scene);
+void scene_start_again(struct scene *scene);
+/* A confirm or a revert of the server, which waits for it. */
+void scene_order_end(struct scene *scene, enum job_kind kind);
 /* Lets the clock go on until the job has ended and no chore is due, or so many seconds have passed. True: it came to rest. */
 bool scene_settle(struct scene *scene, int seconds);
 /* Lets so many seconds pass, whatever happens. */

@@ -4,6 +4,7 @@
 #include "db/statement.h"
 #include "db/upgrade.h"
 #include "tests/unit/db_fixture.h"
+#include "tests/unit/version_2.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -244,11 +245,6 @@ static void upgrade_that_fails_changes_nothing(void **state)
 	OK(bring_to(fixture, path, &third_plan, NULL));
 }
 
-static const char schema_2[] = {
-#include "tests/unit/schema_2.inc"
-	'\0',
-};
-
 /* What a version 2 file may hold, and what becomes of it; each row's result is read after the upgrade. Ids of jobs: 1-2 a
  * move and the hard reboot behind it, 3-4 a move and the move behind it, 5-6 a cold migration and its confirm, 7 alone and in
  * the phase after the hand-over, 8 a revert, 9-11 three of one server, 12 finished, 13 another kind in a phase of that name. */
@@ -282,17 +278,13 @@ static const char rows_of_2[] =
 	"INSERT INTO claims VALUES (1, 1, 'b', 2, 1, 1, 1), (2, 1, 'b', 3, 1, 1, 1), (3, 1, 'c', 4, 1, 1, 1);"
 	"INSERT INTO volumes VALUES (1, 1, 1, 'p', 'v', 1);";
 
-static const struct upgrade_step steps_2[] = { { 1, NULL }, { 2, NULL } };
-static const struct upgrade_plan plan_2 = { schema_2, steps_2, ARRAY_LENGTH(steps_2), NULL };
-
 /* The fixture's own path then holds a file of version 2. */
 static void become_version_2(struct db_fixture *fixture, const char *sql)
 {
 	db_close(fixture->database);
 	fixture->database = NULL;
 	assert_int_equal(unlink(fixture->path), 0);
-	write_file(fixture->path, "");
-	OK(bring_to(fixture, fixture->path, &plan_2, sql));
+	OK(version_2_write(fixture->path, fixture->clock, sql, &fixture->error));
 }
 
 static void check_text(struct db_fixture *fixture, const char *sql, const char *expected)
@@ -373,8 +365,8 @@ static void confirm_that_was_ended_can_be_asked_for_again(void **state)
 
 	/* Another job is in front of it than that of the cold migration itself. */
 	become_version_2(fixture, rows_of_2);
-	OK(bring_to(fixture, fixture->path, &plan_2,
-		    "UPDATE jobs SET kind = 'reboot_soft', migration_id = NULL WHERE id = 5"));
+	OK(version_2_write(fixture->path, fixture->clock,
+			   "UPDATE jobs SET kind = 'reboot_soft', migration_id = NULL WHERE id = 5", &fixture->error));
 	OK(open_again(fixture));
 	check_text(fixture, "SELECT status FROM migrations WHERE id = 4", "finished");
 	check_text(fixture, "SELECT COUNT(*) FROM claims WHERE migration_id = 4", "1");
