@@ -191,6 +191,38 @@ static int write_volumes(struct db_session *session, const struct conflict_end *
 	return db_chore_insert(session, &like, error);
 }
 
+/* The definition that a cold migration saved of its source leads nowhere any more, unless the source has the guest and none of
+ * its own: then it goes back there. */
+static int write_saved(struct db_session *session, const struct conflict_end *end, struct error *error)
+{
+	CLEANUP_DB_KEPT_DOMAIN struct db_kept_domain saved = { 0 };
+	const struct db_chore *chore = end->run->chore;
+	struct db_chore back = { .kind = DB_CHORE_GIVE_BACK_DEFINITION,
+				 .host_id = end->winner_id,
+				 .other_host_id = end->loser_id,
+				 .migration_id = chore->migration_id,
+				 .reason = (char[]){ "the host has no definition of the server" } };
+	int result = db_kept_domain_by_migration(session, chore->migration_id, &saved, error);
+
+	if (result == -ENOENT) {
+		error_clear(error);
+		return 0;
+	}
+	if (result < 0)
+		return result;
+	if (saved.host_id != end->winner_id || end->view.is_persistent)
+		return db_kept_domain_delete_by_migration(session, chore->migration_id, error);
+	TEXT_COPY(back.server_uuid, chore->server_uuid);
+	return db_chore_insert(session, &back, error);
+}
+
+static int write_leftovers(struct db_session *session, const struct conflict_end *end, struct error *error)
+{
+	int result = write_saved(session, end, error);
+
+	return result < 0 ? result : write_volumes(session, end, error);
+}
+
 static int write_conflict_end(struct db_session *session, void *context, struct error *error)
 {
 	struct conflict_end *end = context;
@@ -199,7 +231,7 @@ static int write_conflict_end(struct db_session *session, void *context, struct 
 
 	if (result == -ENOENT) {
 		error_clear(error);
-		return write_volumes(session, end, error);
+		return write_leftovers(session, end, error);
 	}
 	if (result < 0)
 		return result;
@@ -211,7 +243,13 @@ static int write_conflict_end(struct db_session *session, void *context, struct 
 	result = db_server_update(session, &server, error);
 	if (result == 0 && is_ours)
 		result = db_server_set_fault(session, server.uuid, NULL, error);
-	return result < 0 ? result : write_volumes(session, end, error);
+	return result < 0 ? result : write_leftovers(session, end, error);
+}
+
+/* Nobody has the guest: what was saved of it goes back to the host that is left. */
+static int write_no_winner(struct db_session *session, void *context, struct error *error)
+{
+	return write_leftovers(session, context, error);
 }
 
 /* The other host of the chore, with what it shows; one that was given up, or is none, shows nothing. */
@@ -262,8 +300,14 @@ static int end_conflict(struct chore_run *run, struct error *error)
 		result = db_write(run->worker->parts.database, write_conflict_end, &end, error);
 		return result < 0 ? result : CHORE_DONE;
 	}
-	if (is_gone && sides[0] == SIDE_ABSENT)
-		return dropped(run, error, "it is on no host any more");
+	if (is_gone && sides[0] == SIDE_ABSENT) {
+		struct conflict_end end = {
+			.run = run, .winner_id = chore->host_id, .view = here, .is_loser_gone = true
+		};
+
+		result = db_write(run->worker->parts.database, write_no_winner, &end, error);
+		return result < 0 ? result : dropped(run, error, "it is on no host any more");
+	}
 	if (is_gone)
 		return error_set(error, ESTALE,
 				 "server %.36s is %s on host %s, and its other host was given up: start it there or "
@@ -300,7 +344,8 @@ static int write_definition_given_back(struct db_session *session, void *context
 	return db_kept_domain_delete(session, *(int64_t *)context, error);
 }
 
-/* The saved definition goes back to its host, so that the guest can be started there; by whom wants it. */
+/* The saved definition goes back to its host, so that the guest can be started there; by whom wants it. While the guest runs
+ * there without one it stays ours: the host takes none over it, and with its QEMU it would be gone. */
 static int give_back_definition(struct chore_run *run, struct error *error)
 {
 	CLEANUP_DB_KEPT_DOMAIN struct db_kept_domain saved = { 0 };
@@ -309,7 +354,7 @@ static int give_back_definition(struct chore_run *run, struct error *error)
 	int result = db_read_begin(run->worker->parts.database, &session, error);
 
 	if (result == 0)
-		result = db_kept_domain_by_server(session, run->chore->server_uuid, &saved, error);
+		result = db_kept_domain_by_migration(session, run->chore->migration_id, &saved, error);
 	db_read_end(TAKE_POINTER(session));
 	if (result == -ENOENT) {
 		error_clear(error);
@@ -317,6 +362,11 @@ static int give_back_definition(struct chore_run *run, struct error *error)
 	}
 	if (result == 0)
 		result = operations(run)->look(run->host, run->chore->server_uuid, &view, error);
+	if (result == 0 && view.state != GUEST_ABSENT && !view.is_persistent)
+		return error_set(
+			error, EBUSY,
+			"server %.36s is %s on host %s without a definition: it gets the saved one when it is off",
+			run->chore->server_uuid, guest_state_name(view.state), run->host_name);
 	if (result == 0 && view.state == GUEST_ABSENT)
 		result = operations(run)->define(run->host, saved.definition, saved.had_autostart, error);
 	if (result == 0)

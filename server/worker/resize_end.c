@@ -16,7 +16,7 @@ int resize_end_read_saved(struct job_run *run, struct error *error)
 		return 0;
 	int result = db_read_begin(run->worker->parts.database, &session, error);
 	if (result == 0)
-		result = db_kept_domain_by_server(session, run->job.server_uuid, &run->saved, error);
+		result = db_kept_domain_by_migration(session, run->job.migration_id, &run->saved, error);
 	if (result != -ENOENT)
 		return result;
 	error_clear(error);
@@ -80,6 +80,9 @@ static int write_refusal(struct db_session *session, void *context, struct error
 	int result = db_server_by_uuid(session, run->job.server_uuid, &server, error);
 
 	if (result == 0) {
+		/* Set active by an admin meanwhile it could be neither confirmed nor reverted. */
+		if (!text_equal(server.vm_state, "error"))
+			TEXT_COPY(server.vm_state, "resized");
 		server.task_state[0] = '\0';
 		result = server.host_id == run->job.source_host_id ? job_write_place(
 				 session, run, &server, run->job.target_host_id, run->job.source_host_id, error)
