@@ -1,5 +1,6 @@
 """One migrationd for a lab: its configuration, its start, its end by will or by force, and a look into its database."""
 
+import json
 import os
 import secrets
 import shlex
@@ -222,6 +223,18 @@ class Daemon:
             return connection.execute(query, values).fetchall()
         finally:
             connection.close()
+
+    def doctor(self):
+        """What `migrationd doctor` finds while the daemon runs; each finding is a map."""
+        done = subprocess.run([str(BINARY), "doctor", "--json", *self.config_options()], capture_output=True, text=True, check=False,
+                              timeout=90)
+        try:
+            answer = json.loads(done.stdout)
+        except ValueError:
+            raise LabError(f"migrationd doctor ended with status {done.returncode}: {done.stdout}{done.stderr}") from None
+        if (done.returncode != 0) != (answer["broken"] > 0):
+            raise LabError(f"migrationd doctor ended with status {done.returncode}, and found {answer}")
+        return answer["findings"]
 
     def watch_jobs(self, until, seconds=60):
         """Follows the phases of the newest job as fast as the database can be read, until `until(kind, phase)`; gives
