@@ -220,6 +220,20 @@ static void open_database(struct scene *scene)
 	must(db_open_temporary(scene->path, scene->clock, NULL, &scene->database, &error), &error, "the database");
 }
 
+static void create_discovery(struct scene *scene)
+{
+	static const struct hypervisor_settings settings = { .default_project = "project",
+							     .default_user = "user",
+							     .reconnect_interval_s = 5,
+							     .reconcile_interval_s = 60 };
+	struct error error = { 0 };
+
+	if (scene->has_discovery)
+		must(discovery_create(scene->bounded, scene->database, &settings, scene->clock, scene->log,
+				      &scene->discovery, &error),
+		     &error, "the discovery");
+}
+
 static void create_worker(struct scene *scene)
 {
 	struct error error = { 0 };
@@ -294,10 +308,12 @@ void scene_end(struct scene *scene)
 	simulated_open_all_gates(scene->fleet);
 	stop_worker(scene);
 	worker_stop(scene->worker);
+	discovery_stop(scene->discovery);
 	for (int i = 0; i < 2000 && bounded_has_stuck_calls(scene->bounded); i++)
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 	db_close(scene->database);
 	worker_destroy(scene->worker);
+	discovery_destroy(scene->discovery);
 	scene->bounded->operations->destroy(scene->bounded);
 	scene->fleet->operations->destroy(scene->fleet);
 	log_destroy(scene->log);
@@ -311,6 +327,10 @@ void scene_start(struct scene *scene)
 {
 	struct error error = { 0 };
 
+	if (scene->discovery) { /* as the daemon begins: each host was read once before a job goes on */
+		must(discovery_start(scene->discovery, &error), &error, "the discovery");
+		discovery_wait_for_all(scene->discovery);
+	}
 	must(worker_start(scene->worker, &error), &error, "the worker");
 }
 
@@ -319,13 +339,17 @@ void scene_stop(struct scene *scene)
 {
 	while (!worker_stop(scene->worker)) /* a call of its own still runs: a killed daemon's ends with it */
 		clock_manual_advance(scene->clock, STEP_S * 1000000LL);
+	discovery_stop(scene->discovery);
 	db_close(scene->database);
 	worker_destroy(scene->worker);
+	discovery_destroy(scene->discovery);
+	scene->discovery = NULL;
 }
 
 void scene_start_again(struct scene *scene)
 {
 	open_database(scene);
+	create_discovery(scene);
 	create_worker(scene);
 	scene_start(scene);
 	LOCK_SCOPE(&scene->mutex);

@@ -10,6 +10,7 @@
 #include "db/jobs.h"
 #include "server/scheduler/scheduler.h"
 #include "server/settings.h"
+#include "server/worker/discover.h"
 #include "server/worker/phases.h"
 #include "server/worker/simulated/fleet.h"
 #include "server/worker/worker.h"
@@ -38,6 +39,8 @@ struct scene {
 	struct hypervisor *fleet;
 	struct hypervisor *bounded;
 	struct worker *worker;
+	bool has_discovery; /* hosts are read all the time, too; from the next start on */
+	struct discovery *discovery; /* NULL: they are not */
 	struct worker_settings settings;
 	struct scheduler_settings scheduler;
 	struct worker_observer observer;

@@ -643,6 +643,7 @@ static void begin(struct past *past, const struct situation *situation)
 	arrange_hosts(past);
 	scene_stop(&past->scene);
 	replace_file(past);
+	past->scene.has_discovery = true;
 	scene_start_again(&past->scene);
 }
 
