@@ -90,6 +90,7 @@ class Bench:
 
     def clear(self):
         """After a scenario that held: the doctor is asked, its guests go, and what it left is looked for."""
+        self.wait_for_chores()
         self.ask_doctor()
         guests = list(self.lab.guests)
         for guest in guests:
@@ -223,11 +224,18 @@ class Bench:
         return [(event["event"], event["result"], event.get("details")) for event in actions[0]["events"]] if actions else []
 
     # Asking afterwards.
+    def wait_for_chores(self, guest=None):
+        """What a move leaves on a host is removed soon after its end."""
+        self.lab.wait(lambda: self.daemon.rows("SELECT count(*) FROM chores WHERE ? IN ('', server_uuid)",
+                                               guest.uuid if guest else "") == [(0,)], 15,
+                      f"what moves{f' of {guest.name}' if guest else ''} left on hosts is removed")
+
     def stands(self, guest, host_number, state="running", boots=1):
         """The guest is whole, on this host and nowhere else: by what QEMU processes there are, by what libvirt says, by
         what the guest wrote, by files, and by what the API shows."""
         host = self.hosts[host_number - 1]
         name = guest.name
+        self.wait_for_chores(guest)
         equal(self.lab.places(guest), {host.name: "shut off" if state == "stopped" else state}, f"places of {name}")
         equal(self.lab.qemus(guest), [] if state == "stopped" else [host.name], f"QEMU processes of {name}")
         if state == "running":
@@ -235,9 +243,8 @@ class Bench:
             guest.wait_for_progress()
         equal(guest.broken_counts(), [], f"gaps and doubles in what {name} wrote")
         equal(guest.starts(), boots, f"boots of {name}")
-        if guest.disk == "private":  # what a move leaves is removed by a chore, soon after its end
-            self.lab.wait(lambda: self.lab.private_files(guest) == [host.name], 15,
-                          f"{host.name} alone has a disk of {name}")
+        if guest.disk == "private":
+            equal(self.lab.private_files(guest), [host.name], f"hosts with a disk of {name}")
         elif guest.disk == "shared":
             equal(self.lab.private_files(guest), [], f"hosts with private files of {name}")
             check(guest.disk_path(host).exists(), f"the shared disk of {name} is there")

@@ -44,6 +44,16 @@ def _(bench):
     confirm(bench, guest, target)
 
 
+@scenario("a server that waits is set active by an admin: it is not moved, and can still be reverted")
+def _(bench):
+    guest = bench.guest("cold-set-active", disk="private")
+    source, _ = migrates(bench, guest)
+    bench.act(guest, "os-resetState", {"state": "active"})
+    bench.act(guest, "migrate", expect=409)
+    bench.live(guest, expect=409)
+    revert(bench, guest, source)
+
+
 @scenario("a guest that starts with its host does so on the target, but not while its confirm is pending")
 def _(bench):
     def starts_by_itself(number):

@@ -45,6 +45,7 @@ def _(bench):
         equal([guest.disk_path(bench.hosts[0]).read_bytes()[1024:], path.read_bytes()], before, "the source's disks")
         attached = bench.hosts[0].virsh("domblklist", guest.uuid)
         check(str(guest.disk_path(bench.hosts[0])) in attached and str(path) in attached, f"both are attached: {attached}")
+        bench.wait_for_chores(guest)
         equal(bench.files_in(bench.hosts[1].images), [stray.name], "files in the target's pool")
         equal(stray.read_bytes(), b"of somebody else", "the other's file")
     finally:
