@@ -54,26 +54,26 @@ static const char *const host_names[USAGE_HOSTS] = { "host-1", "host-2", "host-3
 static const struct kind {
 	const char *name;
 	const char *body; /* of the action */
-	enum simulated_failure fails;
 	const char *while_running; /* asked of the migration: "DELETE", "POST"; NULL: nothing */
 	const char *resized_end; /* the action that ends a resized server */
 	const char *expected; /* the status of the migration in the end */
+	enum simulated_failure fails;
 	enum simulated_outcome outcome; /* of the host that it goes to: one of all, so that others may meet it */
 } kinds[] = {
 #define LIVE "{\"os-migrateLive\": {\"host\": null, \"block_migration\": \"auto\"}}"
 #define COLD "{\"migrate\": null}"
 #define WELL SIMULATED_FAILS_NOT
-	{ "live", LIVE, WELL, NULL, NULL, "completed", SIMULATED_WELL },
-	{ "cold, confirmed", COLD, WELL, NULL, "{\"confirmResize\": null}", "confirmed", SIMULATED_WELL },
-	{ "live, aborted", LIVE, SIMULATED_FAILS_NEVER_CONVERGES, "DELETE", NULL, "cancelled", SIMULATED_WELL },
-	{ "cold, reverted", COLD, WELL, NULL, "{\"revertResize\": null}", "reverted", SIMULATED_WELL },
-	{ "live, forced", LIVE, SIMULATED_FAILS_NEVER_CONVERGES, "POST", NULL, "completed", SIMULATED_WELL },
-	{ "live, breaks off", LIVE, SIMULATED_FAILS_MIDWAY, NULL, NULL, "failed", SIMULATED_WELL },
-	{ "cold, breaks off", COLD, SIMULATED_FAILS_MIDWAY, NULL, NULL, "error", SIMULATED_WELL },
-	{ "live, refused", LIVE, SIMULATED_FAILS_PRECHECK, NULL, NULL, "error", SIMULATED_WELL },
-	{ "live, target leaves a half", LIVE, WELL, NULL, NULL, "failed", SIMULATED_COPY_RAISES },
-	{ "live, target cannot prepare", LIVE, WELL, NULL, NULL, "failed", SIMULATED_PREPARE_FAILS },
-	{ "cold, target does not start it", COLD, WELL, NULL, "{\"confirmResize\": null}", "error",
+	{ "live", LIVE, NULL, NULL, "completed", WELL, SIMULATED_WELL },
+	{ "cold, confirmed", COLD, NULL, "{\"confirmResize\": null}", "confirmed", WELL, SIMULATED_WELL },
+	{ "live, aborted", LIVE, "DELETE", NULL, "cancelled", SIMULATED_FAILS_NEVER_CONVERGES, SIMULATED_WELL },
+	{ "cold, reverted", COLD, NULL, "{\"revertResize\": null}", "reverted", WELL, SIMULATED_WELL },
+	{ "live, forced", LIVE, "POST", NULL, "completed", SIMULATED_FAILS_NEVER_CONVERGES, SIMULATED_WELL },
+	{ "live, breaks off", LIVE, NULL, NULL, "failed", SIMULATED_FAILS_MIDWAY, SIMULATED_WELL },
+	{ "cold, breaks off", COLD, NULL, NULL, "error", SIMULATED_FAILS_MIDWAY, SIMULATED_WELL },
+	{ "live, refused", LIVE, NULL, NULL, "error", SIMULATED_FAILS_PRECHECK, SIMULATED_WELL },
+	{ "live, target leaves a half", LIVE, NULL, NULL, "failed", WELL, SIMULATED_COPY_RAISES },
+	{ "live, target cannot prepare", LIVE, NULL, NULL, "failed", WELL, SIMULATED_PREPARE_FAILS },
+	{ "cold, target does not start it", COLD, NULL, "{\"confirmResize\": null}", "error", WELL,
 	  SIMULATED_START_FAILS },
 };
 
@@ -152,8 +152,10 @@ static void note_running(void *context, const char *host, const char *uuid, cons
 			snprintf(scene.doubled, sizeof(scene.doubled), "%s runs a second time on %s", uuid, host);
 			return;
 		}
-	if (running->count < SERVERS)
-		TEXT_COPY(running->uuids[running->count++], uuid);
+	if (running->count == SERVERS)
+		return;
+	TEXT_COPY(running->uuids[running->count], uuid);
+	running->count++;
 }
 
 static void look_for_doubles(void *context, const char *host, const char *operation, const char *uuid, bool is_after)
