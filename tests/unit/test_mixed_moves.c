@@ -547,6 +547,7 @@ static void *reader_thread(void *context)
 		json_array_foreach(rows, i, row) take_row(&reading, row);
 		json_decref(document);
 		keep(&reading);
+		pause_ms(1); /* for those who move */
 	}
 	return NULL;
 }
