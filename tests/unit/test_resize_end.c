@@ -1,0 +1,265 @@
+/* Confirm and revert give up a copy of the server's disks only after a look at the other one: whatever happened to either while
+ * the confirm was pending, the server keeps a whole copy where it is. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "server/worker/simulated/fleet.h"
+#include "tests/unit/worker_fixture.h"
+
+static void inject(struct worker_fixture *fixture, enum simulated_fault fault, int host, const char *other,
+		   const char *uuid)
+{
+	const struct simulated_place place = { .host = worker_host_names[host], .other = other, .uuid = uuid };
+
+	if (simulated_inject(fixture->fleet, fault, &place, &fixture->db->error) < 0)
+		fail_msg("%s", fixture->db->error.text);
+}
+
+static void check_runs_whole(struct worker_fixture *fixture, const struct worker_order *order, int host)
+{
+	const char *name = worker_host_names[host];
+
+	assert_int_equal(simulated_state(fixture->fleet, name, order->uuid), GUEST_RUNNING);
+	assert_true(simulated_has_whole_disks(fixture->fleet, name, order->uuid));
+}
+
+/* What was done to the guest or its disks, as "operation host" each. */
+static struct {
+	pthread_mutex_t mutex;
+	char text[512];
+} done = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+static void note_change(void *context, const char *host, const char *operation, const char *uuid, bool is_after)
+{
+	static const char *const changes[] = { "stop_guest", "start_guest", "remove_guest", "remove_volume", "define" };
+	LOCK_SCOPE(&done.mutex);
+
+	(void)context;
+	(void)uuid;
+	for (size_t i = 0; i < ARRAY_LENGTH(changes) && !is_after; i++)
+		if (text_equal(operation, changes[i]) && strlen(done.text) + 64 < sizeof(done.text)) {
+			strcat(done.text, operation);
+			strcat(done.text, " ");
+			strcat(done.text, host);
+			strcat(done.text, "; ");
+		}
+}
+
+static void note_changes(struct worker_fixture *fixture)
+{
+	LOCK_SCOPE(&done.mutex);
+
+	done.text[0] = '\0';
+	simulated_set_hook(fixture->fleet, note_change, NULL);
+}
+
+static void check_not_done(const char *change)
+{
+	LOCK_SCOPE(&done.mutex);
+
+	if (strstr(done.text, change))
+		fail_msg("%s was done: %s", change, done.text);
+}
+
+static int set_source_place(struct db_session *session, void *context, struct error *error)
+{
+	const struct worker_order *order = ((void **)context)[0];
+	const struct worker_fixture *fixture = ((void **)context)[1];
+
+	return db_server_set_place(session, order->uuid, fixture->hosts[ONE], 1, error);
+}
+
+/* Somebody moves it from two back to one, where its disk goes on, and the copy on two goes; discovery sees it there. */
+static void move_back_by_hand(struct worker_fixture *fixture, struct worker_order *order)
+{
+	void *both[] = { order, fixture };
+
+	inject(fixture, SIMULATED_GUEST_MOVED, TWO, "one", order->uuid);
+	db_fixture_write(fixture->db, set_source_place, both);
+	worker_fixture_check_places(fixture, order, "1", "1");
+	check_runs_whole(fixture, order, ONE);
+}
+
+static void a_revert_of_a_server_that_was_moved_back_by_hand_takes_nothing_away(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_resized(fixture);
+
+	move_back_by_hand(fixture, &order);
+	note_changes(fixture);
+	worker_fixture_order(fixture, &order, "revert", ONE, TWO);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_wait_no_chores(fixture);
+	worker_fixture_check(fixture, &order, "active", ONE, "reverted");
+	worker_fixture_check_places(fixture, &order, "1", "1");
+	check_runs_whole(fixture, &order, ONE);
+	check_not_done("stop_guest one");
+	check_not_done("remove_volume one");
+}
+
+static void a_confirm_of_a_server_that_was_moved_back_by_hand_takes_nothing_away(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_resized(fixture);
+
+	move_back_by_hand(fixture, &order);
+	note_changes(fixture);
+	worker_fixture_order(fixture, &order, "confirm", ONE, TWO);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_wait_no_chores(fixture);
+	worker_fixture_check_places(fixture, &order, "1", "1");
+	check_runs_whole(fixture, &order, ONE);
+	check_not_done("remove_volume one");
+}
+
+static void confirm_is_refused(struct worker_fixture *fixture, struct worker_order *order, const char *words)
+{
+	note_changes(fixture);
+	worker_fixture_order(fixture, order, "confirm", ONE, TWO);
+	worker_fixture_wait_ended(fixture, order);
+	worker_fixture_wait_no_chores(fixture);
+	worker_fixture_check(fixture, order, "resized", TWO, "finished"); /* the way back stays open */
+	worker_fixture_check_told(fixture, order, words);
+	check_not_done("remove");
+}
+
+static void a_confirm_keeps_the_sources_disk_when_the_targets_copy_is_gone(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_resized(fixture);
+
+	inject(fixture, SIMULATED_VOLUME_GOES, TWO, order.disk, NULL);
+	confirm_is_refused(fixture, &order, order.disk);
+	worker_fixture_check_places(fixture, &order, "2", "1");
+}
+
+static void a_confirm_keeps_the_sources_disk_when_the_target_has_not_the_server(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_resized(fixture);
+
+	inject(fixture, SIMULATED_GUEST_POWERED_OFF, TWO, NULL, order.uuid);
+	inject(fixture, SIMULATED_GUEST_UNDEFINED, TWO, NULL, order.uuid);
+	confirm_is_refused(fixture, &order, "is not on host two any more");
+	worker_fixture_check_places(fixture, &order, "", "12");
+}
+
+/* Not known is not gone: it is asked again, and until then nothing is removed. */
+static void a_confirm_waits_for_a_target_that_does_not_answer_and_removes_nothing_meanwhile(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_resized(fixture);
+
+	simulated_set_host_up(fixture->fleet, "two", false);
+	worker_fixture_order(fixture, &order, "confirm", ONE, TWO);
+	worker_fixture_wait_phase(fixture, &order, "removing");
+	worker_fixture_wait_idle(fixture);
+	assert_false(worker_fixture_has_ended(fixture, &order));
+	worker_fixture_check_places(fixture, &order, "2", "12");
+	simulated_set_host_up(fixture->fleet, "two", true);
+	clock_manual_advance(fixture->db->clock, 5000000);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_wait_no_chores(fixture);
+	worker_fixture_check(fixture, &order, "active", TWO, "confirmed");
+	worker_fixture_check_places(fixture, &order, "2", "2");
+	check_runs_whole(fixture, &order, TWO);
+}
+
+/* The look at the moment of the confirm is not enough: the disk is removed by a chore, which may come to it much later. */
+static void the_sources_disk_stays_when_the_targets_copy_goes_after_the_confirm(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_resized(fixture);
+
+	inject(fixture, SIMULATED_POOL_IS_OFF, ONE, NULL, NULL);
+	worker_fixture_order(fixture, &order, "confirm", ONE, TWO);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_check(fixture, &order, "active", TWO, "confirmed");
+	worker_fixture_wait_idle(fixture);
+	inject(fixture, SIMULATED_VOLUME_GOES, TWO, order.disk, NULL);
+	inject(fixture, SIMULATED_POOL_IS_WELL, ONE, NULL, NULL);
+	clock_manual_advance(fixture->db->clock, 3600000000);
+	worker_fixture_wait_idle(fixture);
+	worker_fixture_check_places(fixture, &order, "2", "1");
+}
+
+static void a_revert_whose_source_does_not_answer_leaves_the_server_running_on_the_target(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_resized(fixture);
+
+	simulated_set_host_up(fixture->fleet, "one", false);
+	note_changes(fixture);
+	worker_fixture_order(fixture, &order, "revert", ONE, TWO);
+	worker_fixture_wait_phase(fixture, &order, "stopping");
+	worker_fixture_wait_idle(fixture);
+	assert_false(worker_fixture_has_ended(fixture, &order));
+	check_runs_whole(fixture, &order, TWO);
+	check_not_done(" two");
+	simulated_set_host_up(fixture->fleet, "one", true);
+	clock_manual_advance(fixture->db->clock, 5000000);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_wait_no_chores(fixture);
+	worker_fixture_check(fixture, &order, "active", ONE, "reverted");
+	worker_fixture_check_places(fixture, &order, "1", "1");
+	assert_int_equal(simulated_state(fixture->fleet, "one", order.uuid), GUEST_RUNNING);
+}
+
+static void a_revert_whose_source_has_lost_the_disk_is_refused_before_the_server_is_stopped(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_resized(fixture);
+
+	inject(fixture, SIMULATED_VOLUME_GOES, ONE, order.disk, NULL);
+	note_changes(fixture);
+	worker_fixture_order(fixture, &order, "revert", ONE, TWO);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_wait_no_chores(fixture);
+	worker_fixture_check(fixture, &order, "resized", TWO, "finished");
+	worker_fixture_check_told(fixture, &order, order.disk);
+	check_runs_whole(fixture, &order, TWO);
+	check_not_done(" two");
+}
+
+/* Only when it runs there again is the target's copy given up. */
+static void a_revert_keeps_the_targets_copy_until_the_server_runs_on_the_source(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_resized(fixture);
+
+	simulated_close_gate(fixture->fleet, SIMULATED_GATE_FINISH);
+	worker_fixture_order(fixture, &order, "revert", ONE, TWO);
+	simulated_wait_at_gate(fixture->fleet, SIMULATED_GATE_FINISH);
+	worker_fixture_check_places(fixture, &order, "12", "12");
+	simulated_open_gate(fixture->fleet, SIMULATED_GATE_FINISH);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_wait_no_chores(fixture);
+	worker_fixture_check_places(fixture, &order, "1", "1");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, worker_fixture_setup, worker_fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_revert_of_a_server_that_was_moved_back_by_hand_takes_nothing_away),
+		TEST(a_confirm_of_a_server_that_was_moved_back_by_hand_takes_nothing_away),
+		TEST(a_confirm_keeps_the_sources_disk_when_the_targets_copy_is_gone),
+		TEST(a_confirm_keeps_the_sources_disk_when_the_target_has_not_the_server),
+		TEST(a_confirm_waits_for_a_target_that_does_not_answer_and_removes_nothing_meanwhile),
+		TEST(the_sources_disk_stays_when_the_targets_copy_goes_after_the_confirm),
+		TEST(a_revert_whose_source_does_not_answer_leaves_the_server_running_on_the_target),
+		TEST(a_revert_whose_source_has_lost_the_disk_is_refused_before_the_server_is_stopped),
+		TEST(a_revert_keeps_the_targets_copy_until_the_server_runs_on_the_source),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
