@@ -198,9 +198,25 @@ int cold_define(struct job_run *run, struct error *error)
 	return step_end(run, result, &cause, error);
 }
 
+/* Before we took it away: by somebody else, between two looks. */
+static bool is_removed_by_others(struct job_run *run)
+{
+	struct guest_view view = { 0 };
+	struct error ignored = { 0 };
+
+	return !run->is_entered_again
+	       && job_operations(run)->look(run->source, run->job.server_uuid, &view, &ignored) == 0
+	       && view.state == GUEST_ABSENT;
+}
+
 int cold_undefine(struct job_run *run, struct error *error)
 {
 	struct error cause = { 0 };
+
+	if (is_removed_by_others(run)) {
+		run->action = RECOVER_FORGET;
+		return job_go(run, "finishing");
+	}
 	int result = job_expect(run, run->source, GUEST_SET_OFF, &cause);
 
 	if (result == 0)
