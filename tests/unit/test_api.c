@@ -317,6 +317,47 @@ static void making_changing_and_deleting_servers_is_refused_by_its_own_words(voi
 	assert_int_equal(api_fixture_ask(fixture, &api_admin, "compute 2.90", "GET", path, NULL)->status, 200);
 }
 
+static int write_moved_back(struct db_session *session, void *context, struct error *error)
+{
+	const struct db_migration *migration = context;
+	int result = db_migration_set_status(session, migration->id, "finished", error);
+
+	return result < 0 ? result : db_server_set_state(session, migration->server_uuid, "resized", "", error);
+}
+
+/* It was moved from host1 to host2, and is shown on host1 again: somebody moved it back outside the API. */
+static void a_confirm_or_revert_is_of_its_migrations_own_hosts_wherever_the_server_is_shown(void **state)
+{
+	static const struct {
+		const char *body;
+		int status;
+	} actions[] = { { "{\"confirmResize\": null}", 204 }, { "{\"revertResize\": null}", 202 } };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(actions); i++) {
+		struct api_fixture *fixture = *state;
+		struct bench bench = make_bench(fixture);
+		CLEANUP_DB_JOB struct db_job job = { 0 };
+		CLEANUP_DB_HOST struct db_host source = { 0 }, target = { 0 };
+		struct db_migration migration = { .id = db_fixture_migration(fixture->db, bench.server, "host1",
+									     "host2") };
+
+		TEXT_COPY(migration.server_uuid, bench.server);
+		db_fixture_write(fixture->db, write_moved_back, &migration);
+		ASSERT_ANSWER(post(fixture, &api_member, V2_56, bench.path, actions[i].body), actions[i].status, "");
+		read_job(fixture, &bench, &job);
+		CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture->db);
+		assert_int_equal(db_host_by_name(session, "host1", &source, &fixture->db->error), 0);
+		assert_int_equal(db_host_by_name(session, "host2", &target, &fixture->db->error), 0);
+		assert_int_equal(job.source_host_id, source.id);
+		assert_int_equal(job.target_host_id, target.id);
+		if (i + 1 == ARRAY_LENGTH(actions))
+			break;
+		db_read_end(TAKE_POINTER(session));
+		api_fixture_teardown(state);
+		api_fixture_setup(state);
+	}
+}
+
 #define API_TEST(test) cmocka_unit_test_setup_teardown(test, api_fixture_setup, api_fixture_teardown)
 
 int main(void)
@@ -332,6 +373,7 @@ int main(void)
 		API_TEST(a_live_migration_below_2_34_is_answered_by_its_verdict),
 		API_TEST(whoever_waits_too_long_for_a_verdict_is_told_that_the_job_is_accepted),
 		API_TEST(an_ending_daemon_leaves_nobody_waiting_for_a_verdict),
+		API_TEST(a_confirm_or_revert_is_of_its_migrations_own_hosts_wherever_the_server_is_shown),
 		API_TEST(version_documents_need_no_token),
 		API_TEST(a_target_with_scheme_and_authority_is_the_same_as_without),
 		API_TEST(making_changing_and_deleting_servers_is_refused_by_its_own_words),

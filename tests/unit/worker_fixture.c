@@ -206,6 +206,21 @@ void worker_fixture_wait_phase(struct worker_fixture *fixture, const struct work
 	fail_msg("the %s job is in phase %s, not %s", job.kind, job.phase, phase);
 }
 
+void worker_fixture_wait_target(struct worker_fixture *fixture, const struct worker_order *order, int host)
+{
+	int64_t found = 0;
+
+	for (int i = 0; i < WAIT_MS / STEP_MS && found != fixture->hosts[host]; i++) {
+		CLEANUP_DB_JOB struct db_job job = { 0 };
+
+		read_job(fixture, order, &job);
+		found = job.target_host_id;
+		if (found != fixture->hosts[host])
+			rest();
+	}
+	assert_int_equal(found, fixture->hosts[host]);
+}
+
 void worker_fixture_wait_idle(struct worker_fixture *fixture)
 {
 	assert_true(worker_wait_idle(fixture->worker, clock_monotonic_ms(clock_system()) + WAIT_MS));

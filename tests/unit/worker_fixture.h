@@ -53,6 +53,8 @@ struct worker_order worker_fixture_resized(struct worker_fixture *fixture);
 /* Waits, within bounds; the test fails where it does not come to that. */
 void worker_fixture_wait_ended(struct worker_fixture *fixture, const struct worker_order *order);
 void worker_fixture_wait_phase(struct worker_fixture *fixture, const struct worker_order *order, const char *phase);
+/* Until the job has chosen that host. */
+void worker_fixture_wait_target(struct worker_fixture *fixture, const struct worker_order *order, int host);
 void worker_fixture_wait_no_chores(struct worker_fixture *fixture);
 /* Until the worker has done what it can without time passing. */
 void worker_fixture_wait_idle(struct worker_fixture *fixture);
