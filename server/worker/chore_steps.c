@@ -15,10 +15,11 @@
 struct chore_run {
 	struct worker *worker;
 	const struct db_chore *chore;
+	int64_t job_id; /* of the job that has it done; 0: none */
 	struct hypervisor_host *host;
 	char host_name[DB_NAME_SIZE];
 	struct db_server server; /* id 0: it was deleted */
-	bool is_moving; /* an unfinished job has it */
+	bool is_moving; /* another unfinished job has it */
 	bool is_awaited; /* a call upon it is stuck somewhere */
 	bool has_definition_chore; /* its definition there is still to be removed */
 	/* Where the guest is whole; NULL: nowhere that is known. */
@@ -54,7 +55,7 @@ static int read_rows(struct chore_run *run, struct error *error)
 	result = db_job_unfinished_of_server(session, uuid, &job, error);
 	if (result < 0 && result != -ENOENT)
 		return result;
-	run->is_moving = result == 0;
+	run->is_moving = result == 0 && job.id != run->job_id;
 	error_clear(error);
 	result = db_chore_by_server(session, uuid, &others, error);
 	for (size_t i = 0; i < others.count; i++) {
@@ -397,9 +398,9 @@ static int run_kind(struct chore_run *run, struct error *error)
 	return error_set(error, EINVAL, "a chore of no known kind: %s", run->chore->kind);
 }
 
-int chore_do(struct worker *worker, const struct db_chore *chore, struct error *error)
+int chore_do(struct worker *worker, const struct db_chore *chore, int64_t job_id, struct error *error)
 {
-	struct chore_run run = { .worker = worker, .chore = chore };
+	struct chore_run run = { .worker = worker, .chore = chore, .job_id = job_id };
 	bool is_gone = false;
 	int result = read_rows(&run, error);
 

@@ -98,9 +98,7 @@ int chores_write(struct db_session *session, const struct job_run *run, unsigned
 
 static int write_delete(struct db_session *session, void *context, struct error *error)
 {
-	const struct db_chore *chore = context;
-
-	return db_chore_delete(session, chore->id, error);
+	return db_chore_delete(session, *(int64_t *)context, error);
 }
 
 struct failure_request {
@@ -124,15 +122,16 @@ static void tell(struct worker *worker, const struct db_chore *chore, enum log_l
 }
 
 /* One try, with what it comes to written: negative when the chore is still to be done. */
-static int try_once(struct worker *worker, struct db_chore *chore, struct error *error)
+static int try_once(struct worker *worker, const struct db_chore *chore, int64_t job_id, struct error *error)
 {
 	struct error reason = { 0 };
-	int result = chore_do(worker, chore, &reason);
+	int result = chore_do(worker, chore, job_id, &reason);
 
 	if (result >= 0) {
 		tell(worker, chore, result == CHORE_DROPPED ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
 		     result == CHORE_DROPPED ? "chore is dropped" : "chore is done", reason.text);
-		return db_write(worker->parts.database, write_delete, chore, error);
+		int64_t id = chore->id;
+		return db_write(worker->parts.database, write_delete, &id, error);
 	}
 	struct failure_request request = { chore->id, reason.text };
 	struct error ignored = { 0 };
@@ -140,21 +139,6 @@ static int try_once(struct worker *worker, struct db_chore *chore, struct error 
 		tell(worker, chore, LOG_LEVEL_WARNING, "chore cannot be done yet", reason.text);
 	db_write(worker->parts.database, write_failure, &request, &ignored); /* counted with the next one else */
 	return error_set(error, -result, "%s", reason.text);
-}
-
-int chores_do_for_guest(struct worker *worker, int64_t host_id, const char *server_uuid, struct error *error)
-{
-	CLEANUP_DB_READ struct db_session *session = NULL;
-	CLEANUP_DB_CHORES struct db_chore_list chores = { 0 };
-	int result = db_read_begin(worker->parts.database, &session, error);
-
-	if (result == 0)
-		result = db_chore_by_server(session, server_uuid, &chores, error);
-	db_read_end(TAKE_POINTER(session));
-	for (size_t i = 0; result == 0 && i < chores.count; i++)
-		if (chores.items[i].host_id == host_id)
-			result = try_once(worker, &chores.items[i], error);
-	return result;
 }
 
 static struct chore_slot *find_slot(const struct worker *worker, int64_t chore_id)
@@ -191,7 +175,7 @@ static void *chore_thread(void *context)
 	int result = read_chore(worker, slot->chore_id, &chore, &error);
 
 	if (result == 0)
-		result = try_once(worker, &chore, &error);
+		result = try_once(worker, &chore, 0, &error);
 	pthread_mutex_lock(&worker->mutex);
 	int64_t first_ms = worker_limits_now(worker)->settings.retry_interval_s * 1000;
 	slot->is_running = false;
@@ -247,6 +231,62 @@ static void offer(struct worker *worker, const struct db_chore *chore)
 		pthread_detach(thread);
 		worker->running++;
 	}
+}
+
+/* NULL: a thread is at it, or memory is short. */
+static struct chore_slot *take(struct worker *worker, const struct db_chore *chore)
+{
+	LOCK_SCOPE(&worker->mutex);
+	struct chore_slot *slot = find_slot(worker, chore->id);
+
+	if (!slot)
+		slot = add_slot(worker, chore);
+	if (!slot || slot->is_running)
+		return NULL;
+	slot->is_running = true;
+	return slot;
+}
+
+static void give_back(struct worker *worker, struct chore_slot *slot)
+{
+	LOCK_SCOPE(&worker->mutex);
+
+	slot->is_running = false;
+}
+
+/* By a job's own thread. While another thread is at it the job must not go on: what it makes there could be removed. */
+static int do_for_job(const struct job_run *run, const struct db_chore *chore, struct error *error)
+{
+	struct worker *worker = run->worker;
+	CLEANUP_DB_CHORE struct db_chore fresh = { 0 };
+	struct chore_slot *slot = take(worker, chore);
+
+	if (!slot)
+		return error_set(error, EBUSY, "host %s: what is left there of server %.36s is being removed now",
+				 run->target_name, chore->server_uuid);
+	int result = read_chore(worker, chore->id, &fresh, error);
+	if (result == 0)
+		result = try_once(worker, &fresh, run->job.id, error);
+	give_back(worker, slot);
+	if (result != -ENOENT)
+		return result;
+	error_clear(error); /* it was done meanwhile */
+	return 0;
+}
+
+int chores_do_for_job(const struct job_run *run, struct error *error)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	CLEANUP_DB_CHORES struct db_chore_list chores = { 0 };
+	int result = db_read_begin(run->worker->parts.database, &session, error);
+
+	if (result == 0)
+		result = db_chore_by_server(session, run->job.server_uuid, &chores, error);
+	db_read_end(TAKE_POINTER(session));
+	for (size_t i = 0; result == 0 && i < chores.count; i++)
+		if (chores.items[i].host_id == run->job.target_host_id)
+			result = do_for_job(run, &chores.items[i], error);
+	return result;
 }
 
 static void forget_done(struct worker *worker, const struct db_chore_list *chores)

@@ -28,8 +28,9 @@ enum {
 /* Within the transaction that ends the job. The migration's volume rows become chores. */
 int chores_write(struct db_session *session, const struct job_run *run, unsigned int leftovers, struct error *error);
 
-/* Those of the guest on that host, now; before it comes back there. Negative: one cannot be done, and the error says why. */
-int chores_do_for_guest(struct worker *worker, int64_t host_id, const char *server_uuid, struct error *error);
+/* Those of the job's server on its target, now, before it comes back there; the job has touched no host yet. Negative: one
+ * cannot be done, and the error says why. */
+int chores_do_for_job(const struct job_run *run, struct error *error);
 
 /* The dispatcher's, without the mutex: begins those that are due, each in a thread of its own that counts as running. */
 void chores_dispatch(struct worker *worker);

@@ -174,7 +174,7 @@ static int try_target(struct job_run *run, const struct target_search *search, s
 
 	/* What is left of the guest there from before goes first. */
 	if (result == 0)
-		result = chores_do_for_guest(run->worker, run->job.target_host_id, run->job.server_uuid, &cause);
+		result = chores_do_for_job(run, &cause);
 	if (result == 0)
 		result = search->check(run, &check, &cause);
 	if (result == 0) {

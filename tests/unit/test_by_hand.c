@@ -125,7 +125,6 @@ static void forget(struct worker_fixture *fixture, struct worker_order *order)
 {
 	worker_fixture_wait_idle(fixture);
 	db_fixture_write(fixture->db, write_forget, order->uuid);
-	clock_manual_advance(fixture->db->clock, 60000000);
 	worker_fixture_wait_no_chores(fixture);
 	worker_fixture_check_places(fixture, order, "", "1");
 }
