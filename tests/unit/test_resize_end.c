@@ -63,10 +63,13 @@ static void note_changes(struct worker_fixture *fixture)
 
 static void check_not_done(const char *change)
 {
-	LOCK_SCOPE(&done.mutex);
+	char text[sizeof(done.text)];
 
-	if (strstr(done.text, change))
-		fail_msg("%s was done: %s", change, done.text);
+	pthread_mutex_lock(&done.mutex);
+	TEXT_COPY(text, done.text);
+	pthread_mutex_unlock(&done.mutex);
+	if (strstr(text, change))
+		fail_msg("%s was done: %s", change, text);
 }
 
 static int set_source_place(struct db_session *session, void *context, struct error *error)
