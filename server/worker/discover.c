@@ -40,9 +40,9 @@ void discovery_end_write(struct discovery *discovery)
 	pthread_cond_broadcast(&discovery->has_work);
 }
 
-static void bring_forward(struct discovery *discovery, struct seen_host *host)
+static void bring_forward(struct discovery *discovery, struct seen_host *host, int64_t pause_ms)
 {
-	int64_t soon_ms = clock_monotonic_ms(discovery->clock) + GATHER_MS;
+	int64_t soon_ms = clock_monotonic_ms(discovery->clock) + pause_ms;
 
 	if (host->due_ms > soon_ms)
 		host->due_ms = soon_ms;
@@ -64,7 +64,17 @@ void discovery_look_again(struct discovery *discovery, int64_t host_id)
 	struct seen_host *host = discovery_find_host(discovery, host_id);
 
 	if (host)
-		bring_forward(discovery, host);
+		bring_forward(discovery, host, GATHER_MS);
+}
+
+/* A job has changed, and may have ended: what was left to it is the host's to tell again. */
+static void look_behind_jobs(struct discovery *discovery)
+{
+	LOCK_SCOPE(&discovery->mutex);
+
+	for (size_t i = 0; i < discovery->host_count; i++)
+		if (discovery->hosts[i]->is_left_to_job)
+			bring_forward(discovery, discovery->hosts[i], OUTDATED_MS);
 }
 
 void discovery_list_hosts(struct discovery *discovery)
@@ -79,6 +89,8 @@ static void on_row_changed(void *context, enum db_table table, int64_t id)
 {
 	struct discovery *discovery = context;
 
+	if (table == DB_TABLE_JOBS)
+		look_behind_jobs(discovery);
 	if (table != DB_TABLE_HOSTS)
 		return;
 	LOCK_SCOPE(&discovery->mutex);
@@ -412,6 +424,7 @@ static void take_reading(struct reading *reading, bool *ret_came_up)
 	host->is_left = host->is_left || reading->is_removed;
 	discovery->unread -= !host->was_read;
 	host->was_read = true;
+	host->is_left_to_job = reading->found.is_left_to_job;
 	plan_next(discovery, host, reading->found.is_outdated);
 	drop_left_hosts(discovery);
 	host_facts_clear(&reading->facts);

@@ -1,7 +1,8 @@
 /* Discovery: keeps the database true to what the hosts show, by the hypervisor's events and by reading everything again
  * from time to time. It owns the handles of the hosts, which jobs borrow.
  *
- * A server that an unfinished job moves is the job's: discovery leaves it alone until the job has ended.
+ * A server that an unfinished job moves is the job's: discovery leaves it alone until the job has ended, and then reads its
+ * hosts again.
  */
 #pragma once
 
@@ -34,5 +35,5 @@ void discovery_destroy(struct discovery *discovery);
 
 /* Hosts may be reached another way than before: the rows are read again. Thread-safe. */
 void discovery_list_hosts(struct discovery *discovery);
-/* Reads a host again soon: after a job of its has ended. Thread-safe. */
+/* Reads a host again soon. Thread-safe. */
 void discovery_look_again(struct discovery *discovery, int64_t host_id);

@@ -146,6 +146,7 @@ static int is_left_alone(struct db_session *session, const char *uuid, struct di
 {
 	int result = is_moving(session, uuid, error);
 
+	host->is_left_to_job = host->is_left_to_job || result == 1;
 	if (result != 0 || !db_server_changed_since(session, uuid, host->change_number))
 		return result;
 	host->is_outdated = true;

@@ -18,6 +18,7 @@ struct discovered_host {
 	int64_t newest_reading;
 	int64_t newest_change;
 	bool is_outdated; /* out: a server changed while the host was read, and was left alone: it is to be read again */
+	bool is_left_to_job; /* out: a job has one of its servers, which was left alone: it is to be read again when that has ended */
 	bool has_missed; /* out: a guest is missed that was not missed before */
 };
 

@@ -366,6 +366,31 @@ static void a_host_whose_reading_came_too_late_is_read_again_soon(void **state)
 	assert_int_equal(host_at(fixture, two)->asked, 3);
 }
 
+static int only_end_job(struct db_session *session, void *context, struct error *error)
+{
+	struct db_job *job = context;
+
+	job->finished_us = db_now_us(session);
+	return db_job_update(session, job, error);
+}
+
+/* The events of what somebody did meanwhile came while the job had the guest: nothing else tells of it again. */
+static void what_a_host_showed_of_a_guest_that_a_job_had_is_read_again_when_that_has_ended(void **state)
+{
+	struct missed_fixture *fixture = *state;
+	int64_t one = add_host(fixture, "compute-1");
+	struct db_job job = { .phase = "accepted", .kind = "cold", .server_uuid = UUID, .source_host_id = one };
+
+	host_at(fixture, one)->state = GUEST_RUNNING;
+	begin(fixture);
+	wait_for_place(fixture, "compute-1");
+	db_fixture_write(fixture->db, insert_job, &job);
+	show(fixture, one, GUEST_ABSENT);
+	stays_at(fixture, "compute-1");
+	db_fixture_write(fixture->db, only_end_job, &job);
+	wait_for_place(fixture, "");
+}
+
 static void a_guest_that_no_host_has_is_forgotten(void **state)
 {
 	struct missed_fixture *fixture = *state;
@@ -603,6 +628,7 @@ int main(void)
 		TEST(a_live_move_is_not_undone_by_a_reading_that_began_before_it),
 		TEST(a_cold_move_is_not_undone_by_a_reading_that_began_before_it),
 		TEST(a_host_whose_reading_came_too_late_is_read_again_soon),
+		TEST(what_a_host_showed_of_a_guest_that_a_job_had_is_read_again_when_that_has_ended),
 		TEST(a_guest_that_no_host_has_is_forgotten),
 		TEST(a_guest_that_is_off_on_another_host_is_found_there_before_it_is_forgotten),
 		TEST(an_answer_counts_only_when_it_was_asked_for_after_the_miss),
