@@ -271,9 +271,12 @@ int live_resolve(struct job_run *run, struct error *error)
 	switch (run->action) {
 	case RECOVER_FINISH:
 		/* libvirt defines the guest on the target when it is whole there; before that the broken source still has a part of
-		 * its memory. */
-		if (run->source_side != SIDE_BROKEN || run->at_target.is_persistent)
+		 * its memory, and of one that cannot be asked nothing is known. */
+		if ((run->source_side != SIDE_BROKEN && run->source_side != SIDE_UNREACHABLE)
+		    || run->at_target.is_persistent)
 			return job_go(run, "finishing");
+		if (run->source_side == SIDE_UNREACHABLE)
+			break;
 		run->action = RECOVER_RESUME_POSTCOPY;
 		return job_go(run, "moving");
 	case RECOVER_FOLLOW:
@@ -294,6 +297,10 @@ int live_resolve(struct job_run *run, struct error *error)
 	default:
 		break;
 	}
+	if (run->source_side == SIDE_UNREACHABLE || run->target_side == SIDE_UNREACHABLE)
+		return error_set(error, EAGAIN, "host %s does not answer; server %s is asked about again",
+				 run->source_side == SIDE_UNREACHABLE ? run->source_name : run->target_name,
+				 run->job.server_uuid);
 	return error_set(error, EAGAIN, "server %.36s: source %s, target %s: it is asked again", run->job.server_uuid,
 			 side_view_name(run->source_side), side_view_name(run->target_side));
 }

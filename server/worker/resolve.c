@@ -8,6 +8,16 @@
 #include "base/log.h"
 #include "base/text.h"
 
+/* As discovery has it: asked, it would hold the job's thread for as long as its silence takes. */
+static bool is_down(const struct job_run *run, int64_t host_id)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	struct error ignored = { 0 };
+
+	return db_read_begin(run->worker->parts.database, &session, &ignored) == 0
+	       && worker_host_is_down(run->worker, session, host_id);
+}
+
 static enum side_view look_at(const struct job_run *run, struct hypervisor_host *host, bool is_gone,
 			      struct guest_view *ret_view)
 {
@@ -16,6 +26,8 @@ static enum side_view look_at(const struct job_run *run, struct hypervisor_host 
 	*ret_view = (struct guest_view){ .state = GUEST_ABSENT };
 	if (is_gone || !host)
 		return SIDE_ABSENT;
+	if (is_down(run, host == run->source ? run->job.source_host_id : run->job.target_host_id))
+		return SIDE_UNREACHABLE;
 	return side_view_of(job_operations(run)->look(host, run->job.server_uuid, ret_view, &ignored), ret_view);
 }
 

@@ -346,13 +346,15 @@ static void a_confirm_or_revert_is_of_its_migrations_own_hosts_wherever_the_serv
 		ASSERT_ANSWER(post(fixture, &api_member, V2_56, bench.path, actions[i].body), actions[i].status, "");
 		read_job(fixture, &bench, &job);
 		CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture->db);
-		assert_int_equal(db_host_by_name(session, "host1", &source, &fixture->db->error), 0);
-		assert_int_equal(db_host_by_name(session, "host2", &target, &fixture->db->error), 0);
+		int source_result = db_host_by_name(session, "host1", &source, &fixture->db->error);
+		int target_result = db_host_by_name(session, "host2", &target, &fixture->db->error);
+		db_read_end(TAKE_POINTER(session));
+		assert_int_equal(source_result, 0);
+		assert_int_equal(target_result, 0);
 		assert_int_equal(job.source_host_id, source.id);
 		assert_int_equal(job.target_host_id, target.id);
 		if (i + 1 == ARRAY_LENGTH(actions))
 			break;
-		db_read_end(TAKE_POINTER(session));
 		api_fixture_teardown(state);
 		api_fixture_setup(state);
 	}

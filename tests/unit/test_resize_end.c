@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "db/chores.h"
 #include "server/worker/simulated/fleet.h"
 #include "tests/unit/worker_fixture.h"
 
@@ -186,11 +187,10 @@ static void the_sources_disk_stays_when_the_targets_copy_goes_after_the_confirm(
 	worker_fixture_order(fixture, &order, "confirm", ONE, TWO);
 	worker_fixture_wait_ended(fixture, &order);
 	worker_fixture_check(fixture, &order, "active", TWO, "confirmed");
-	worker_fixture_wait_idle(fixture);
+	worker_fixture_wait_chore(fixture, ONE, DB_CHORE_REMOVE_VOLUME, "pool");
 	inject(fixture, SIMULATED_VOLUME_GOES, TWO, order.disk, NULL);
 	inject(fixture, SIMULATED_POOL_IS_WELL, ONE, NULL, NULL);
-	clock_manual_advance(fixture->db->clock, 3600000000);
-	worker_fixture_wait_idle(fixture);
+	worker_fixture_wait_chore(fixture, ONE, DB_CHORE_REMOVE_VOLUME, "is not on host two");
 	worker_fixture_check_places(fixture, &order, "2", "1");
 }
 

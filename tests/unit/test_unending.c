@@ -50,30 +50,6 @@ static int pass_until_ended(struct worker_fixture *fixture, const struct worker_
 	return 0;
 }
 
-static bool has_chore(struct worker_fixture *fixture, int host, const char *kind, const char *words)
-{
-	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture->db);
-	CLEANUP_DB_CHORES struct db_chore_list chores = { 0 };
-
-	if (db_chore_by_host(session, fixture->hosts[host], &chores, &fixture->db->error) < 0)
-		fail_msg("%s", fixture->db->error.text);
-	for (size_t i = 0; i < chores.count; i++) {
-		const char *why = chores.items[i].last_error;
-
-		if (text_equal(chores.items[i].kind, kind) && why && strstr(why, words))
-			return true;
-	}
-	return false;
-}
-
-/* Only its last try tells why it cannot be done. */
-static void wait_for_chore(struct worker_fixture *fixture, int host, const char *kind, const char *words)
-{
-	for (int i = 0; i < 20000 && !has_chore(fixture, host, kind, words); i++)
-		rest();
-	assert_true(has_chore(fixture, host, kind, words));
-}
-
 static void check_is_free(struct worker_fixture *fixture, const struct worker_order *order)
 {
 	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture->db);
@@ -112,6 +88,14 @@ static int write_moving(struct db_session *session, void *context, struct error 
 	return result < 0 ? result : db_job_update(session, &job, error);
 }
 
+/* As a daemon that was killed in the copy leaves it. */
+static void set_moving(struct worker_fixture *fixture, const struct worker_order *order)
+{
+	struct db_job moving = { .id = order->job_id, .target_host_id = fixture->hosts[TWO] };
+
+	db_fixture_write(fixture->db, write_moving, &moving);
+}
+
 /* The source handed it over and shows no job any more, the target has not taken it yet: asked again and again. */
 static void a_job_that_goes_round_needs_no_more_stack_with_each_turn(void **state)
 {
@@ -120,8 +104,7 @@ static void a_job_that_goes_round_needs_no_more_stack_with_each_turn(void **stat
 	pthread_attr_t small, before;
 
 	worker_fixture_order(fixture, &order, "live", ONE, TWO);
-	struct db_job moving = { .id = order.job_id, .target_host_id = fixture->hosts[TWO] };
-	db_fixture_write(fixture->db, write_moving, &moving);
+	set_moving(fixture, &order);
 	if (simulated_put_guest(fixture->fleet, "one", order.uuid, GUEST_HANDED_OVER, 1024, &fixture->db->error) < 0
 	    || simulated_put_guest(fixture->fleet, "two", order.uuid, GUEST_ARRIVING, 1024, &fixture->db->error) < 0)
 		fail_msg("%s", fixture->db->error.text);
@@ -163,7 +146,7 @@ static void a_move_whose_call_never_returns_ends_and_says_that_libvirtd_must_be_
 	worker_fixture_check_told(fixture, &order, "does not return though it is not under way any more");
 	assert_int_equal(worker_fixture_failures(fixture, TWO), 0);
 	check_is_free(fixture, &order);
-	wait_for_chore(fixture, ONE, DB_CHORE_AWAIT_LIBVIRTD, "libvirtd on host one must be restarted");
+	worker_fixture_wait_chore(fixture, ONE, DB_CHORE_AWAIT_LIBVIRTD, "libvirtd on host one must be restarted");
 	assert_int_equal(simulated_state(fixture->fleet, "two", order.uuid),
 			 GUEST_ARRIVING); /* nothing it touches goes */
 	inject(fixture, SIMULATED_LIBVIRTD_DIES, ONE, NULL);
@@ -172,6 +155,47 @@ static void a_move_whose_call_never_returns_ends_and_says_that_libvirtd_must_be_
 	inject(fixture, SIMULATED_LIBVIRTD_STARTS, TWO, NULL);
 	worker_fixture_wait_no_chores(fixture);
 	worker_fixture_check_places(fixture, &order, "1", "1");
+}
+
+static void a_live_move_is_completed_though_its_source_dies_at_the_hand_over(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+
+	inject(fixture, SIMULATED_LIBVIRTD_DIES_AT_HAND_OVER, ONE, NULL);
+	worker_fixture_order(fixture, &order, "live", ONE, TWO);
+	worker_fixture_start(fixture);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_check(fixture, &order, "active", TWO, "completed");
+	check_is_free(fixture, &order);
+	worker_fixture_check_places(fixture, &order, "12", "12");
+	inject(fixture, SIMULATED_LIBVIRTD_STARTS, ONE, NULL);
+	worker_fixture_wait_no_chores(fixture);
+	worker_fixture_check_places(fixture, &order, "2", "2");
+	assert_true(simulated_has_whole_disks(fixture->fleet, "two", order.uuid));
+}
+
+/* The daemon was away, too; now the source is known to be down. */
+static void a_live_move_whose_source_is_down_is_completed_when_the_target_shows_that_it_arrived(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+
+	worker_fixture_order(fixture, &order, "live", ONE, TWO);
+	set_moving(fixture, &order);
+	if (simulated_put_guest(fixture->fleet, "one", order.uuid, GUEST_HANDED_OVER, 1024, &fixture->db->error) < 0
+	    || simulated_put_guest(fixture->fleet, "two", order.uuid, GUEST_ARRIVING, 1024, &fixture->db->error) < 0)
+		fail_msg("%s", fixture->db->error.text);
+	inject(fixture, SIMULATED_LIBVIRTD_DIES, ONE, NULL);
+	worker_fixture_set_service(fixture, ONE, false, false);
+	worker_fixture_start(fixture);
+	worker_fixture_wait_idle(fixture);
+	assert_false(worker_fixture_has_ended(fixture, &order));
+	if (simulated_put_guest(fixture->fleet, "two", order.uuid, GUEST_RUNNING, 1024, &fixture->db->error) < 0)
+		fail_msg("%s", fixture->db->error.text);
+	pass_until_ended(fixture, &order, 5000);
+	worker_fixture_check(fixture, &order, "active", TWO, "completed");
+	check_is_free(fixture, &order);
 }
 
 static void a_live_move_is_completed_though_its_source_dies_before_it_is_tidied(void **state)
@@ -206,7 +230,7 @@ static void a_disk_that_cannot_be_removed_is_a_chore_that_keeps_the_server_from_
 	worker_fixture_order(fixture, &order, "live", ONE, TWO);
 	worker_fixture_start(fixture);
 	worker_fixture_wait_ended(fixture, &order);
-	wait_for_chore(fixture, ONE, DB_CHORE_REMOVE_VOLUME, "");
+	worker_fixture_wait_chore(fixture, ONE, DB_CHORE_REMOVE_VOLUME, "");
 	worker_fixture_order(fixture, &order, "live", TWO, ONE);
 	worker_fixture_wait_ended(fixture, &order);
 	worker_fixture_check(fixture, &order, "active", TWO, "error");
@@ -258,7 +282,7 @@ static void a_cold_move_whose_target_cannot_be_cleaned_gives_the_server_back_run
 		worker_fixture_check(fixture, &order, "active", ONE, "error");
 		assert_int_equal(simulated_state(fixture->fleet, "one", order.uuid), GUEST_RUNNING);
 		check_is_free(fixture, &order);
-		wait_for_chore(fixture, TWO, DB_CHORE_REMOVE_VOLUME, "");
+		worker_fixture_wait_chore(fixture, TWO, DB_CHORE_REMOVE_VOLUME, "");
 		worker_fixture_order(fixture, &order, "live", ONE, THREE); /* nothing blocks it */
 		worker_fixture_wait_ended(fixture, &order);
 		worker_fixture_check(fixture, &order, "active", THREE, "completed");
@@ -279,6 +303,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_job_that_goes_round_needs_no_more_stack_with_each_turn),
 		TEST(a_move_whose_call_never_returns_ends_and_says_that_libvirtd_must_be_restarted),
+		TEST(a_live_move_is_completed_though_its_source_dies_at_the_hand_over),
+		TEST(a_live_move_whose_source_is_down_is_completed_when_the_target_shows_that_it_arrived),
 		TEST(a_live_move_is_completed_though_its_source_dies_before_it_is_tidied),
 		TEST(a_disk_that_cannot_be_removed_is_a_chore_that_keeps_the_server_from_that_host_alone),
 		TEST(a_server_does_not_come_back_to_a_host_while_its_leftovers_are_being_removed_there),

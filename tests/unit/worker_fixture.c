@@ -248,6 +248,33 @@ void worker_fixture_wait_no_chores(struct worker_fixture *fixture)
 	assert_int_equal(count, 0);
 }
 
+static bool has_chore(struct worker_fixture *fixture, int host, const char *kind, const char *words)
+{
+	struct db_fixture *db = fixture->db;
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(db);
+	CLEANUP_DB_CHORES struct db_chore_list chores = { 0 };
+
+	OK_OF(db, db_chore_by_host(session, fixture->hosts[host], &chores, &db->error));
+	for (size_t i = 0; i < chores.count; i++) {
+		const char *why = chores.items[i].last_error;
+
+		if (text_equal(chores.items[i].kind, kind) && why && strstr(why, words))
+			return true;
+	}
+	return false;
+}
+
+void worker_fixture_wait_chore(struct worker_fixture *fixture, int host, const char *kind, const char *words)
+{
+	for (int i = 0; i < WAIT_MS / STEP_MS; i++) {
+		if (has_chore(fixture, host, kind, words))
+			return;
+		clock_manual_advance(fixture->db->clock, 1000000);
+		rest();
+	}
+	fail_msg("host %s has no chore %s that says \"%s\"", worker_host_names[host], kind, words);
+}
+
 void worker_fixture_check(struct worker_fixture *fixture, const struct worker_order *order, const char *vm_state,
 			  int host, const char *status)
 {

@@ -55,7 +55,8 @@ void worker_fixture_wait_ended(struct worker_fixture *fixture, const struct work
 void worker_fixture_wait_phase(struct worker_fixture *fixture, const struct worker_order *order, const char *phase);
 /* Until the job has chosen that host. */
 void worker_fixture_wait_target(struct worker_fixture *fixture, const struct worker_order *order, int host);
-/* Time passes meanwhile. */
+/* Until the host has a chore of the kind, and its last try says why it cannot be done. Time passes, as in the next. */
+void worker_fixture_wait_chore(struct worker_fixture *fixture, int host, const char *kind, const char *words);
 void worker_fixture_wait_no_chores(struct worker_fixture *fixture);
 /* Until the worker has done what it can without time passing. */
 void worker_fixture_wait_idle(struct worker_fixture *fixture);
