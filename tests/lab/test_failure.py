@@ -206,9 +206,9 @@ def _(bench):
     bench.stands(guest, 2)
 
 
-def copying(bench, name, disk_mb):
+def copying(bench, name, disk_mb, state="running"):
     """A cold migration to compute-2 whose disk has begun to arrive there; gives the guest, its disk's bytes, and that file."""
-    guest = bench.guest(name, disk="private", disk_mb=disk_mb)
+    guest = bench.guest(name, state=state, disk="private", disk_mb=disk_mb)
     before = guest.disk_path(bench.hosts[0]).read_bytes()
     bench.act(guest, "migrate", {"host": "compute-2"})
     path = guest.disk_path(bench.hosts[1])
