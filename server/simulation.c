@@ -287,6 +287,24 @@ static int set_host(struct simulation *simulation, const json_t *how, json_t *an
 	return 0;
 }
 
+static const char *text_or_null(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}
+
+static int inject(struct simulation *simulation, const json_t *how, json_t *answer, struct error *error)
+{
+	const struct simulated_place place = { .host = text_or_null(how, "host"),
+					       .other = text_or_null(how, "other"),
+					       .uuid = text_or_null(how, "uuid") };
+	enum simulated_fault fault;
+
+	(void)answer;
+	if (!simulated_fault_by_name(text_in(how, "fault"), &fault))
+		return error_set(error, EINVAL, "there is no fault %.64s", text_in(how, "fault"));
+	return simulated_inject(simulation->parts.fleet, fault, &place, error);
+}
+
 static int put_guest(struct simulation *simulation, const json_t *how, json_t *answer, struct error *error)
 {
 	(void)answer;
@@ -330,6 +348,7 @@ static const struct {
 	{ "wait_at_gate", wait_at_gate },
 	{ "script", script },
 	{ "host", set_host },
+	{ "inject", inject },
 	{ "guest", put_guest },
 	{ "wait_idle", wait_idle },
 };

@@ -13,6 +13,7 @@
  *     {"wait_at_gate": "live"}                                  until one stands there
  *     {"script": {"host": "host2", "outcome": "copy_fails", "count": 1, "words": "why"}}
  *     {"host": {"name": "host2", "is_up": false}}               it does not answer any more
+ *     {"inject": {"fault": "libvirtd_stops", "host": "host2"}}  and "other" or "uuid", as fleet.h has them
  *     {"guest": {"host": "host2", "uuid": …, "memory_mb": 64}}  one more guest that runs
  *     {"wait_idle": {}}                                         until no job runs and none may begin
  *

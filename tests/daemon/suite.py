@@ -358,10 +358,37 @@ def many_moves(folder):
     service.kill()
 
 
+def a_silent_host(folder):
+    """while more starts wait for a host that is down than there are threads, moves of others are done at once, and /readyz is true"""
+    service = Service(folder, worker={"threads": 4, "retry_interval": 1})
+    service.start()
+    rows = state.rows_of(FREE)
+    for row in rows["services"]:
+        row["is_up"] = int(row["host"] != "host3")
+    rows["servers"] = [{**state.server(1, f"vm-{number}", "host3" if number > 1 else "host1"), "id": number, "uuid": state.uuid(500 + number),
+                        **({"vm_state": "stopped", "power_state": 4} if number > 1 else {})} for number in range(1, 24)]
+    rows["migrations"] = rows["instance_actions"] = rows["instance_action_events"] = rows["claims"] = []
+    service.control(load=rows)
+    service.control(inject={"fault": "libvirtd_stops", "host": "host3"})
+    service.control(thaw=["jobs"])
+    admin = service.api("admin", "manager", "member", "reader")
+    for number in range(2, 24):
+        assert admin.act(state.uuid(500 + number), "os-start").status == 202
+    assert len(service.jobs()) == 22, service.jobs()
+    began = time.monotonic()
+    assert admin.act(state.uuid(501), "os-migrateLive", {"host": "host2", "block_migration": "auto"}).status == 202
+    service.wait(lambda: admin.get("/v2.1/os-migrations?status=completed").body["migrations"])
+    assert time.monotonic() - began < 2, f"it took {time.monotonic() - began:.1f} s"
+    ready = service.api().get("/readyz")
+    assert ready.status == 200 and ready.body["checks"]["hosts"]["ok"], ready.text
+    assert len(service.jobs()) == 22, service.jobs()
+    service.kill()
+
+
 CHECKS = (a_missing_configuration, a_wrong_setting, a_missing_key, a_wrong_policy, a_foreign_database, a_newer_database,
           a_used_port, a_second_daemon, an_end_by_signal, a_kill, a_full_disk, one_of_many, many_connections, hostile_bytes,
           a_silent_client, long_heads, log_lines, implied_roles,
-          an_end_at_a_gate, many_moves, *doors.CHECKS, *patterns.CHECKS, *records.CHECKS)
+          an_end_at_a_gate, many_moves, a_silent_host, *doors.CHECKS, *patterns.CHECKS, *records.CHECKS)
 
 
 def main():
