@@ -91,13 +91,14 @@ def _(bench):
     bench.stands(guest, 3)
 
 
-def at_event(host, guest, words, act):
-    """Acts the moment that the host tells of the guest's life in these words."""
-    watch = subprocess.Popen(["virsh", "--quiet", "-c", host.uri, "event", "--domain", guest.uuid, "--event", "lifecycle", "--loop"],
+def at_event(host, guest, words, begin, act):
+    """Begins something, and acts the moment that the host tells of the guest's life in these words."""
+    watch = subprocess.Popen(["virsh", "--quiet", "-c", host.uri, "event", "--event", "lifecycle", "--loop", "--timeout", "60"],
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
+        begin()
         for line in watch.stdout:
-            if words in line:
+            if f"'{guest.name}': {words}" in line:
                 act()
                 return
         raise AssertionError(f"{host.name} did not tell that {guest.name} is {words}")
@@ -111,8 +112,7 @@ def at_event(host, guest, words, act):
 def _(bench):
     guest = bench.guest("cut-at-switch", dirty_mb=32)
     source = bench.hosts[0]
-    bench.live(guest, host="compute-2")
-    at_event(source, guest, "Suspended", source.kill)
+    at_event(source, guest, "Suspended", lambda: bench.live(guest, host="compute-2"), source.kill)
     source.start()
     source.wait_until_up()
     status = bench.wait_for_migration(guest, {"completed", "failed"})["status"]
@@ -125,10 +125,7 @@ def _(bench):
 def _(bench):
     guest = bench.guest("cut-at-hand-over", dirty_mb=32)
     source, target = bench.hosts[:2]
-    bench.live(guest, host="compute-2")
-    bench.wait_for_migration(guest, "running")
-    bench.lab.wait(lambda: target.state(guest), 15, "the target has its half")
-    at_event(target, guest, "Resumed", source.kill)
+    at_event(target, guest, "Resumed", lambda: bench.live(guest, host="compute-2"), source.kill)
     number = bench.wait_for_migration(guest, "completed", 20)["id"]
     bench.wait_for_status(guest, "ACTIVE")
     answer = bench.admin.request("DELETE", f"/v2.1/servers/{guest.uuid}/migrations/{number}")
