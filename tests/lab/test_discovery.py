@@ -1,5 +1,7 @@
 """What happens behind our back is seen: guests by libvirt's events, hosts by their connection."""
 
+import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -78,6 +80,26 @@ def _(bench):
         host.answer_again()
     bench.lab.wait(lambda: bench.service_state(2) == "up", 30, "the service is up again")
     bench.stands(guest, 2)
+
+
+@scenario("a guest whose QEMU hangs with a question to it open is shown as it was, and holds up no reading of the others on its host")
+def _(bench):
+    hung, beside = bench.guest("hung"), bench.guest("beside-hung")
+    host = bench.hosts[0]
+    qemu = host.qemu_of(hung)[0]
+    os.kill(qemu, signal.SIGSTOP)
+    question = subprocess.Popen(["virsh", "-c", host.uri, "qemu-monitor-command", hung.uuid, "--hmp", "info status"],
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        bench.live(beside, host="compute-2")
+        bench.wait_for_migration(beside, "completed")
+        bench.guest("seen-beside-hung", state="stopped")
+        bench.stands(beside, 2)
+        equal(bench.server(hung)["status"], "ACTIVE", "what is shown of the one that hangs")
+    finally:
+        os.kill(qemu, signal.SIGCONT)
+        question.wait(60)
+    bench.stands(hung, 1)
 
 
 @scenario("guests that changed while the daemon was away are seen at its start")
