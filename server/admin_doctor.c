@@ -71,9 +71,13 @@ static void *check_thread(void *context)
 
 	if (invariants_check(&doctor->parts, &report, &error) == 0 && !(answer = report_json(&report)))
 		error_no_memory(&error);
-	doctor->on_end(doctor->context, answer, answer ? NULL : &error);
-	LOCK_SCOPE(&doctor->mutex);
+	/* Who has the answer may ask again at once. */
+	pthread_mutex_lock(&doctor->mutex);
+	admin_doctor_fn on_end = doctor->on_end;
+	void *its_context = doctor->context;
 	doctor->is_running = false;
+	pthread_mutex_unlock(&doctor->mutex);
+	on_end(its_context, answer, answer ? NULL : &error);
 	return NULL;
 }
 
