@@ -59,8 +59,8 @@ int db_kept_domain_by_server(struct db_session *session, const char *server_uuid
 int db_kept_domain_by_migration(struct db_session *session, int64_t migration_id, struct db_kept_domain *ret_kept,
 				struct error *error);
 int db_kept_domain_delete(struct db_session *session, int64_t id, struct error *error);
-/* None there is fine. */
 /* Bound to another host, where what is kept of it is still of use. None there is fine. */
 int db_kept_domain_move(struct db_session *session, int64_t migration_id, int64_t host_id, struct error *error);
+/* None there is fine. */
 int db_kept_domain_delete_by_host(struct db_session *session, int64_t host_id, struct error *error);
 int db_kept_domain_delete_by_migration(struct db_session *session, int64_t migration_id, struct error *error);
