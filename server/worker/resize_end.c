@@ -80,7 +80,7 @@ static int write_refusal(struct db_session *session, void *context, struct error
 	int result = db_server_by_uuid(session, run->job.server_uuid, &server, error);
 
 	if (result == 0) {
-		/* Set active by an admin meanwhile it could be neither confirmed nor reverted. */
+		/* An admin may have set it active meanwhile: it is shown as what it is, one that waits. */
 		if (!text_equal(server.vm_state, "error"))
 			TEXT_COPY(server.vm_state, "resized");
 		server.task_state[0] = '\0';
