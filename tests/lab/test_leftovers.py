@@ -115,18 +115,15 @@ class Life:
         raise AssertionError(f"{self.host.name} did not tell that {guest.name} is {' or '.join(words)}")
 
 
-@scenario("live: the source's libvirtd is restarted at the switch-over while the target's half takes its time to die: one whole guest runs, "
-          "and the move has an end that says where", settings={"libvirt": {"live_migration_bandwidth": 32}})
+@scenario("live: the source's libvirtd is restarted at the switch-over: one whole guest runs, and the move has an end that says where",
+          settings={"libvirt": {"live_migration_bandwidth": 32}})
 def _(bench):
     guest = bench.guest("cut-at-switch", dirty_mb=32)
-    source, target = bench.hosts[:2]
-    with Life(source) as at_source, Life(target) as at_target:
+    source = bench.hosts[0]
+    with Life(source) as at_source:
         bench.live(guest, host="compute-2")
         at_source.wait(guest, "Suspended")
         source.kill()
-        if at_target.wait(guest, "Shutdown", "Resumed") == "Shutdown":
-            for pid in target.qemu_of(guest):
-                os.kill(pid, signal.SIGSTOP)  # libvirt ends it by force some seconds later
     source.start()
     source.wait_until_up()
     status = bench.wait_for_migration(guest, {"completed", "failed"})["status"]

@@ -220,6 +220,23 @@ static void a_live_move_is_completed_though_its_source_dies_before_it_is_tidied(
 	assert_true(simulated_has_whole_disks(fixture->fleet, "three", order.uuid));
 }
 
+static void a_live_move_ends_though_its_sources_pool_went_away_in_the_copy(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+
+	simulated_close_gate(fixture->fleet, SIMULATED_GATE_POST_DEST);
+	worker_fixture_order(fixture, &order, "live", ONE, TWO);
+	worker_fixture_start(fixture);
+	simulated_wait_at_gate(fixture->fleet, SIMULATED_GATE_POST_DEST);
+	inject(fixture, SIMULATED_POOL_IS_OFF, ONE, NULL);
+	simulated_open_gate(fixture->fleet, SIMULATED_GATE_POST_DEST);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_check(fixture, &order, "active", TWO, "completed");
+	check_is_free(fixture, &order);
+	worker_fixture_wait_chore(fixture, ONE, DB_CHORE_REMOVE_VOLUME, "pool");
+}
+
 /* What is left there is in the way of nothing but a move back, which names it. */
 static void a_disk_that_cannot_be_removed_is_a_chore_that_keeps_the_server_from_that_host_alone(void **state)
 {
@@ -231,6 +248,7 @@ static void a_disk_that_cannot_be_removed_is_a_chore_that_keeps_the_server_from_
 	worker_fixture_start(fixture);
 	worker_fixture_wait_ended(fixture, &order);
 	worker_fixture_wait_chore(fixture, ONE, DB_CHORE_REMOVE_VOLUME, "");
+	worker_fixture_wait_idle(fixture); /* it is not being tried */
 	worker_fixture_order(fixture, &order, "live", TWO, ONE);
 	worker_fixture_wait_ended(fixture, &order);
 	worker_fixture_check(fixture, &order, "active", TWO, "error");
@@ -306,6 +324,7 @@ int main(void)
 		TEST(a_live_move_is_completed_though_its_source_dies_at_the_hand_over),
 		TEST(a_live_move_whose_source_is_down_is_completed_when_the_target_shows_that_it_arrived),
 		TEST(a_live_move_is_completed_though_its_source_dies_before_it_is_tidied),
+		TEST(a_live_move_ends_though_its_sources_pool_went_away_in_the_copy),
 		TEST(a_disk_that_cannot_be_removed_is_a_chore_that_keeps_the_server_from_that_host_alone),
 		TEST(a_server_does_not_come_back_to_a_host_while_its_leftovers_are_being_removed_there),
 		TEST(a_cold_move_whose_target_cannot_be_cleaned_gives_the_server_back_running),
