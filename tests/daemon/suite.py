@@ -378,7 +378,7 @@ def a_silent_host(folder):
     began = time.monotonic()
     assert admin.act(state.uuid(501), "os-migrateLive", {"host": "host2", "block_migration": "auto"}).status == 202
     service.wait(lambda: admin.get("/v2.1/os-migrations?status=completed").body["migrations"])
-    assert time.monotonic() - began < 2, f"it took {time.monotonic() - began:.1f} s"
+    assert time.monotonic() - began < 5, f"it took {time.monotonic() - began:.1f} s"
     ready = service.api().get("/readyz")
     assert ready.status == 200 and ready.body["checks"]["hosts"]["ok"], ready.text
     assert len(service.jobs()) == 22, service.jobs()
