@@ -109,10 +109,12 @@ static struct worker_order move(struct worker_fixture *fixture, const char *kind
 
 static void check_used(struct worker_fixture *fixture, int64_t one, int64_t two)
 {
-	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture->db);
+	struct db_session *session = db_fixture_read(fixture->db);
+	int64_t used_one = used_mb(session, fixture->hosts[ONE]), used_two = used_mb(session, fixture->hosts[TWO]);
 
-	assert_int_equal(used_mb(session, fixture->hosts[ONE]), one);
-	assert_int_equal(used_mb(session, fixture->hosts[TWO]), two);
+	db_read_end(session);
+	assert_int_equal(used_one, one);
+	assert_int_equal(used_two, two);
 }
 
 static void a_guest_counts_once_in_a_live_move_and_while_its_source_is_tidied(void **state)
