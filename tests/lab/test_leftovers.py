@@ -55,7 +55,7 @@ def is_tidied(bench, number):
 @scenario("cold: where the target's folder is read-only when the copy fails, the guest runs again at once and may go elsewhere; what was "
           "copied goes when that can be done")
 def _(bench):
-    guest, _, path = copying(bench, "target-read-only", 128)
+    guest, _, path = copying(bench, "target-read-only", 64)
     with open(path, "r+b") as file, Closed(bench, 2):
         file.seek(4096)
         file.write(b"not what was sent")
