@@ -312,7 +312,7 @@ static int64_t blocking_host(struct worker *worker, struct db_session *session, 
 			return 0;
 		needs_target = kind == JOB_LIVE || phase >= phase_by_name(kind, "defining");
 		/* The target alone may show that the guest has arrived. */
-		needs_source = kind == JOB_COLD || phase < phase_by_name(kind, "moving");
+		needs_source = kind == JOB_COLD || phase != phase_by_name(kind, "moving");
 	}
 	if (needs_source && worker_host_is_down(worker, session, job->source_host_id))
 		return job->source_host_id;

@@ -16,7 +16,7 @@
 static const struct recover_row rows[] = {
 	/* libvirt lets it run there only when the source's half can never run again: the source need not be asked, which may be
 	 * away for long. What it still has is a chore. */
-	{ JOB_LIVE, "moving", "done", 1U << SIDE_UNREACHABLE, ALIVE, RECOVER_FINISH },
+	{ JOB_LIVE, "moving", "moving", 1U << SIDE_UNREACHABLE, ALIVE, RECOVER_FINISH },
 
 	/* A side that cannot be asked, or on which a call has not ended, may have the guest or get it. */
 	{ JOB_LIVE, "choosing", "done", UNKNOWN, ANY, RECOVER_WAIT },

@@ -83,7 +83,7 @@ static void check_rules(enum job_kind kind, const struct phase *phase, unsigned 
 	bool is_early = kind == JOB_COLD && phase >= phase_by_name(kind, "stopping")
 			&& phase < phase_by_name(kind, "defining") && (source == SIDE_OFF || source == SIDE_ALIVE);
 	/* Where it runs on the target libvirt has ended the source's half for good. */
-	bool has_arrived = kind == JOB_LIVE && phase >= phase_by_name(kind, "moving") && source == SIDE_UNREACHABLE
+	bool has_arrived = kind == JOB_LIVE && phase == phase_by_name(kind, "moving") && source == SIDE_UNREACHABLE
 			   && target == SIDE_ALIVE;
 	if (!is_known)
 		assert_int_equal(action, is_early ? RECOVER_RETURN : has_arrived ? RECOVER_FINISH : RECOVER_WAIT);
