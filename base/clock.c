@@ -13,6 +13,7 @@
 struct waiter {
 	pthread_cond_t *condition;
 	pthread_mutex_t *mutex;
+	int64_t deadline_ms;
 	struct waiter *next;
 };
 
@@ -118,6 +119,20 @@ void clock_manual_advance(struct clock *clock, int64_t by_us)
 	wake_waiters(clock);
 }
 
+bool clock_manual_wake_due(struct clock *clock)
+{
+	LOCK_SCOPE(&clock->mutex);
+	bool is_due = false;
+
+	catch_up(clock);
+	for (const struct waiter *waiter = clock->waiters; waiter; waiter = waiter->next)
+		if (waiter->deadline_ms <= clock->monotonic_us / 1000) {
+			pthread_cond_broadcast(waiter->condition);
+			is_due = true;
+		}
+	return is_due;
+}
+
 int64_t clock_now_us(struct clock *clock)
 {
 	if (!clock->is_manual)
@@ -167,7 +182,7 @@ static bool wait_manual(struct clock *clock, pthread_cond_t *condition, pthread_
 	if (clock_monotonic_ms(clock) >= deadline_ms)
 		return false;
 
-	struct waiter self = { .condition = condition, .mutex = mutex };
+	struct waiter self = { .condition = condition, .mutex = mutex, .deadline_ms = deadline_ms };
 	pthread_mutex_lock(&clock->mutex);
 	self.next = clock->waiters;
 	clock->waiters = &self;

@@ -15,6 +15,9 @@ void clock_manual_destroy(struct clock *clock);
  * same amount, but never backwards. */
 void clock_manual_set(struct clock *clock, int64_t now_us);
 void clock_manual_advance(struct clock *clock, int64_t by_us);
+/* Wakes again those whose time has come, since who was about to wait when it was set missed that. True: there are some, who
+ * have not gone on yet. */
+bool clock_manual_wake_due(struct clock *clock);
 /* True: from here on it goes by itself, at the system clock's pace; the next clock_manual_set makes it stand still. */
 void clock_manual_run(struct clock *clock, bool is_running);
 
