@@ -53,15 +53,17 @@ static const struct {
 
 void simulated_call_wait(struct simulated_fleet *fleet, struct simulated_call *call, int64_t until_ms)
 {
+	/* Told once, or two that wait would wake each other for ever. */
+	if (!call->is_waiting)
+		pthread_cond_broadcast(&fleet->changed);
 	call->is_waiting = true;
-	pthread_cond_broadcast(&fleet->changed);
 	clock_wait(fleet->clock, &fleet->changed, &fleet->mutex, until_ms);
-	call->is_waiting = false;
 }
 
 int simulated_tell_cut(const struct simulated_call *call, struct error *error)
 {
-	return error_set(error, EHOSTUNREACH, "host %s: the call was broken off (simulated)", call->host->name);
+	return error_set(error, EHOSTUNREACH, "host %s: the call was broken off (simulated)",
+			 (call->cut_by ? call->cut_by : call->host)->name);
 }
 
 static bool concerns(const struct simulated_call *call, const struct simulated_host *host)
@@ -72,8 +74,10 @@ static bool concerns(const struct simulated_call *call, const struct simulated_h
 void simulated_cut_calls(struct simulated_fleet *fleet, const struct simulated_host *host)
 {
 	for (struct simulated_call *call = fleet->calls; call; call = call->next)
-		if (concerns(call, host))
+		if (concerns(call, host)) {
 			call->is_cut = true;
+			call->cut_by = host;
+		}
 	pthread_cond_broadcast(&fleet->changed);
 }
 
@@ -94,6 +98,14 @@ bool simulated_is_occupied(struct simulated_fleet *fleet, struct simulated_host 
 			return true;
 	for (const struct simulated_call *call = fleet->calls; call; call = call->next)
 		if (call != except && call->is_hung && holds(call, host, uuid))
+			return true;
+	return false;
+}
+
+bool simulated_is_being_made(const struct simulated_fleet *fleet, const struct simulated_host *host, const char *volume)
+{
+	for (const struct simulated_call *call = fleet->late; call; call = call->next)
+		if (call->operation == SIMULATED_CREATE_VOLUME && call->host == host && text_equal(call->name, volume))
 			return true;
 	return false;
 }
@@ -197,8 +209,10 @@ static int reach(struct simulated_fleet *fleet, struct simulated_call *call, str
 
 		if (call->is_cut || ((is_stopped || is_occupied) && fleet->is_ending))
 			return is_stopped ? cut_while_stopped(fleet, call, error) : simulated_tell_cut(call, error);
-		if (!is_stopped && !is_occupied)
+		if (!is_stopped && !is_occupied) {
+			call->is_waiting = false;
 			return 0;
+		}
 		if (is_occupied && gives_up_ms == 0)
 			gives_up_ms = now_ms + OCCUPIED_MS;
 		if (is_occupied && now_ms >= gives_up_ms)

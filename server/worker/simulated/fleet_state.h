@@ -44,6 +44,7 @@ struct simulated_guest {
 	int64_t memory_mb;
 	struct simulated_server *server; /* NULL: it is none of the settings */
 	bool is_hung; /* its QEMU does not answer */
+	const struct simulated_host *arrives_from; /* of a half */
 	struct simulated_copy copy; /* by which it came */
 	struct simulated_guest *next;
 };
@@ -149,6 +150,7 @@ struct simulated_call {
 
 	bool is_cut; /* it has to return */
 	bool is_hung; /* it waits for that alone */
+	const struct simulated_host *cut_by; /* whose end or interruption broke it off; NULL: its own host's */
 	bool is_waiting; /* it does not return for now */
 	bool is_late; /* nobody waits for it any more */
 	bool lands_on_resume; /* late: when libvirtd goes on */
@@ -227,6 +229,9 @@ extern const struct hypervisor_operations simulated_operations;
 int simulated_call(struct simulated_call *call, struct error *error);
 /* It is marked as one that does not return for now, and waits. */
 void simulated_call_wait(struct simulated_fleet *fleet, struct simulated_call *call, int64_t until_ms);
+/* A call that makes it has not ended there, so that libvirt has the volume on its list, and lets nobody remove it. */
+bool simulated_is_being_made(const struct simulated_fleet *fleet, const struct simulated_host *host,
+			     const char *volume);
 /* What a call that was cut answers. */
 int simulated_tell_cut(const struct simulated_call *call, struct error *error);
 void simulated_cut_calls(struct simulated_fleet *fleet, const struct simulated_host *host); /* NULL: of all hosts */

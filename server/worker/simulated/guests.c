@@ -81,7 +81,8 @@ static int put_into(const struct simulated_call *call, enum guest_state state, s
 	if (!guest)
 		return result;
 	if (guest->view.state != state && guest->view.state != GUEST_RUNNING && guest->view.state != GUEST_PAUSED)
-		return error_set(error, EINVAL, "server %.36s is %s", call->uuid, guest_state_name(guest->view.state));
+		return error_set(error, EINVAL, "host %s: server %.36s is %s there (simulated)", call->host->name,
+				 call->uuid, guest_state_name(guest->view.state));
 	guest->view.state = state;
 	return 0;
 }

@@ -116,6 +116,18 @@ void simulated_break_moves(struct simulated_fleet *fleet, const struct simulated
 	}
 }
 
+/* What of the host's guests stands half on others: they see their connection break, whether a migration is known or not. */
+static void remove_halves_elsewhere(struct simulated_fleet *fleet, const struct simulated_host *host)
+{
+	for (struct simulated_host *other = fleet->hosts; other; other = other->next)
+		for (struct simulated_guest *half = other->guests, *next; half; half = next) {
+			next = half->next;
+			if (other->libvirtd == SIMULATED_LIBVIRTD_RUNS && half->view.state == GUEST_ARRIVING
+			    && half->arrives_from == host)
+				simulated_guest_remove(other, half->uuid);
+		}
+}
+
 void simulated_libvirtd_dies(struct simulated_fleet *fleet, struct simulated_host *host)
 {
 	host->libvirtd = SIMULATED_LIBVIRTD_IS_DEAD;
@@ -123,6 +135,7 @@ void simulated_libvirtd_dies(struct simulated_fleet *fleet, struct simulated_hos
 	simulated_cut_calls(fleet, host);
 	simulated_break_moves(fleet, host);
 	simulated_remove_halves(fleet, host);
+	remove_halves_elsewhere(fleet, host);
 	simulated_note_news(host, false);
 }
 
@@ -337,10 +350,12 @@ static struct simulated_move *begin(struct simulated_fleet *fleet, const struct 
 
 	if (!move)
 		return NULL;
-	if (!simulated_guest_add(call->target, call->uuid, GUEST_ARRIVING, guest->memory_mb)) {
+	struct simulated_guest *half = simulated_guest_add(call->target, call->uuid, GUEST_ARRIVING, guest->memory_mb);
+	if (!half) {
 		free(move);
 		return NULL;
 	}
+	half->arrives_from = call->host;
 	TEXT_COPY(move->uuid, call->uuid);
 	move->from = call->host;
 	move->to = call->target;

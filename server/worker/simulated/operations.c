@@ -89,6 +89,7 @@ static int hold_reading(struct simulated_fleet *fleet, struct simulated_call *ca
 		simulated_call_wait(fleet, call, INT64_MAX);
 		simulated_settle(fleet);
 	}
+	call->is_waiting = false;
 	return call->is_cut ? simulated_tell_cut(call, error) : 0;
 }
 

@@ -328,9 +328,11 @@ int simulated_body_remove_volume(struct simulated_fleet *fleet, struct simulated
 	bool is_shared = false;
 	int result = simulated_ask(call->host, error);
 
-	(void)fleet;
 	if (result == 0)
 		result = find_pool(call->host, call->pool, &is_shared, error);
+	if (result == 0 && simulated_is_being_made(fleet, call->host, call->name))
+		return error_set(error, EBUSY, "disk %s is still being made on host %s (simulated)", call->name,
+				 call->host->name);
 	if (result < 0 || !simulated_volume_find(call->host, is_shared, call->name))
 		return result;
 	if (is_in_use(call->host, is_shared, call->name))
