@@ -21,6 +21,7 @@ struct chore_slot {
 	int64_t not_before_ms; /* monotonic */
 	int64_t pause_ms;
 	bool is_running;
+	bool is_held_up; /* its host is down, or busy with another one: that ends by an event, not at a time */
 	struct worker *worker;
 	struct chore_slot *next;
 };
@@ -214,13 +215,16 @@ static struct chore_slot *add_slot(struct worker *worker, const struct db_chore 
 }
 
 /* With the mutex held. */
-static void offer(struct worker *worker, const struct db_chore *chore)
+static void offer(struct worker *worker, const struct db_chore *chore, bool is_held_up)
 {
 	struct chore_slot *slot = find_slot(worker, chore->id);
+	int64_t now_ms = clock_monotonic_ms(worker->parts.clock);
 	pthread_t thread;
 
-	if (worker->is_stopping || is_host_taken(worker, chore->host_id)
-	    || (slot && slot->not_before_ms > clock_monotonic_ms(worker->parts.clock)))
+	is_held_up = is_held_up || is_host_taken(worker, chore->host_id);
+	if (slot)
+		slot->is_held_up = is_held_up;
+	if (worker->is_stopping || is_held_up || (slot && slot->not_before_ms > now_ms))
 		return;
 	if (!slot)
 		slot = add_slot(worker, chore);
@@ -230,6 +234,8 @@ static void offer(struct worker *worker, const struct db_chore *chore)
 	if (slot->is_running) {
 		pthread_detach(thread);
 		worker->running++;
+	} else {
+		slot->not_before_ms = now_ms + worker_limits_now(worker)->settings.retry_interval_s * 1000;
 	}
 }
 
@@ -328,8 +334,7 @@ void chores_dispatch(struct worker *worker)
 			forget_done(worker, &chores);
 		if (is_down)
 			worker->has_blocked = true;
-		else if (!is_gone)
-			offer(worker, &chores.items[i]);
+		offer(worker, &chores.items[i], is_down || is_gone);
 	}
 	LOCK_SCOPE(&worker->mutex);
 	if (chores.count == 0)
@@ -351,7 +356,7 @@ int64_t chores_next_ms(const struct worker *worker)
 	int64_t next_ms = INT64_MAX;
 
 	for (const struct chore_slot *slot = worker->chores; slot; slot = slot->next)
-		if (!slot->is_running && slot->not_before_ms < next_ms)
+		if (!slot->is_running && !slot->is_held_up && slot->not_before_ms < next_ms)
 			next_ms = slot->not_before_ms;
 	return next_ms;
 }
