@@ -248,7 +248,8 @@ struct hypervisor_operations {
 	int (*adjust)(struct hypervisor_host *source, const char *uuid, enum move_adjustment adjustment, int64_t value,
 		      struct error *error);
 
-	/* Blocks: graceful for at most `graceful_ms`, then off. 0 when it is off already. */
+	/* Blocks: graceful for at most `graceful_ms`, then off. 0 when it is off already; -ESTALE when it runs without a
+	 * definition, so that stopping it would be its end. */
 	int (*stop_guest)(struct hypervisor_host *host, const char *uuid, int64_t graceful_ms, struct error *error);
 	/* Runs afterwards, whether it was off or paused; `is_paused`: one that was off is started without running. */
 	int (*start_guest)(struct hypervisor_host *host, const char *uuid, bool is_paused, struct error *error);

@@ -256,6 +256,20 @@ static void a_guest_without_a_definition_goes_with_its_qemu(void **state)
 	assert_int_equal(look(fixture, GUEST).state, GUEST_ABSENT);
 }
 
+static void a_guest_without_a_definition_is_not_stopped(void **state)
+{
+	struct fixture *fixture = *state;
+	CLEANUP_FREE char *definition = definition_of(GUEST, "");
+	virDomainPtr domain = virDomainCreateXML(fixture->connection, definition, 0);
+
+	assert_non_null(domain);
+	virDomainFree(domain);
+	assert_int_equal(fixture->driver->operations->stop_guest(fixture->host, GUEST, 0, &fixture->error), -ESTALE);
+	assert_non_null(strstr(fixture->error.text, "without a definition"));
+	assert_int_equal(look(fixture, GUEST).state, GUEST_RUNNING);
+	assert_int_equal(remove_guest(fixture, GUEST_SET(GUEST_RUNNING)), 0);
+}
+
 static void a_guest_that_is_started_while_its_definition_goes_gets_it_back(void **state)
 {
 	struct fixture *fixture = *state;
@@ -542,6 +556,7 @@ int main(void)
 		WITH_HOST(a_guest_is_removed_in_the_states_that_were_named_alone),
 		WITH_HOST(what_libvirt_keeps_beside_the_disks_stays),
 		WITH_HOST(a_guest_without_a_definition_goes_with_its_qemu),
+		WITH_HOST(a_guest_without_a_definition_is_not_stopped),
 		WITH_HOST(a_guest_that_is_started_while_its_definition_goes_gets_it_back),
 		WITH_HOST(a_guest_whose_qemu_hangs_is_busy_and_neither_asked_nor_removed),
 		WITH_HOST(the_progress_of_a_guest_that_goes_down_or_whose_qemu_hangs_is_not_read),

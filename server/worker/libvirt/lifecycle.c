@@ -52,6 +52,20 @@ int libvirt_switch_off(struct libvirt_host *host, virDomainPtr domain, struct er
 			 host->name, virDomainGetName(domain));
 }
 
+/* 0: it stays there when it stops. */
+static int check_is_defined(struct libvirt_host *host, virDomainPtr domain, const char *uuid, struct error *error)
+{
+	int is_persistent = virDomainIsPersistent(domain);
+
+	if (is_persistent > 0)
+		return 0;
+	if (is_persistent < 0)
+		return libvirt_error(host, error, "read whether the guest is defined");
+	return error_set(error, ESTALE,
+			 "host %s: server %s runs there without a definition: stopping it would be its end", host->name,
+			 uuid);
+}
+
 int libvirt_stop_guest(struct hypervisor_host *base, const char *uuid, int64_t graceful_ms, struct error *error)
 {
 	struct libvirt_host *host = libvirt_host_of(base);
@@ -62,6 +76,8 @@ int libvirt_stop_guest(struct hypervisor_host *base, const char *uuid, int64_t g
 
 	if (result == 0)
 		result = is_off(host, domain, &state, error);
+	if (result == 0)
+		result = check_is_defined(host, domain, uuid, error);
 	if (result != 0)
 		return result < 0 ? result : 0;
 	/* A guest that cannot be asked to go down is switched off below. */

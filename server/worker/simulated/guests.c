@@ -48,6 +48,10 @@ int simulated_body_stop(struct simulated_fleet *fleet, struct simulated_call *ca
 	struct simulated_guest *guest = simulated_guest_on(call->host, call->uuid, &result, error);
 
 	(void)fleet;
+	if (guest && simulated_is_alive(guest) && !guest->view.is_persistent)
+		return error_set(error, ESTALE,
+				 "host %s: server %s runs there without a definition: stopping it would be its end",
+				 call->host->name, call->uuid);
 	if (guest && guest->view.state != GUEST_SAVED)
 		simulated_guest_end(call->host, guest, GUEST_SHUT_OFF);
 	return result;
