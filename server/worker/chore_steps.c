@@ -351,6 +351,7 @@ static int give_back_definition(struct chore_run *run, struct error *error)
 {
 	CLEANUP_DB_KEPT_DOMAIN struct db_kept_domain saved = { 0 };
 	CLEANUP_DB_READ struct db_session *session = NULL;
+	const int64_t hosts[2] = { run->chore->host_id, run->chore->other_host_id };
 	struct guest_view view = { 0 };
 	int result = db_read_begin(run->worker->parts.database, &session, error);
 
@@ -368,6 +369,12 @@ static int give_back_definition(struct chore_run *run, struct error *error)
 			error, EBUSY,
 			"server %.36s is %s on host %s without a definition: it gets the saved one when it is off",
 			run->chore->server_uuid, guest_state_name(view.state), run->host_name);
+	if (result == 0 && view.state == GUEST_ABSENT)
+		result = worker_expect_on_no_other_host(run->worker, run->chore->server_uuid, hosts, false, error);
+	if (result == -ESTALE) { /* somebody moved it there, with its definition */
+		result = db_write(run->worker->parts.database, write_definition_given_back, &saved.id, error);
+		return result < 0 ? result : CHORE_DROPPED;
+	}
 	if (result == 0 && view.state == GUEST_ABSENT)
 		result = operations(run)->define(run->host, saved.definition, saved.had_autostart, error);
 	if (result == 0)

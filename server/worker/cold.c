@@ -313,9 +313,13 @@ static int end_failed(struct job_run *run, struct error *error)
 static int bring_back(struct job_run *run, struct error *error)
 {
 	struct guest_view at_source = { 0 };
+	struct error ignored = { 0 };
 	const char *uuid = run->job.server_uuid;
 	int result = job_operations(run)->look(run->source, uuid, &at_source, error);
 
+	/* Neither where it was nor where it was to be: somebody may have moved it. */
+	if (result == 0 && at_source.state == GUEST_ABSENT && job_expect(run, run->target, GUEST_SET_OFF, &ignored) < 0)
+		result = job_expect_on_no_third_host(run, false, error);
 	if (result == 0 && run->saved.id && at_source.state == GUEST_ABSENT)
 		result = job_operations(run)->define(run->source, run->saved.definition, run->saved.had_autostart,
 						     error);

@@ -162,6 +162,11 @@ void job_look_at_sides(struct job_run *run);
 void job_resolve(struct job_run *run);
 /* One side, now: -ESTALE with what was found when its guest is in none of the states (GUEST_SET), or busy. */
 int job_expect(struct job_run *run, struct hypervisor_host *host, unsigned int states, struct error *error);
+/* Before the guest comes to a side where it was not: -ESTALE when a third host has it, since somebody moved it there. With
+ * `must_know`: also when a host cannot be asked. */
+int job_expect_on_no_third_host(struct job_run *run, bool must_know, struct error *error);
+int worker_expect_on_no_other_host(struct worker *worker, const char *uuid, const int64_t hosts_left_out[2],
+				   bool must_know, struct error *error);
 /* Both sides have shown nothing to decide by for so long that the job has to end without it. */
 bool job_is_undecided_too_long(struct job_run *run);
 

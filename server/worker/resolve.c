@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "db/hosts.h"
 
 /* As discovery has it: asked, it would hold the job's thread for as long as its silence takes. */
 static bool is_down(const struct job_run *run, int64_t host_id)
@@ -82,4 +83,53 @@ int job_expect(struct job_run *run, struct hypervisor_host *host, unsigned int s
 	return error_set(error, ESTALE, "server %.36s is %s on host %s, where it should not be so",
 			 run->job.server_uuid, view.is_busy ? "busy" : guest_state_name(view.state),
 			 is_source ? run->source_name : run->target_name);
+}
+
+static int expect_not_there(struct worker *worker, const char *uuid, const struct db_host *row, bool must_know,
+			    struct error *error)
+{
+	struct hypervisor_host *host = NULL;
+	struct guest_view view = { .state = GUEST_ABSENT };
+	char name[DB_NAME_SIZE];
+	bool is_gone = false;
+	int result = db_service_is_up(&row->service) ? worker_open_host(worker, row->id, name, &host, &is_gone, error)
+						     : error_set(error, EHOSTUNREACH, "host %s is down", row->name);
+
+	if (result == 0)
+		result = worker->parts.hypervisor->operations->look(host, uuid, &view, error);
+	if (result < 0 && must_know)
+		return error_set(error, ESTALE, "server %.36s may be on host %s, which does not answer", uuid,
+				 row->name);
+	if (result < 0)
+		error_clear(error);
+	if (result < 0 || view.state == GUEST_ABSENT)
+		return 0;
+	return error_set(error, ESTALE, "server %.36s is %s on host %s, where somebody moved it", uuid,
+			 guest_state_name(view.state), row->name);
+}
+
+int worker_expect_on_no_other_host(struct worker *worker, const char *uuid, const int64_t hosts_left_out[2],
+				   bool must_know, struct error *error)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	CLEANUP_DB_HOSTS struct db_host_list hosts = { 0 };
+	int result = db_read_begin(worker->parts.database, &session, error);
+
+	if (result == 0)
+		result = db_host_all(session, &hosts, error);
+	db_read_end(TAKE_POINTER(session));
+	for (size_t i = 0; result == 0 && i < hosts.count; i++) {
+		const struct db_host *row = &hosts.items[i];
+
+		if (!row->is_gone && row->id != hosts_left_out[0] && row->id != hosts_left_out[1])
+			result = expect_not_there(worker, uuid, row, must_know, error);
+	}
+	return result;
+}
+
+int job_expect_on_no_third_host(struct job_run *run, bool must_know, struct error *error)
+{
+	const int64_t sides[2] = { run->job.source_host_id, run->job.target_host_id };
+
+	return worker_expect_on_no_other_host(run->worker, run->job.server_uuid, sides, must_know, error);
 }

@@ -82,7 +82,10 @@ static int look_first(struct job_run *run, struct error *error)
 	if (run->source_side == SIDE_ALIVE && run->target_side == SIDE_ALIVE)
 		return error_set(error, ESTALE, "server %s runs on host %s and on host %s: stop one of them by hand",
 				 run->job.server_uuid, run->source_name, run->target_name);
-	return 0;
+	/* It was to be on the target: where else it may run is asked before it starts a second time. */
+	return run->source_side != SIDE_ALIVE && run->target_side == SIDE_ABSENT
+		       ? job_expect_on_no_third_host(run, !run->is_target_gone, error)
+		       : 0;
 }
 
 int revert_stop(struct job_run *run, struct error *error)
@@ -149,6 +152,8 @@ int revert_define(struct job_run *run, struct error *error)
 		return result;
 	result = job_expect(run, run->target, off, &cause);
 	job_look_at_sides(run);
+	if (result == 0 && run->target_side == SIDE_ABSENT)
+		result = job_expect_on_no_third_host(run, !run->is_target_gone, &cause);
 	if (result == 0 && is_unknown(run->source_side))
 		result = error_set(&cause, EAGAIN, "host %s: the server is %s there", run->source_name,
 				   side_view_name(run->source_side));
@@ -167,6 +172,8 @@ static int run_on_source(struct job_run *run, struct error *error)
 	struct error ignored = { 0 };
 	int result = job_expect(run, run->target, off, error);
 
+	if (result == 0 && job_expect(run, run->target, off & ~GUEST_SET(GUEST_ABSENT), &ignored) < 0)
+		result = job_expect_on_no_third_host(run, false, error);
 	if (result < 0)
 		return result;
 	if (!run->saved.was_running)

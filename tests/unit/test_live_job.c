@@ -393,6 +393,20 @@ static void test_a_revert_brings_the_server_back_and_cleans_the_target(void **st
 	wait_until_gone("two", uuid);
 }
 
+static void test_a_revert_starts_nothing_while_a_third_host_has_the_server(void **state)
+{
+	struct db_fixture *fixture = *state;
+	char uuid[UUID_SIZE];
+	int64_t id = order_cold(uuid);
+
+	assert_int_equal(worker_start(bench.worker, NULL), 0);
+	wait_done(id);
+	OK(simulated_by_hand_move(bench.fleet, "two", "three", uuid, &fixture->error));
+	settle(uuid, id, "revert");
+	assert_int_equal(simulated_state(bench.fleet, "one", uuid), GUEST_ABSENT);
+	assert_int_equal(simulated_state(bench.fleet, "three", uuid), GUEST_RUNNING);
+}
+
 static void test_a_confirm_leaves_the_server_on_the_target(void **state)
 {
 	char uuid[UUID_SIZE];
@@ -423,6 +437,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_cold_copy_that_fails_starts_the_server_again_where_it_was, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_revert_brings_the_server_back_and_cleans_the_target, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(test_a_revert_starts_nothing_while_a_third_host_has_the_server, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_confirm_leaves_the_server_on_the_target, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_restart_in_the_copy_takes_up_what_the_hosts_show, setup,
