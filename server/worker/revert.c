@@ -134,6 +134,14 @@ static int turn_back(struct job_run *run, const char *reason)
 	return job_go(run, "restoring");
 }
 
+static int turn_back_without_source(struct job_run *run)
+{
+	struct error error = { 0 };
+
+	error_set(&error, ESTALE, "host %s was given up", run->source_name);
+	return turn_back(run, error.text);
+}
+
 int revert_define(struct job_run *run, struct error *error)
 {
 	const unsigned int off = GUEST_SET_OFF | GUEST_SET(GUEST_ABSENT) | GUEST_SET(GUEST_SAVED);
@@ -146,6 +154,8 @@ int revert_define(struct job_run *run, struct error *error)
 	run->event = 0;
 	if (result == 0 && !run->is_entered_again)
 		result = job_begin_event(run, "compute_finish_revert_resize", run->source_name, &event, error);
+	if (result == 0 && run->is_source_gone)
+		return turn_back_without_source(run);
 	if (result == 0)
 		result = db_write(run->worker->parts.database, write_source_place, run, error);
 	if (result < 0)
@@ -193,6 +203,8 @@ int revert_start(struct job_run *run, struct error *error)
 		result = job_begin_event(run, "compute_stop_instance", run->source_name, &event, error);
 	if (result < 0)
 		return result;
+	if (run->is_source_gone)
+		return turn_back_without_source(run);
 	result = run_on_source(run, &cause);
 	if (job_is_for_later(result))
 		return error_set(error, -result, "%s", cause.text);
@@ -212,7 +224,7 @@ static int bring_to_target(struct job_run *run, struct error *error)
 	const unsigned int off = GUEST_SET_OFF | GUEST_SET(GUEST_ABSENT);
 	int result = job_expect(run, run->source, off, error);
 
-	if (result == 0)
+	if (result == 0 && !run->is_source_gone)
 		result = job_operations(run)->remove_guest(run->source, run->job.server_uuid, GUEST_SET_OFF, error);
 	if (result == 0 && run->saved.was_running)
 		result = job_operations(run)->start_guest(run->target, run->job.server_uuid, false, error);
@@ -243,7 +255,7 @@ int revert_restore(struct job_run *run, struct error *error)
 				.error_cause = "lost",
 				.reason = "The server could not be brought back.",
 				.details = details,
-				.leftovers = CHORE_DEFINITION };
+				.leftovers = CHORE_DEFINITION | CHORE_NO_VOLUMES };
 	result = job_finish(run, &lost, error);
 	return result < 0 ? result : STEP_DONE;
 }

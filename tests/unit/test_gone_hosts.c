@@ -632,6 +632,40 @@ static void test_without_its_source_a_revert_is_refused_and_the_server_stays(voi
 	assert_int_equal(simulated_state(bench.fleet, "two", ordered.uuid), GUEST_RUNNING);
 }
 
+static void wait_for_host(int host)
+{
+	struct db_fixture *fixture = bench.fixture;
+	size_t count = 0;
+
+	for (int i = 0; i < 2500 && count == 0; i++) {
+		struct worker_waiting_list waiting = { 0 };
+
+		OK(worker_list_waiting(bench.worker, bench.hosts[host], &waiting, &fixture->error));
+		count = waiting.count;
+		worker_waiting_list_clear(&waiting);
+		rest();
+	}
+	assert_int_not_equal(count, 0);
+}
+
+/* It stood before its start there; it runs on where it was. */
+static void test_a_revert_under_way_turns_back_when_its_source_is_given_up(void **state)
+{
+	struct ordered ordered = resize(), revert;
+
+	(void)state;
+	simulated_close_gate(bench.fleet, SIMULATED_GATE_FINISH);
+	run_to("revert", &ordered, &revert);
+	simulated_wait_at_gate(bench.fleet, SIMULATED_GATE_FINISH);
+	simulated_set_host_up(bench.fleet, "one", false);
+	simulated_open_gate(bench.fleet, SIMULATED_GATE_FINISH);
+	wait_for_host(ONE);
+	give_up(ONE);
+	wait_removed(ONE);
+	assert_outcome(&revert, &(struct outcome){ "finished", "resized", "two", "", true });
+	assert_int_equal(simulated_state(bench.fleet, "two", ordered.uuid), GUEST_RUNNING);
+}
+
 static void test_without_its_target_a_resized_server_goes_back_to_its_source(void **state)
 {
 	struct ordered ordered = resize();
@@ -775,6 +809,7 @@ int main(void)
 		TEST(test_a_job_that_waits_says_for_what_and_since_when),
 		TEST(test_without_its_source_a_resized_server_can_be_confirmed),
 		TEST(test_without_its_source_a_revert_is_refused_and_the_server_stays),
+		TEST(test_a_revert_under_way_turns_back_when_its_source_is_given_up),
 		TEST(test_without_its_target_a_resized_server_goes_back_to_its_source),
 		TEST(test_a_resized_server_that_has_no_way_back_goes_to_error),
 		TEST(test_chores_of_a_gone_host_are_dropped_and_the_last_disk_stays),
