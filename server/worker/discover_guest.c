@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "db/chores.h"
 #include "db/jobs.h"
 
 /* States of which only Nova's own requests know; a host's word does not change them. */
@@ -115,6 +116,18 @@ static bool may_take_over(const struct db_server *server, enum guest_state state
 	return server->is_deleted || server->host_id == 0 || state == GUEST_RUNNING || state == GUEST_PAUSED;
 }
 
+/* 1: what the host has of the guest is left of a move, and waits for its chore there. */
+static int is_leftover(struct db_session *session, const char *uuid, int64_t host_id, struct error *error)
+{
+	CLEANUP_DB_CHORES struct db_chore_list chores = { 0 };
+	int result = db_chore_by_server(session, uuid, &chores, error);
+
+	for (size_t i = 0; result == 0 && i < chores.count; i++)
+		if (chores.items[i].host_id == host_id && text_equal(chores.items[i].kind, DB_CHORE_REMOVE_GUEST))
+			return 1;
+	return result;
+}
+
 static int update(struct db_session *session, struct db_server *server, const struct guest_facts *guest,
 		  struct discovered_host *host, struct error *error)
 {
@@ -123,8 +136,14 @@ static int update(struct db_session *session, struct db_server *server, const st
 		is_kept(server->vm_state) && !server->is_deleted ? server->vm_state : guest_state_vm_state(state);
 	bool is_elsewhere = server->is_deleted || server->host_id != host->host_id;
 	const char *facts = told_facts(guest);
-	bool was_missed = missed_end(host->missed, server->uuid);
+	/* One that is missed elsewhere is not found by what is left of it: another host may have it. */
+	int left = is_elsewhere && !may_take_over(server, state)
+			   ? is_leftover(session, server->uuid, host->host_id, error)
+			   : 0;
 
+	if (left != 0)
+		return left < 0 ? left : 0;
+	bool was_missed = missed_end(host->missed, server->uuid);
 	if (is_elsewhere && !was_missed && !may_take_over(server, state))
 		return 0;
 	if (!is_elsewhere && strcmp(server->vm_state, vm_state) == 0

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "db/chores.h"
 #include "db/jobs.h"
 #include "db/servers.h"
 #include "server/worker/forget_server.h"
@@ -133,6 +134,27 @@ static int is_kept(struct db_session *session, const struct missed_decision *dec
 	return result;
 }
 
+/* 1: no host has it but one where it is left of a move and was to be removed: that is the guest now. */
+static int take_leftover(struct db_session *session, struct db_server *server, struct missed_decision *decision,
+			 struct error *error)
+{
+	CLEANUP_DB_CHORES struct db_chore_list chores = { 0 };
+	int result = db_chore_by_server(session, server->uuid, &chores, error);
+
+	for (size_t i = 0; result == 0 && i < chores.count; i++) {
+		const struct db_chore *chore = &chores.items[i];
+
+		if (!text_equal(chore->kind, DB_CHORE_REMOVE_GUEST))
+			continue;
+		server->host_id = decision->look_again_at = chore->host_id;
+		result = db_chore_delete(session, chore->id, error);
+		if (result == 0)
+			result = db_server_update(session, server, error);
+		return result < 0 ? result : 1;
+	}
+	return result;
+}
+
 int missed_decide(struct db_session *session, struct missed_decision *decision, struct error *error)
 {
 	CLEANUP_DB_SERVER struct db_server server = { 0 };
@@ -149,7 +171,7 @@ int missed_decide(struct db_session *session, struct missed_decision *decision, 
 	}
 	if (result == 0 && db_server_changed_since(session, decision->uuid, guest->change_number)) {
 		decision->look_again_at = guest->host_id;
-	} else if (result == 0) {
+	} else if (result == 0 && (result = take_leftover(session, &server, decision, error)) == 0) {
 		result = forget_server(session, decision->uuid, error);
 		decision->is_forgotten = result == 0;
 	}

@@ -58,6 +58,7 @@ struct missed_decision {
 
 /* Within the writer's transaction, when every host that is up was asked since: forgets the server (forget_server.h). It stays
  * while a host names it (its row, an unfinished job, a claim, a saved definition or a chore) that could not be asked: down, or
- * never read; one warning is logged for each miss. The miss ends when the server is elsewhere, was changed since, or is a
+ * never read; one warning is logged for each miss. What a move left on a host, and a chore was to remove there, is the guest
+ * from then on, if there is such. The miss ends when the server is elsewhere, was changed since, or is a
  * job's: the next reading shows what holds. */
 int missed_decide(struct db_session *session, struct missed_decision *decision, struct error *error);

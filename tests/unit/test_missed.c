@@ -419,6 +419,53 @@ static void a_guest_that_is_off_on_another_host_is_found_there_before_it_is_forg
 	stays_at(fixture, "compute-2");
 }
 
+static int insert_chore(struct db_session *session, void *context, struct error *error)
+{
+	return db_chore_insert(session, context, error);
+}
+
+/* On the host, as a move leaves it: off, and to be removed. */
+static void leave_there(struct missed_fixture *fixture, int64_t host_id)
+{
+	struct db_chore chore = { .kind = DB_CHORE_REMOVE_GUEST, .host_id = host_id, .server_uuid = UUID };
+
+	chore.migration_id = db_fixture_migration(fixture->db, UUID, "compute-1", "compute-2");
+	WITH_DRIVER(fixture, host_at(fixture, host_id)->state = GUEST_SHUT_OFF);
+	db_fixture_write(fixture->db, insert_chore, &chore);
+}
+
+static void what_a_move_left_is_not_taken_for_a_guest_that_a_third_host_has(void **state)
+{
+	struct missed_fixture *fixture = *state;
+	int64_t one = add_host(fixture, "compute-1"), two = add_host(fixture, "compute-2"),
+		three = add_host(fixture, "compute-3");
+
+	host_at(fixture, one)->state = GUEST_RUNNING;
+	begin(fixture);
+	wait_for_place(fixture, "compute-1");
+	leave_there(fixture, two);
+	WITH_DRIVER(fixture, host_at(fixture, three)->state = GUEST_SHUT_OFF; host_at(fixture, three)->is_held = true);
+	show(fixture, one, GUEST_ABSENT);
+	wait_until_held(fixture, three, 1);
+	stays_at(fixture, "compute-1");
+	WITH_DRIVER(fixture, host_at(fixture, three)->is_held = false);
+	wait_for_place(fixture, "compute-3");
+}
+
+static void what_a_move_left_is_the_guest_when_no_other_host_has_it(void **state)
+{
+	struct missed_fixture *fixture = *state;
+	int64_t one = add_host(fixture, "compute-1"), two = add_host(fixture, "compute-2");
+
+	host_at(fixture, one)->state = GUEST_RUNNING;
+	begin(fixture);
+	wait_for_place(fixture, "compute-1");
+	leave_there(fixture, two);
+	show(fixture, one, GUEST_ABSENT);
+	wait_for_place(fixture, "compute-2");
+	stays_at(fixture, "compute-2");
+}
+
 static void an_answer_counts_only_when_it_was_asked_for_after_the_miss(void **state)
 {
 	struct missed_fixture *fixture = *state;
@@ -631,6 +678,8 @@ int main(void)
 		TEST(what_a_host_showed_of_a_guest_that_a_job_had_is_read_again_when_that_has_ended),
 		TEST(a_guest_that_no_host_has_is_forgotten),
 		TEST(a_guest_that_is_off_on_another_host_is_found_there_before_it_is_forgotten),
+		TEST(what_a_move_left_is_not_taken_for_a_guest_that_a_third_host_has),
+		TEST(what_a_move_left_is_the_guest_when_no_other_host_has_it),
 		TEST(an_answer_counts_only_when_it_was_asked_for_after_the_miss),
 		TEST(a_guest_stays_while_a_host_that_its_claim_names_is_down),
 		TEST(a_guest_is_found_on_the_host_that_was_down),
