@@ -498,11 +498,16 @@ static int open_host(struct hypervisor *self, const struct hypervisor_address *a
 	struct bounded *bounded = (struct bounded *)self;
 	struct bounded_host *host = calloc(1, sizeof(*host));
 
-	if (!host)
+	if (host)
+		host->name = strdup(address->name);
+	if (!host || !host->name) {
+		free(host);
 		return error_no_memory(error);
+	}
 	host->base = (struct hypervisor_host){ .hypervisor = self, .host_id = address->host_id };
 	int result = bounded->inner->operations->open_host(bounded->inner, address, &host->inner, error);
 	if (result < 0) {
+		free(host->name);
 		free(host);
 		return result;
 	}
@@ -525,6 +530,7 @@ static void close_host(struct hypervisor_host *host)
 	if (is_in_use(bounded_of(host), host))
 		return; /* a call that may never return has it */
 	inner_of(host)->close_host(bounded_inner(host));
+	free(((struct bounded_host *)host)->name);
 	free(host);
 }
 

@@ -197,7 +197,8 @@ struct bounded_call *bounded_call_do(struct bounded_call *call, int64_t bound_ms
 	inner->interrupt(bounded_inner(host));
 	if (other)
 		inner->interrupt(bounded_inner(other));
-	*ret_result = error_set(error, ETIMEDOUT, "%s did not return within %lld s: it may still happen", what,
+	*ret_result = error_set(error, ETIMEDOUT, "host %s%s%s: %s did not return within %lld s: it may still happen",
+				bounded_name(host), other ? " or " : "", other ? bounded_name(other) : "", what,
 				(long long)bound_ms / 1000);
 	return NULL;
 }

@@ -16,12 +16,18 @@ struct bounded {
 struct bounded_host {
 	struct hypervisor_host base; /* first */
 	struct hypervisor_host *inner;
+	char *name; /* owned */
 };
 
 /* Of a handle that this driver opened. */
 static inline struct bounded *bounded_of(const struct hypervisor_host *host)
 {
 	return (struct bounded *)host->hypervisor;
+}
+
+static inline const char *bounded_name(const struct hypervisor_host *host)
+{
+	return ((const struct bounded_host *)host)->name;
 }
 
 static inline struct hypervisor_host *bounded_inner(const struct hypervisor_host *host)

@@ -137,7 +137,7 @@ int cold_stop(struct job_run *run, struct error *error)
 	int result = 0;
 
 	if (!run->event)
-		result = job_begin_event(run, "compute_resize_instance", run->source_name, &run->event, error);
+		result = job_begin_event(run, phases_event(run->kind), run->source_name, &run->event, error);
 	if (result < 0)
 		return result;
 	result = save_definition(run, &cause);
@@ -475,7 +475,7 @@ int cold_resolve(struct job_run *run, struct error *error)
 	if (may_go_on_without_source(run))
 		return job_go(run, "starting");
 	if (run->is_target_gone)
-		(void)job_fail(run, "The host that it was to go to was given up for good.");
+		job_fail_without_target(run);
 	switch (run->action) {
 	case RECOVER_WAIT:
 	case RECOVER_WAIT_BOUNDED:

@@ -46,7 +46,7 @@ int confirm_verify(struct job_run *run, struct error *error)
 	int result = resize_end_read_saved(run, error);
 
 	if (result == 0 && !run->is_entered_again)
-		result = job_begin_event(run, "compute_confirm_resize", run->source_name, &event, error);
+		result = job_begin_event(run, phases_event(run->kind), run->source_name, &event, error);
 	if (result < 0)
 		return result;
 	result = verify_target(run, &cause);

@@ -17,6 +17,14 @@ int job_fail(struct job_run *run, const char *reason)
 	return STEP_RESOLVE;
 }
 
+void job_fail_without_target(struct job_run *run)
+{
+	struct error error = { 0 };
+
+	error_set(&error, ECANCELED, "Host %s, where it was to go, was given up for good.", run->target_name);
+	(void)job_fail(run, error.text);
+}
+
 int job_go(struct job_run *run, const char *phase)
 {
 	run->next_phase = phase;

@@ -116,7 +116,7 @@ struct job_run {
 	char *definition; /* cold: for the target, made by the copy; owned */
 	struct schedule_left_out tried[JOB_HOSTS_TRIED_MAX];
 	size_t tried_count;
-	char ended_why[256]; /* why we ended the move before its time; "": we did not */
+	char ended_why[ERROR_TEXT_SIZE]; /* why we ended the move before its time; "": we did not */
 	bool is_over_time; /* because of its time limit */
 	char postcopy_refused
 		[256]; /* why the hosts did not take post-copy, which is permitted; "": they did, or were not asked */
@@ -151,6 +151,8 @@ int job_drive(struct job_run *run, struct error *error);
 int job_fail(struct job_run *run, const char *reason);
 /* The job's last transaction. */
 int job_write_last(struct job_run *run, db_write_fn write, void *context, struct error *error);
+/* The same, that its target was given up. */
+void job_fail_without_target(struct job_run *run);
 /* STEP_GO to the phase. */
 int job_go(struct job_run *run, const char *phase);
 /* Nothing is known, or our own database or memory is short: the same is to be tried again later. */

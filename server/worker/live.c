@@ -180,6 +180,9 @@ static const char *lost_reason(const struct job_run *run)
 static int end_lost(struct job_run *run, struct error *error)
 {
 	bool is_conflict = run->action == RECOVER_KEEP_HANDS_OFF;
+	CLEANUP_FREE char *details =
+		text_format("%s Host %s showed it %s, host %s %s.", lost_reason(run), run->source_name,
+			    side_view_name(run->source_side), run->target_name, side_view_name(run->target_side));
 	struct job_end lost = { .migration_status = "error",
 				.is_failed = true,
 				.is_lost = true,
@@ -187,6 +190,7 @@ static int end_lost(struct job_run *run, struct error *error)
 					       : is_side_gone(run) ? DB_ERROR_CAUSE_HOST_GONE
 								   : DB_ERROR_CAUSE_LOST,
 				.reason = lost_reason(run),
+				.details = details,
 				.leftovers = is_conflict ? CHORE_CONFLICT : CHORE_TARGET_VOLUMES };
 
 	if (!is_conflict && run->target_side != SIDE_ABSENT)
@@ -263,11 +267,13 @@ static int resume_postcopy(struct job_run *run, struct error *error)
 /* Asks both sides and does what the table says. */
 int live_resolve(struct job_run *run, struct error *error)
 {
+	struct error interrupted = { 0 };
+
 	job_resolve(run);
 	if (run->source_side == SIDE_OFF || run->source_side == SIDE_UNREACHABLE)
 		run->is_source_to_blame = true;
 	if (run->is_target_gone)
-		(void)job_fail(run, "The host that it was to go to was given up for good.");
+		job_fail_without_target(run);
 	switch (run->action) {
 	case RECOVER_FINISH:
 		/* libvirt defines the guest on the target when it is whole there; before that the broken source still has a part of
@@ -285,7 +291,9 @@ int live_resolve(struct job_run *run, struct error *error)
 	case RECOVER_RESUME_SOURCE:
 	case RECOVER_BEGIN:
 	case RECOVER_ROLL_BACK:
-		(void)job_fail(run, "The migration was interrupted.");
+		error_set(&interrupted, ECANCELED, "The migration from %s to %s was interrupted.", run->source_name,
+			  run->target_name);
+		(void)job_fail(run, interrupted.text);
 		return job_go(run, "restoring");
 	case RECOVER_GIVE_UP:
 	case RECOVER_KEEP_HANDS_OFF:
@@ -380,7 +388,7 @@ int live_prepare(struct job_run *run, struct error *error)
 
 	if (result < 0 && result != -ENODEV)
 		return error_set(error, -result, "%s", cause.text);
-	result = job_begin_event(run, "compute_live_migration", run->source_name, &run->event, error);
+	result = job_begin_event(run, phases_event(run->kind), run->source_name, &run->event, error);
 	if (result == 0 && !cause.code)
 		result = prepare(run, &options, &cause, error);
 	if (result == 0)

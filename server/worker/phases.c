@@ -75,29 +75,30 @@ static const struct phase hard_reboot_phases[] = {
 	{ .name = "done" },
 };
 
-#define KIND(name, phases, resolver)                                                                                   \
+#define KIND(name, event, phases, resolver)                                                                            \
 	{                                                                                                              \
-		(name), (phases), ARRAY_LENGTH(phases), (resolver)                                                     \
+		(name), (event), (phases), ARRAY_LENGTH(phases), (resolver)                                            \
 	}
 
 static const struct {
 	const char *name;
+	const char *event; /* of the whole of it, by Nova's name */
 	const struct phase *phases;
 	size_t count;
 	job_step_fn resolver;
 } kinds[JOB_KIND_MAX] = {
-	[JOB_LIVE] = KIND("live", live_phases, live_resolve),
-	[JOB_COLD] = KIND("cold", cold_phases, cold_resolve),
-	[JOB_CONFIRM] = KIND("confirm", confirm_phases, NULL),
-	[JOB_REVERT] = KIND("revert", revert_phases, NULL),
-	[JOB_START] = KIND("start", power_phases, NULL),
-	[JOB_STOP] = KIND("stop", power_phases, NULL),
-	[JOB_PAUSE] = KIND("pause", power_phases, NULL),
-	[JOB_UNPAUSE] = KIND("unpause", power_phases, NULL),
-	[JOB_SUSPEND] = KIND("suspend", power_phases, NULL),
-	[JOB_RESUME] = KIND("resume", power_phases, NULL),
-	[JOB_REBOOT_SOFT] = KIND("reboot_soft", soft_reboot_phases, NULL),
-	[JOB_REBOOT_HARD] = KIND("reboot_hard", hard_reboot_phases, NULL),
+	[JOB_LIVE] = KIND("live", "compute_live_migration", live_phases, live_resolve),
+	[JOB_COLD] = KIND("cold", "compute_resize_instance", cold_phases, cold_resolve),
+	[JOB_CONFIRM] = KIND("confirm", "compute_confirm_resize", confirm_phases, NULL),
+	[JOB_REVERT] = KIND("revert", "compute_revert_resize", revert_phases, NULL),
+	[JOB_START] = KIND("start", "compute_start_instance", power_phases, NULL),
+	[JOB_STOP] = KIND("stop", "compute_stop_instance", power_phases, NULL),
+	[JOB_PAUSE] = KIND("pause", "compute_pause_instance", power_phases, NULL),
+	[JOB_UNPAUSE] = KIND("unpause", "compute_unpause_instance", power_phases, NULL),
+	[JOB_SUSPEND] = KIND("suspend", "compute_suspend_instance", power_phases, NULL),
+	[JOB_RESUME] = KIND("resume", "compute_resume_instance", power_phases, NULL),
+	[JOB_REBOOT_SOFT] = KIND("reboot_soft", "compute_reboot_instance", soft_reboot_phases, NULL),
+	[JOB_REBOOT_HARD] = KIND("reboot_hard", "compute_reboot_instance", hard_reboot_phases, NULL),
 };
 
 bool job_kind_by_name(const char *kind, enum job_kind *ret_kind)
@@ -113,6 +114,11 @@ bool job_kind_by_name(const char *kind, enum job_kind *ret_kind)
 const char *job_kind_name(enum job_kind kind)
 {
 	return kinds[kind].name;
+}
+
+const char *phases_event(enum job_kind kind)
+{
+	return kinds[kind].event;
 }
 
 const struct phase *phases_of(enum job_kind kind, size_t *ret_count)

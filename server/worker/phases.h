@@ -63,6 +63,8 @@ struct phase {
  * start, stop, … */
 bool job_kind_by_name(const char *kind, enum job_kind *ret_kind);
 const char *job_kind_name(enum job_kind kind);
+/* The instance action's event that the whole of the job is, by Nova's name. */
+const char *phases_event(enum job_kind kind);
 const struct phase *phase_by_name(enum job_kind kind, const char *name);
 /* Of the kind, in order; the last is "done". */
 const struct phase *phases_of(enum job_kind kind, size_t *ret_count);

@@ -46,19 +46,16 @@ struct power_step {
 };
 
 static const struct power_row {
-	const char *event;
 	struct power_step steps[2]; /* of the kind's phases; the second one may be none */
 } rows[JOB_KIND_MAX] = {
-	[JOB_START] = { "compute_start_instance", { { GUEST_SET(GUEST_RUNNING), do_start } } },
-	[JOB_STOP] = { "compute_stop_instance", { { GUEST_SET_OFF, do_stop } } },
-	[JOB_PAUSE] = { "compute_pause_instance", { { GUEST_SET(GUEST_PAUSED), do_pause } } },
-	[JOB_UNPAUSE] = { "compute_unpause_instance", { { GUEST_SET(GUEST_RUNNING), do_start } } },
-	[JOB_SUSPEND] = { "compute_suspend_instance", { { GUEST_SET(GUEST_SAVED), do_save } } },
-	[JOB_RESUME] = { "compute_resume_instance", { { GUEST_SET(GUEST_RUNNING), do_start } } },
-	[JOB_REBOOT_SOFT] = { "compute_reboot_instance",
-			      { { GUEST_SET_OFF, do_stop }, { GUEST_SET(GUEST_RUNNING), do_start } } },
-	[JOB_REBOOT_HARD] = { "compute_reboot_instance",
-			      { { GUEST_SET_OFF, do_switch_off }, { GUEST_SET(GUEST_RUNNING), do_start } } },
+	[JOB_START] = { { { GUEST_SET(GUEST_RUNNING), do_start } } },
+	[JOB_STOP] = { { { GUEST_SET_OFF, do_stop } } },
+	[JOB_PAUSE] = { { { GUEST_SET(GUEST_PAUSED), do_pause } } },
+	[JOB_UNPAUSE] = { { { GUEST_SET(GUEST_RUNNING), do_start } } },
+	[JOB_SUSPEND] = { { { GUEST_SET(GUEST_SAVED), do_save } } },
+	[JOB_RESUME] = { { { GUEST_SET(GUEST_RUNNING), do_start } } },
+	[JOB_REBOOT_SOFT] = { { { GUEST_SET_OFF, do_stop }, { GUEST_SET(GUEST_RUNNING), do_start } } },
+	[JOB_REBOOT_HARD] = { { { GUEST_SET_OFF, do_switch_off }, { GUEST_SET(GUEST_RUNNING), do_start } } },
 };
 
 struct power_end {
@@ -152,7 +149,7 @@ int power_act(struct job_run *run, struct error *error)
 	int64_t event = 0; /* it ends with the job */
 	int result = run->is_entered_again
 			     ? 0
-			     : job_begin_event(run, rows[run->kind].event, run->source_name, &event, error);
+			     : job_begin_event(run, phases_event(run->kind), run->source_name, &event, error);
 
 	return result < 0 ? result : act(run, 0, error);
 }

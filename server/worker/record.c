@@ -257,18 +257,34 @@ static int write_finish_server(struct db_session *session, const struct job_run 
 	return 0;
 }
 
+/* Where no event is open that could say why it failed, and none has. */
+static int write_failure_event(struct db_session *session, const struct job_run *run, const char *details,
+			       struct error *error)
+{
+	struct db_event event = { .action_id = run->job.action_id };
+
+	TEXT_COPY(event.event, phases_event(run->kind));
+	TEXT_COPY(event.host, run->source_name);
+	int result = db_event_insert(session, &event, error);
+	return result < 0 ? result : db_event_finish(session, event.id, "Error", NULL, details, error);
+}
+
 /* An event that a crash or a wait left open ends with its action. */
 static int write_end_events(struct db_session *session, const struct job_run *run, const struct job_end *end,
 			    struct error *error)
 {
 	CLEANUP_DB_EVENTS struct db_event_list events = { 0 };
+	const char *details = end->details ? end->details : end->reason;
 	int result = db_event_by_action(session, run->job.action_id, &events, error);
+	bool is_told = !end->is_failed || !details;
 
-	for (size_t i = 0; result == 0 && i < events.count; i++)
+	for (size_t i = 0; result == 0 && i < events.count; i++) {
+		is_told = is_told || !events.items[i].finish_us || text_equal(events.items[i].result, "Error");
 		if (!events.items[i].finish_us)
 			result = db_event_finish(session, events.items[i].id, end->is_failed ? "Error" : "Success",
-						 NULL, end->details ? end->details : end->reason, error);
-	return result;
+						 NULL, details, error);
+	}
+	return result < 0 || is_told ? result : write_failure_event(session, run, details, error);
 }
 
 /* What the run believes of its own row is the row only when the transaction was written: see job_finish. */

@@ -94,7 +94,7 @@ int revert_stop(struct job_run *run, struct error *error)
 	int result = resize_end_read_saved(run, error);
 
 	if (result == 0 && !run->is_entered_again)
-		result = job_begin_event(run, "compute_revert_resize", run->target_name, &run->event, error);
+		result = job_begin_event(run, phases_event(run->kind), run->target_name, &run->event, error);
 	if (result < 0)
 		return result;
 	result = verify_source(run, &cause);

@@ -123,8 +123,9 @@ static void enforce_timeouts(struct job_run *run, struct move_watch *watch, cons
 			break_postcopy(run);
 		else if (abort_move(run, watch, "stream stands still, move is ended"))
 			snprintf(run->ended_why, sizeof(run->ended_why),
-				 "no byte went over for %lld s (stall_timeout), so that the move was ended",
-				 (long long)settings->stall_timeout_s);
+				 "no byte went over from %s to %s for %lld s (stall_timeout), so that the move was "
+				 "ended",
+				 run->source_name, run->target_name, (long long)settings->stall_timeout_s);
 	}
 	if (progress->is_in_postcopy)
 		return;
