@@ -1,5 +1,5 @@
 /* The scene: what a job needs around it, in memory where possible. The one difficulty is its clock, which must not run ahead of
- * threads that are at work: it goes on only when the worker rests or a call hangs. */
+ * threads that are at work: it goes on only when all of them sleep. */
 #include "tests/faults/scene.h"
 
 #include <stdio.h>
@@ -17,15 +17,15 @@
 #include "db/migrations.h"
 #include "db/servers.h"
 #include "server/worker/bounded.h"
+#include "tests/faults/threads.h"
 
-#define REST_MS    2 /* real time in which a worker that has something to do does it */
-#define HUNG_MS    8 /* and after which a call counts as hanging, so that time passes */
-#define NOTICE_NS  300000
+#define NAP_NS     50000
+#define STUCK_MS   20000 /* real time in which all has long come to rest that ever does */
 #define STEP_S     5
 #define START_US   1767312000000000
 #define DISK_BYTES (1LL << 30)
 
-const char *const scene_hosts[SCENE_HOSTS] = { "one", "two", "three" };
+const char *const scene_hosts[SCENE_HOSTS] = { SCENE_SOURCE, SCENE_TARGET, SCENE_OTHER };
 
 static struct simulated_move_settings moves[] = { { .takes_s = SCENE_COPY_S } };
 static const struct simulated_server_settings server_settings = {
@@ -47,22 +47,46 @@ static void write_row(struct scene *scene, db_write_fn write, void *context)
 	must(db_write(scene->database, write, context, &error), &error, "a row");
 }
 
+size_t scene_place(const char *host)
+{
+	for (size_t i = 0; i < SCENE_HOSTS; i++)
+		if (text_equal(scene_hosts[i], host))
+			return i;
+	return 0;
+}
+
+static void nap(void)
+{
+	nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
+}
+
+struct running {
+	const bool *is_dead;
+	struct text hosts;
+};
+
 static void count_running(void *context, const char *host, const char *uuid, const struct guest_view *view)
 {
-	struct text *hosts = context;
+	struct running *running = context;
+	bool runs = view->state == GUEST_RUNNING || view->state == GUEST_PAUSED || view->state == GUEST_SUSPENDED;
 
 	(void)uuid;
-	if (view->state == GUEST_RUNNING || view->state == GUEST_PAUSED || view->state == GUEST_SUSPENDED)
-		text_append_format(hosts, "%s%s", hosts->length ? "," : "", host);
+	if (runs && !running->is_dead[scene_place(host)])
+		text_append_format(&running->hosts, "%s%s", running->hosts.length ? "," : "", host);
 }
 
 /* Looked at all the time: two of one guest for a moment are two. */
 static void look_for_doubles(struct scene *scene, const char *when)
 {
-	CLEANUP_TEXT struct text hosts = TEXT_EMPTY;
-	const struct simulated_walk walk = { .guest = count_running, .context = &hosts };
+	bool is_dead[SCENE_HOSTS];
+	struct running running = { is_dead, TEXT_EMPTY };
+	const struct simulated_walk walk = { .guest = count_running, .context = &running };
 
+	pthread_mutex_lock(&scene->mutex);
+	memcpy(is_dead, scene->is_dead, sizeof(is_dead));
+	pthread_mutex_unlock(&scene->mutex);
 	simulated_walk(scene->fleet, &walk);
+	CLEANUP_TEXT struct text hosts = running.hosts;
 	if (!hosts.data || !strchr(hosts.data, ','))
 		return;
 	LOCK_SCOPE(&scene->mutex);
@@ -100,6 +124,12 @@ static bool reaches(struct scene *scene, const struct scene_point *point)
 	return true;
 }
 
+static void happen(struct scene *scene)
+{
+	if (scene->act)
+		scene->act(scene, scene->context);
+}
+
 static bool on_phase(void *context, const char *kind, const char *phase, bool is_written)
 {
 	struct scene *scene = context;
@@ -111,8 +141,7 @@ static bool on_phase(void *context, const char *kind, const char *phase, bool is
 	look_for_doubles(scene, phase);
 	if (!reaches(scene, &point))
 		return true;
-	if (scene->act)
-		scene->act(scene, scene->context);
+	happen(scene);
 	if (!scene->kills)
 		return true;
 	LOCK_SCOPE(&scene->mutex);
@@ -148,6 +177,23 @@ static bool is_counted(const char *operation)
 	return true;
 }
 
+static bool is_awaited(struct scene *scene, const char *host)
+{
+	LOCK_SCOPE(&scene->mutex);
+
+	return text_equal(host, scene->held_host);
+}
+
+/* The reading that is to be held has come to its list. */
+static void hold_list(struct scene *scene, const char *host, const char *operation, bool is_after)
+{
+	if (is_after || !text_equal(operation, "list_guests") || !is_awaited(scene, host))
+		return;
+	scene_inject(scene, SIMULATED_READINGS_ARE_HELD, host, NULL);
+	LOCK_SCOPE(&scene->mutex);
+	scene->held_host = NULL;
+}
+
 static void on_operation(void *context, const char *host, const char *operation, const char *uuid, bool is_after)
 {
 	struct scene *scene = context;
@@ -155,13 +201,14 @@ static void on_operation(void *context, const char *host, const char *operation,
 
 	(void)uuid;
 	look_for_doubles(scene, operation);
+	hold_list(scene, host, operation, is_after);
 	if (!is_counted(operation) || !scene->job_id || scene->is_setting)
 		return;
 	TEXT_COPY(point.name, operation);
 	TEXT_COPY(point.host, host);
 	point.number = number_of(scene, &point);
-	if (reaches(scene, &point) && scene->act)
-		scene->act(scene, scene->context);
+	if (reaches(scene, &point))
+		happen(scene);
 }
 
 static int insert_host(struct db_session *session, void *context, struct error *error)
@@ -174,19 +221,24 @@ static int insert_server(struct db_session *session, void *context, struct error
 	return db_server_insert(session, context, error);
 }
 
+void scene_add_host(struct scene *scene, const char *name)
+{
+	struct db_host host = {
+		.vcpus = 8, .memory_mb = 8192, .disk_gb = 100, .reserved_memory_mb = -1, .reserved_disk_gb = -1
+	};
+
+	TEXT_COPY(host.name, name);
+	host.service.is_up = true;
+	write_row(scene, insert_host, &host);
+	scene->host_ids[scene_place(name)] = host.id;
+}
+
 static void add_hosts(struct scene *scene)
 {
 	struct error error = { 0 };
 
 	for (size_t i = 0; i < SCENE_HOSTS; i++) {
-		struct db_host host = {
-			.vcpus = 8, .memory_mb = 8192, .disk_gb = 100, .reserved_memory_mb = -1, .reserved_disk_gb = -1
-		};
-
-		TEXT_COPY(host.name, scene_hosts[i]);
-		host.service.is_up = true;
-		write_row(scene, insert_host, &host);
-		scene->host_ids[i] = host.id;
+		scene_add_host(scene, scene_hosts[i]);
 		must(simulated_add_host(scene->fleet, scene_hosts[i], &error), &error, "a host");
 	}
 }
@@ -213,25 +265,24 @@ static void add_server(struct scene *scene)
 	     &error, "a disk");
 }
 
+/* So that a confirm has to set it on the target. */
+static void set_autostart(struct scene *scene)
+{
+	const struct hypervisor_address address = { .host_id = scene->host_ids[0], .name = SCENE_SOURCE };
+	const struct hypervisor_operations *operations = scene->fleet->operations;
+	struct hypervisor_host *host = NULL;
+	struct error error = { 0 };
+
+	must(operations->open_host(scene->fleet, &address, &host, &error), &error, "a handle");
+	must(operations->set_autostart(host, scene->uuid, true, &error), &error, "autostart");
+	operations->close_host(host);
+}
+
 static void open_database(struct scene *scene)
 {
 	struct error error = { 0 };
 
 	must(db_open_temporary(scene->path, scene->clock, NULL, &scene->database, &error), &error, "the database");
-}
-
-static void create_discovery(struct scene *scene)
-{
-	static const struct hypervisor_settings settings = { .default_project = "project",
-							     .default_user = "user",
-							     .reconnect_interval_s = 5,
-							     .reconcile_interval_s = 60 };
-	struct error error = { 0 };
-
-	if (scene->has_discovery)
-		must(discovery_create(scene->bounded, scene->database, &settings, scene->clock, scene->log,
-				      &scene->discovery, &error),
-		     &error, "the discovery");
 }
 
 static void create_worker(struct scene *scene)
@@ -247,9 +298,12 @@ static void create_worker(struct scene *scene)
 					    .node = "node" };
 
 	must(worker_create(&parts, &scene->worker, &error), &error, "the worker");
+	must(discovery_create(scene->bounded, scene->database, &scene->hypervisor_settings, scene->clock, scene->log,
+			      &scene->discovery, &error),
+	     &error, "discovery");
 }
 
-void scene_begin(struct scene *scene)
+void scene_begin(struct scene *scene, struct file_faults *files)
 {
 	struct error error = { 0 };
 
@@ -260,6 +314,9 @@ void scene_begin(struct scene *scene)
 					       .retry_interval_s = 5,
 					       .shutdown_timeout_s = 60,
 					       .stall_timeout_s = 60 },
+				 .hypervisor_settings = { .reconnect_interval_s = 5,
+							  .reconcile_interval_s = SCENE_READ_S },
+				 .files = files,
 				 .observer = { on_phase, scene } };
 	scene->scheduler = scheduler_settings_default;
 	pthread_mutex_init(&scene->mutex, NULL);
@@ -277,6 +334,7 @@ void scene_begin(struct scene *scene)
 	create_worker(scene);
 	add_hosts(scene);
 	add_server(scene);
+	set_autostart(scene);
 }
 
 static void stop_worker(struct scene *scene)
@@ -327,10 +385,9 @@ void scene_start(struct scene *scene)
 {
 	struct error error = { 0 };
 
-	if (scene->discovery) { /* as the daemon begins: each host was read once before a job goes on */
-		must(discovery_start(scene->discovery, &error), &error, "the discovery");
+	must(discovery_start(scene->discovery, &error), &error, "discovery");
+	if (scene->reads_hosts_first)
 		discovery_wait_for_all(scene->discovery);
-	}
 	must(worker_start(scene->worker, &error), &error, "the worker");
 }
 
@@ -343,13 +400,11 @@ void scene_stop(struct scene *scene)
 	db_close(scene->database);
 	worker_destroy(scene->worker);
 	discovery_destroy(scene->discovery);
-	scene->discovery = NULL;
 }
 
 void scene_start_again(struct scene *scene)
 {
 	open_database(scene);
-	create_discovery(scene);
 	create_worker(scene);
 	scene_start(scene);
 	LOCK_SCOPE(&scene->mutex);
@@ -377,7 +432,7 @@ static int write_order(struct db_session *session, void *context, struct error *
 	struct db_migration migration = { .status = "accepted",
 					  .user_id = "user",
 					  .project_id = "project",
-					  .source_compute = "one",
+					  .source_compute = SCENE_SOURCE,
 					  .memory = { -1, -1, -1 },
 					  .disk = { -1, -1, -1 } };
 	struct db_job job = { .block_migration = "auto", .minor_version = 90, .source_host_id = scene->host_ids[0] };
@@ -395,7 +450,7 @@ static int write_order(struct db_session *session, void *context, struct error *
 	if (result == 0 && order->type) {
 		TEXT_COPY(migration.type, order->type);
 		TEXT_COPY(migration.server_uuid, scene->uuid);
-		TEXT_COPY(job.requested_host, "two");
+		TEXT_COPY(job.requested_host, SCENE_TARGET);
 		result = db_migration_insert(session, &migration, error);
 		job.migration_id = migration.id;
 	} else if (result == 0 && (text_equal(order->kind, "confirm") || text_equal(order->kind, "revert"))) {
@@ -427,8 +482,17 @@ static void set_guest(struct scene *scene, enum job_kind kind)
 				     : kind == JOB_UNPAUSE ? SIMULATED_GUEST_SUSPENDED
 							   : SIMULATED_FAULT_MAX;
 
-	if (fault != SIMULATED_FAULT_MAX && !scene_inject(scene, fault, "one", NULL))
+	if (fault != SIMULATED_FAULT_MAX && !scene_inject(scene, fault, SCENE_SOURCE, NULL))
 		abort();
+}
+
+/* What the life is to meet, by the fleet itself. */
+static void set_scripts(struct scene *scene, const struct scene_life *life)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(life->scripts); i++)
+		if (life->scripts[i].host
+		    && !simulated_script(scene->fleet, life->scripts[i].host, life->scripts[i].outcome, 1))
+			abort();
 }
 
 void scene_order_end(struct scene *scene, enum job_kind kind)
@@ -437,8 +501,10 @@ void scene_order_end(struct scene *scene, enum job_kind kind)
 	order(scene, kind, NULL);
 }
 
-void scene_order(struct scene *scene, enum job_kind kind)
+void scene_order(struct scene *scene, const struct scene_life *life)
 {
+	enum job_kind kind = life->kind;
+
 	scene->kind = kind;
 	if (kind == JOB_CONFIRM || kind == JOB_REVERT) {
 		scene->is_setting = true;
@@ -447,16 +513,19 @@ void scene_order(struct scene *scene, enum job_kind kind)
 		scene_start(scene);
 		if (!scene_settle(scene, 600))
 			abort();
+		scene->kind = kind;
 		scene->seen_count = 0;
 		free(scene->points);
 		scene->points = NULL;
 		scene->point_count = scene->point_capacity = 0;
 		scene->job_id = 0;
 		scene->is_setting = false;
-		scene_order_end(scene, kind);
+		set_scripts(scene, life);
+		order(scene, kind, NULL);
 		return;
 	}
 	set_guest(scene, kind);
+	set_scripts(scene, life);
 	order(scene, kind, kind == JOB_LIVE ? "live-migration" : kind == JOB_COLD ? "migration" : NULL);
 	scene_start(scene);
 }
@@ -491,6 +560,28 @@ static bool has_chores(struct scene *scene)
 	return chores.count > 0;
 }
 
+bool scene_obey_chores(struct scene *scene)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	CLEANUP_DB_CHORES struct db_chore_list chores = { 0 };
+	struct error error = { 0 };
+	bool has_obeyed = false;
+
+	must(db_read_begin(scene->database, &session, &error), &error, "a reader");
+	must(db_chore_all(session, &chores, &error), &error, "the chores");
+	for (size_t i = 0; i < chores.count; i++) {
+		const struct db_chore *chore = &chores.items[i];
+
+		for (size_t j = 0; j < SCENE_HOSTS && text_equal(chore->kind, DB_CHORE_AWAIT_LIBVIRTD); j++)
+			if (scene->host_ids[j] == chore->host_id) {
+				has_obeyed = true;
+				scene_inject(scene, SIMULATED_LIBVIRTD_DIES, scene_hosts[j], NULL);
+				scene_inject(scene, SIMULATED_LIBVIRTD_STARTS, scene_hosts[j], NULL);
+			}
+	}
+	return has_obeyed;
+}
+
 static bool take_killed(struct scene *scene)
 {
 	LOCK_SCOPE(&scene->mutex);
@@ -498,22 +589,35 @@ static bool take_killed(struct scene *scene)
 	return scene->is_killed;
 }
 
-/* The clock goes on, and who waited for it gets time to notice. */
 static void advance(struct scene *scene)
 {
 	clock_manual_advance(scene->clock, STEP_S * 1000000LL);
-	nanosleep(&(struct timespec){ .tv_nsec = NOTICE_NS }, NULL);
 }
 
-/* One step of the clock, when the worker has done what it could. True: it rests. */
+void scene_rest(struct scene *scene)
+{
+	int64_t until_ms = clock_monotonic_ms(clock_system()) + STUCK_MS;
+
+	do {
+		bool is_asleep = threads_wait_asleep(STUCK_MS);
+
+		if (!is_asleep || clock_monotonic_ms(clock_system()) > until_ms) {
+			scene->is_restless = true;
+			scene->is_pointless = true;
+			return;
+		}
+	} while (clock_manual_wake_due(scene->clock));
+}
+
+/* One step of the clock, when all have done what they could. True: the worker rests. */
 static bool step(struct scene *scene)
 {
-	bool is_idle = worker_wait_idle(scene->worker, clock_monotonic_ms(clock_system()) + REST_MS)
-		       || worker_wait_idle(scene->worker, clock_monotonic_ms(clock_system()) + HUNG_MS);
-
-	if (take_killed(scene))
+	scene_rest(scene);
+	if (take_killed(scene)) {
 		scene_restart(scene);
-	return is_idle;
+		scene_rest(scene);
+	}
+	return worker_wait_idle(scene->worker, clock_monotonic_ms(clock_system()));
 }
 
 bool scene_settle(struct scene *scene, int seconds)
@@ -521,6 +625,8 @@ bool scene_settle(struct scene *scene, int seconds)
 	for (int passed = 0; passed < seconds; passed += STEP_S) {
 		bool is_idle = step(scene);
 
+		if (scene->is_pointless)
+			return true;
 		if (is_idle && scene_job_has_ended(scene) && !has_chores(scene))
 			return true;
 		advance(scene);
@@ -530,8 +636,100 @@ bool scene_settle(struct scene *scene, int seconds)
 
 void scene_pass(struct scene *scene, int seconds)
 {
-	for (int passed = 0; passed < seconds; passed += STEP_S) {
+	for (int passed = 0; passed < seconds && !scene->is_pointless; passed += STEP_S) {
 		step(scene);
 		advance(scene);
 	}
+}
+
+bool scene_hold_reading(struct scene *scene, const char *host)
+{
+	pthread_mutex_lock(&scene->mutex);
+	scene->held_host = host;
+	pthread_mutex_unlock(&scene->mutex);
+	discovery_look_again(scene->discovery, scene->host_ids[scene_place(host)]);
+	for (int i = 0; i < 4000 && is_awaited(scene, host); i++) {
+		if (i % 40 == 0) /* it gathers what comes together first */
+			clock_manual_advance(scene->clock, 10000);
+		nap();
+	}
+	LOCK_SCOPE(&scene->mutex);
+	bool is_held = !scene->held_host;
+	scene->held_host = NULL;
+	return is_held;
+}
+
+static void set_dead(struct scene *scene, const char *host, bool is_dead)
+{
+	LOCK_SCOPE(&scene->mutex);
+
+	scene->is_dead[scene_place(host)] = is_dead;
+}
+
+bool scene_kill_host(struct scene *scene, const char *host)
+{
+	set_dead(scene, host, true);
+	return scene_inject(scene, SIMULATED_LIBVIRTD_DIES, host, NULL);
+}
+
+bool scene_revive_host(struct scene *scene, const char *host)
+{
+	scene_inject(scene, SIMULATED_GUEST_POWERED_OFF, host, NULL);
+	set_dead(scene, host, false);
+	return scene_inject(scene, SIMULATED_LIBVIRTD_STARTS, host, NULL);
+}
+
+static int write_gone(struct db_session *session, void *context, struct error *error)
+{
+	return db_host_set_gone(session, *(int64_t *)context, true, error);
+}
+
+/* False: there is no row of it. */
+static bool read_host(struct scene *scene, const char *host, bool *ret_is_up)
+{
+	CLEANUP_DB_READ struct db_session *session = NULL;
+	CLEANUP_DB_HOST struct db_host row = { 0 };
+	struct error error = { 0 };
+
+	must(db_read_begin(scene->database, &session, &error), &error, "a reader");
+	bool is_there = db_host_by_id(session, scene->host_ids[scene_place(host)], &row, &error) == 0;
+	*ret_is_up = is_there && db_service_is_up(&row.service);
+	return is_there;
+}
+
+bool scene_knows_host(struct scene *scene, const char *host)
+{
+	bool is_up = false;
+
+	return read_host(scene, host, &is_up);
+}
+
+bool scene_give_up(struct scene *scene, const char *host)
+{
+	bool is_up = false;
+
+	if (!read_host(scene, host, &is_up) || is_up)
+		return false;
+	write_row(scene, write_gone, &scene->host_ids[scene_place(host)]);
+	worker_host_given_up(scene->worker);
+	LOCK_SCOPE(&scene->mutex);
+	scene->is_given_up[scene_place(host)] = true;
+	return true;
+}
+
+bool scene_shows_waiting(struct scene *scene, const char *host, char *ret_why, unsigned long size)
+{
+	struct worker_waiting_list waiting = { 0 };
+	struct error error = { 0 };
+	bool is_shown = false;
+
+	snprintf(ret_why, size, "nothing is shown to wait for host %s", host);
+	must(worker_list_waiting(scene->worker, scene->host_ids[scene_place(host)], &waiting, &error), &error,
+	     "what waits");
+	for (size_t i = 0; i < waiting.count && !is_shown; i++) {
+		is_shown = waiting.items[i].job_id == scene->job_id && strstr(waiting.items[i].reason, host);
+		snprintf(ret_why, size, "the reason shown does not name host %s: %s", host, waiting.items[i].reason);
+	}
+	worker_waiting_list_clear(&waiting);
+	return is_shown;
 }

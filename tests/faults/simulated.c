@@ -1,171 +1,55 @@
 /* Every kind of job × every point of its life × every fault, on the simulated fleet: faults_simulated [--all] [--part N/OF]
- * [--seed N] [WORD...]
+ * [--seed N] [--jobs N] [WORD...]
  *
  * The points are not named here: the phases come from the tables, the operations of the port from an undisturbed run, each
- * before and after. After the fault all is made well again, some time passes, and the verdict is that nothing is lost,
- * doubled, without an end or left behind. It speaks TAP, a point for each kind of job; WORDs choose combinations by their
- * names. Without --all one combination in twenty is tried, others by another seed.
+ * before and after; lives that the fleet itself lets fail have the points of their way back. After the fault all is made well
+ * again, some time passes, and the verdict is that nothing is lost, doubled, without an end, left behind or without a word. It
+ * speaks TAP, a point for each life; WORDs choose combinations by their names. Without --all one combination in so many is
+ * tried, others by another seed; each point has some of them. --jobs processes share the work.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "tests/faults/faults.h"
 #include "tests/faults/scene.h"
+#include "tests/faults/threads.h"
 #include "tests/faults/verdict.h"
 
-#define PART      20
-#define FAULT_S   20 /* what comes back does so after that time */
-#define LONG_S    120
-#define SETTLE_S  3600
-#define MIDWAY_S  10 /* into the copy */
-#define SHOWN_MAX 12 /* of the combinations that went wrong, by kind */
+#define PART     10
+#define JOBS_MAX 64
+#define SETTLE_S 3600
+#define MIDWAY_S 10 /* into the copy */
 
-/* One fault, on one of the hosts. */
-struct fault {
-	const char *name;
-	enum simulated_fault fault; /* SIMULATED_FAULT_MAX: none of the fleet's */
-	const char *host, *other;
-	enum simulated_fault undo; /* SIMULATED_FAULT_MAX: it stays until all is made well */
-	int undo_after_s;
-	unsigned int flags;
-	bool kills; /* the daemon, at phases */
-	int64_t clock_by_s; /* the wall clock is stepped */
-	enum simulated_landing landing; /* of the operation at the point, which does not return */
-	bool hangs;
+static const struct scene_life lives[] = {
+	{ .name = "live", .kind = JOB_LIVE },
+	{ "live that breaks", JOB_LIVE, { { SCENE_TARGET, SIMULATED_COPY_FAILS } } },
+	{ "live that leaves a half", JOB_LIVE, { { SCENE_TARGET, SIMULATED_COPY_RAISES } } },
+	{ "live that cannot be prepared", JOB_LIVE, { { SCENE_TARGET, SIMULATED_PREPARE_FAILS } } },
+	{ .name = "cold", .kind = JOB_COLD },
+	{ "cold that breaks", JOB_COLD, { { SCENE_TARGET, SIMULATED_COPY_FAILS } } },
+	{ "cold that does not start", JOB_COLD, { { SCENE_TARGET, SIMULATED_START_FAILS } } },
+	{ "cold that starts nowhere",
+	  JOB_COLD,
+	  { { SCENE_TARGET, SIMULATED_START_FAILS }, { SCENE_SOURCE, SIMULATED_START_FAILS } } },
+	{ .name = "confirm", .kind = JOB_CONFIRM },
+	{ .name = "revert", .kind = JOB_REVERT },
+	{ "revert that does not start", JOB_REVERT, { { SCENE_SOURCE, SIMULATED_START_FAILS } } },
+	{ .name = "start", .kind = JOB_START },
+	{ .name = "stop", .kind = JOB_STOP },
+	{ .name = "pause", .kind = JOB_PAUSE },
+	{ .name = "unpause", .kind = JOB_UNPAUSE },
+	{ .name = "suspend", .kind = JOB_SUSPEND },
+	{ .name = "resume", .kind = JOB_RESUME },
+	{ .name = "reboot_soft", .kind = JOB_REBOOT_SOFT },
+	{ .name = "reboot_hard", .kind = JOB_REBOOT_HARD },
 };
 
-#define NEVER SIMULATED_FAULT_MAX
-#define ON(where, what, of_it, comes_back, after_s, may)                                                               \
-	{                                                                                                              \
-		.name = what " (" where ")", .fault = (of_it), .host = (where), .undo = (comes_back),                  \
-		.undo_after_s = (after_s), .flags = (may)                                                              \
-	}
-#define ON_BOTH(what, of_it, comes_back, after_s, may)                                                                 \
-	ON("one", what, of_it, comes_back, after_s, may), ON("two", what, of_it, comes_back, after_s, may)
-
-static const struct fault faults[] = {
-	{ .name = "nothing", .fault = NEVER, .undo = NEVER },
-	{ .name = "daemon killed", .fault = NEVER, .undo = NEVER, .kills = true },
-	{ .name = "wall clock a year on", .fault = NEVER, .undo = NEVER, .clock_by_s = 31536000 },
-	{ .name = "wall clock a year back", .fault = NEVER, .undo = NEVER, .clock_by_s = -31536000 },
-	{ .name = "call never returns, nothing done",
-	  .fault = NEVER,
-	  .undo = NEVER,
-	  .hangs = true,
-	  .landing = SIMULATED_LANDS_NEVER },
-	{ .name = "call never returns, done",
-	  .fault = NEVER,
-	  .undo = NEVER,
-	  .hangs = true,
-	  .landing = SIMULATED_LANDS_BEFORE },
-	{ .name = "call lands late",
-	  .fault = NEVER,
-	  .undo = SIMULATED_LATE_CALLS_LAND,
-	  .undo_after_s = 600,
-	  .hangs = true,
-	  .landing = SIMULATED_LANDS_LATE },
-	ON_BOTH("libvirtd killed", SIMULATED_LIBVIRTD_DIES, SIMULATED_LIBVIRTD_STARTS, FAULT_S, 0),
-	ON_BOTH("libvirtd killed for long", SIMULATED_LIBVIRTD_DIES, SIMULATED_LIBVIRTD_STARTS, LONG_S, 0),
-	ON_BOTH("libvirtd stopped", SIMULATED_LIBVIRTD_STOPS, SIMULATED_LIBVIRTD_GOES_ON, FAULT_S, 0),
-	ON_BOTH("libvirtd stopped for long", SIMULATED_LIBVIRTD_STOPS, SIMULATED_LIBVIRTD_GOES_ON, LONG_S, 0),
-	ON_BOTH("libvirtd stopped, calls lost", SIMULATED_LIBVIRTD_STOPS_LOSING, SIMULATED_LIBVIRTD_GOES_ON, LONG_S, 0),
-	ON_BOTH("libvirtd killed at the hand-over", SIMULATED_LIBVIRTD_DIES_AT_HAND_OVER, SIMULATED_LIBVIRTD_STARTS,
-		LONG_S, 0),
-	ON_BOTH("our link cut", SIMULATED_OUR_LINK_BREAKS, SIMULATED_OUR_LINK_IS_BACK, FAULT_S, 0),
-	ON_BOTH("our link cut for long", SIMULATED_OUR_LINK_BREAKS, SIMULATED_OUR_LINK_IS_BACK, LONG_S, 0),
-	ON_BOTH("QEMU hung", SIMULATED_QEMU_HANGS, SIMULATED_QEMU_GOES_ON, FAULT_S, 0),
-	ON_BOTH("QEMU hung for long", SIMULATED_QEMU_HANGS, SIMULATED_QEMU_GOES_ON, LONG_S, 0),
-	ON_BOTH("QEMU killed", SIMULATED_QEMU_DIES, NEVER, 0, 0),
-	ON_BOTH("pool read-only", SIMULATED_POOL_IS_READ_ONLY, SIMULATED_POOL_IS_WELL, LONG_S, 0),
-	ON_BOTH("pool full", SIMULATED_POOL_IS_FULL, SIMULATED_POOL_IS_WELL, LONG_S, 0),
-	ON_BOTH("pool off", SIMULATED_POOL_IS_OFF, SIMULATED_POOL_IS_WELL, LONG_S, 0),
-	ON_BOTH("powered off by hand", SIMULATED_GUEST_POWERED_OFF, NEVER, 0, 0),
-	ON_BOTH("started by hand", SIMULATED_GUEST_STARTED, NEVER, 0, FAULT_MAY_DOUBLE),
-	ON_BOTH("suspended by hand", SIMULATED_GUEST_SUSPENDED, NEVER, 0, 0),
-	ON_BOTH("undefined by hand", SIMULATED_GUEST_UNDEFINED, NEVER, 0, FAULT_MAY_END_GUEST),
-	{ .name = "link between the hosts cut",
-	  .fault = SIMULATED_LINK_BREAKS,
-	  .host = "one",
-	  .other = "two",
-	  .undo = SIMULATED_LINK_IS_BACK,
-	  .undo_after_s = FAULT_S },
-	{ .name = "link between the hosts cut for long",
-	  .fault = SIMULATED_LINK_BREAKS,
-	  .host = "one",
-	  .other = "two",
-	  .undo = SIMULATED_LINK_IS_BACK,
-	  .undo_after_s = LONG_S },
-	{ .name = "moved away by hand",
-	  .fault = SIMULATED_GUEST_MOVED,
-	  .host = "one",
-	  .other = "three",
-	  .undo = NEVER,
-	  .flags = FAULT_NEEDS_DISCOVERY },
-	{ .name = "moved on by hand",
-	  .fault = SIMULATED_GUEST_MOVED,
-	  .host = "two",
-	  .other = "three",
-	  .undo = NEVER,
-	  .flags = FAULT_NEEDS_DISCOVERY },
-	{ .name = "moved back by hand",
-	  .fault = SIMULATED_GUEST_MOVED,
-	  .host = "two",
-	  .other = "one",
-	  .undo = NEVER,
-	  .flags = FAULT_NEEDS_DISCOVERY },
-};
-
-/* What the fault's act needs. */
-struct strike {
-	const struct fault *fault;
-	const struct scene_point *point;
-	bool was_possible;
-	int64_t at_ms; /* when it happened, by the scene's clock */
-};
-
-static void strike(struct scene *scene, void *context)
-{
-	struct strike *strike = context;
-	const struct fault *fault = strike->fault;
-
-	strike->at_ms = clock_monotonic_ms(scene->clock);
-	if (fault->kills || fault->fault == NEVER)
-		strike->was_possible = true;
-	if (fault->hangs)
-		strike->was_possible =
-			simulated_hang_next(scene->fleet, strike->point->host, strike->point->name, fault->landing);
-	if (fault->clock_by_s)
-		clock_manual_set(scene->clock, clock_now_us(scene->clock) + fault->clock_by_s * 1000000);
-	if (fault->fault != NEVER)
-		strike->was_possible = scene_inject(scene, fault->fault, fault->host, fault->other);
-}
-
-/* All is as it should be again, whatever the fault was. */
-static void make_well(struct scene *scene)
-{
-	for (size_t i = 0; i < SCENE_HOSTS; i++) {
-		static const enum simulated_fault ends[] = { SIMULATED_LIBVIRTD_GOES_ON, SIMULATED_LIBVIRTD_STARTS,
-							     SIMULATED_OUR_LINK_IS_BACK, SIMULATED_QEMU_GOES_ON,
-							     SIMULATED_POOL_IS_WELL };
-
-		for (size_t j = 0; j < ARRAY_LENGTH(ends); j++)
-			scene_inject(scene, ends[j], scene_hosts[i], NULL);
-		simulated_land_late(scene->fleet, scene_hosts[i]);
-	}
-	scene_inject(scene, SIMULATED_LINK_IS_BACK, "one", "two");
-}
-
-/* Whether the combination can be at all. */
-static bool fits(const struct fault *fault, const struct scene_point *point)
-{
-	if (fault->kills)
-		return point->is_phase;
-	if (fault->hangs)
-		return !point->is_phase && !point->is_after;
-	return true;
-}
+#define LIVES ARRAY_LENGTH(lives)
 
 enum outcome {
 	OUTCOME_GOOD,
@@ -174,7 +58,7 @@ enum outcome {
 };
 
 struct combination {
-	enum job_kind kind;
+	const struct scene_life *life;
 	const struct scene_point *point;
 	const struct fault *fault;
 	int delay_s; /* after the point; into a copy */
@@ -183,61 +67,83 @@ struct combination {
 static void name_of(const struct combination *combination, char *ret_name, size_t size)
 {
 	const struct scene_point *point = combination->point;
+	char count[16] = "";
 
-	snprintf(ret_name, size, "%s, %s %s%s%s, %s%s", job_kind_name(combination->kind),
+	if (point->number)
+		snprintf(count, sizeof(count), " (%d)", point->number + 1);
+	snprintf(ret_name, size, "%s, %s %s%s%s%s%s, %s%s", combination->life->name,
 		 point->is_after ? "after" : "before", point->is_phase ? "phase " : "", point->name,
-		 point->is_phase                  ? ""
-		 : text_equal(point->host, "one") ? " on one"
-						  : " on two",
-		 combination->delay_s ? "in the copy, " : "", combination->fault->name);
+		 point->is_phase ? "" : " on ", point->host, count, combination->delay_s ? "in the copy, " : "",
+		 combination->fault->name);
 }
 
-static enum outcome try_combination(const struct combination *combination, enum verdict_kind *ret_verdict, char *why,
-				    size_t size)
+static struct verdict_case case_of(const struct combination *combination, const struct strike *strike)
+{
+	const struct fault *fault = combination->fault;
+	bool is_scripted = combination->life->scripts[0].host; /* it fails by that as well */
+
+	return (struct verdict_case){
+		.flags = fault->flags,
+		.has_ended_guest = strike->has_ended_guest,
+		.host = is_scripted ? NULL : fault_host(fault, combination->point),
+		.other = fault->other,
+		.back_host = fault->comes_back ? fault->host : NULL,
+		.by_hand_host = fault->fault == SIMULATED_GUEST_MOVED ? fault->other : NULL,
+	};
+}
+
+static enum outcome try_combination(struct file_faults *files, const struct combination *combination,
+				    enum verdict_kind *ret_verdict, char *why, size_t size)
 {
 	struct scene scene;
-	const struct fault *fault = combination->fault;
-	struct strike act = { .fault = fault, .point = combination->point };
-	enum outcome outcome = OUTCOME_GOOD;
+	struct strike act = { .fault = combination->fault, .point = combination->point };
 
-	scene_begin(&scene);
+	scene_begin(&scene, files);
 	scene.point = combination->point;
-	scene.act = combination->delay_s ? NULL : strike;
+	scene.act = combination->delay_s ? NULL : fault_strike;
 	scene.context = &act;
-	scene.kills = fault->kills;
-	scene_order(&scene, combination->kind);
-	if (combination->delay_s) {
-		for (int i = 0; i < 200 && !scene.has_happened; i++)
-			scene_pass(&scene, 5);
+	scene.kills = combination->fault->kills;
+	scene_order(&scene, combination->life);
+	for (int i = 0; i < 200 && !scene.has_happened; i++)
+		scene_pass(&scene, 5);
+	scene_rest(&scene);
+	if (combination->delay_s && scene.has_happened) {
 		scene_pass(&scene, combination->delay_s);
-		strike(&scene, &act);
+		fault_strike(&scene, &act);
 	}
-	if (fault->undo != NEVER) {
-		scene_settle(&scene, fault->undo_after_s);
-		if (fault->undo == SIMULATED_LATE_CALLS_LAND)
-			simulated_land_late(scene.fleet, combination->point->host);
-		else
-			scene_inject(&scene, fault->undo, fault->host, fault->other);
+	*ret_verdict = VERDICT_ENDLESS;
+	if (scene.is_restless || (act.is_possible && fault_end(&scene, &act, why, size))) {
+		const struct verdict_case verdict_case = case_of(combination, &act);
+
+		scene_settle(&scene, 600);
+		fault_make_well(&scene);
+		scene_settle(&scene, SETTLE_S);
+		if (scene_obey_chores(&scene))
+			scene_settle(&scene, SETTLE_S);
+		scene_pass(&scene, 2 * SCENE_READ_S);
+		*ret_verdict = verdict_of(&scene, &verdict_case, why, size);
 	}
-	scene_settle(&scene, 600);
-	make_well(&scene);
-	scene_settle(&scene, SETTLE_S);
-	if (!act.was_possible)
-		outcome = OUTCOME_IMPOSSIBLE;
-	*ret_verdict = verdict_of(&scene, fault->flags, why, size);
-	if (outcome == OUTCOME_GOOD && *ret_verdict != VERDICT_GOOD)
-		outcome = OUTCOME_BAD;
+	fault_make_well(&scene);
 	scene_end(&scene);
-	return outcome;
+	return !act.is_possible ? OUTCOME_IMPOSSIBLE : *ret_verdict == VERDICT_GOOD ? OUTCOME_GOOD : OUTCOME_BAD;
 }
 
 struct tally {
 	unsigned int tried, impossible, bad, verdicts[VERDICT_MAX];
 };
 
+static void add_tally(struct tally *sum, const struct tally *part)
+{
+	sum->tried += part->tried;
+	sum->impossible += part->impossible;
+	sum->bad += part->bad;
+	for (size_t i = 0; i < VERDICT_MAX; i++)
+		sum->verdicts[i] += part->verdicts[i];
+}
+
 struct options {
 	bool is_all;
-	unsigned int seed, part, parts;
+	unsigned int seed, part, parts, jobs;
 	char **words;
 	int word_count;
 };
@@ -247,118 +153,242 @@ static bool is_chosen(const struct options *options, const char *name, unsigned 
 	for (int i = 0; i < options->word_count; i++)
 		if (!strstr(name, options->words[i]))
 			return false;
-	if (options->parts && number % options->parts != options->part - 1)
-		return false;
 	return options->is_all || options->word_count > 0 || number % PART == options->seed % PART;
 }
 
-static void try_one(const struct options *options, const struct combination *combination, unsigned int *number,
-		    struct tally *tally)
+/* The points of a life, the same for all processes: operations of several threads do not always come in one order. */
+struct points {
+	struct scene_point *items;
+	size_t count;
+};
+
+/* One process' share of the work. */
+struct share {
+	const struct options *options;
+	const struct points *points; /* of each life */
+	struct file_faults *files;
+	unsigned int number; /* of the combination, in the whole */
+	unsigned int chosen; /* that were chosen so far, by whichever process */
+	unsigned int mine, of;
+};
+
+static bool is_mine(struct share *share, const char *name)
 {
-	char name[256], why[512];
+	const struct options *options = share->options;
+
+	if (!is_chosen(options, name, share->number++))
+		return false;
+	unsigned int chosen = share->chosen++;
+	if (options->parts && chosen % options->parts != options->part - 1)
+		return false;
+	return chosen / (options->parts ? options->parts : 1) % share->of == share->mine;
+}
+
+static void try_one(struct share *share, const struct combination *combination, struct tally *tally)
+{
+	char name[256], why[1024] = "";
 	enum verdict_kind verdict = VERDICT_GOOD;
 
 	name_of(combination, name, sizeof(name));
-	if (!is_chosen(options, name, (*number)++))
+	if (!is_mine(share, name))
 		return;
-	enum outcome outcome = try_combination(combination, &verdict, why, sizeof(why));
+	enum outcome outcome = try_combination(share->files, combination, &verdict, why, sizeof(why));
 	tally->tried += outcome != OUTCOME_IMPOSSIBLE;
 	tally->impossible += outcome == OUTCOME_IMPOSSIBLE;
 	if (outcome != OUTCOME_BAD)
 		return;
 	tally->bad++;
 	tally->verdicts[verdict]++;
-	if (tally->bad <= SHOWN_MAX || options->word_count > 0 || options->is_all)
-		printf("# %s: %s: %s\n", verdict_name(verdict), name, why);
-	fflush(stdout);
+	CLEANUP_FREE char *line = text_format("# %s: %s: %s\n", verdict_name(verdict), name, why);
+	if (line && write(STDOUT_FILENO, line, strlen(line)) < 0)
+		abort();
 }
 
-/* The points of an undisturbed life, and the verdict over that. */
-static struct scene_point *find_points(enum job_kind kind, size_t *ret_count)
+/* The points of a life that nothing disturbs, and the verdict over that. */
+static struct points find_points(struct file_faults *files, const struct scene_life *life)
 {
+	const struct verdict_case verdict_case = { 0 };
 	struct scene scene;
 	char why[512] = "it does not come to rest";
 
-	scene_begin(&scene);
+	scene_begin(&scene, files);
 	scene.is_recording = true;
-	scene_order(&scene, kind);
-	if (!scene_settle(&scene, SETTLE_S) || verdict_of(&scene, 0, why, sizeof(why)) != VERDICT_GOOD) {
-		fprintf(stderr, "an undisturbed %s does not end well: %s\n", job_kind_name(kind), why);
+	scene_order(&scene, life);
+	if (!scene_settle(&scene, SETTLE_S) || verdict_of(&scene, &verdict_case, why, sizeof(why)) != VERDICT_GOOD) {
+		fprintf(stderr, "an undisturbed %s does not end well: %s\n", life->name, why);
 		abort();
 	}
-	struct scene_point *points = scene.points;
-	*ret_count = scene.point_count;
+	const struct points points = { scene.points, scene.point_count };
 	scene.points = NULL;
 	scene_end(&scene);
 	return points;
 }
 
-static struct tally try_kind(const struct options *options, enum job_kind kind, unsigned int *number)
+static bool is_copy(const struct scene_point *point)
 {
-	struct tally tally = { 0 };
+	return !point->is_phase && !point->is_after
+	       && (text_equal(point->name, "migrate_live") || text_equal(point->name, "copy_cold"));
+}
+
+static void try_point(struct share *share, const struct scene_life *life, const struct scene_point *point,
+		      struct tally *tally)
+{
 	size_t count = 0;
-	CLEANUP_FREE struct scene_point *points = find_points(kind, &count);
+	const struct fault *faults = faults_table(&count);
 
-	for (size_t i = 0; i < count; i++)
-		for (size_t j = 0; j < ARRAY_LENGTH(faults); j++) {
-			struct combination combination = { kind, &points[i], &faults[j], 0 };
+	for (size_t i = 0; i < count; i++) {
+		struct combination combination = { life, point, &faults[i], 0 };
 
-			if (!fits(&faults[j], &points[i]))
-				continue;
-			try_one(options, &combination, number, &tally);
-			bool is_copy = !points[i].is_phase && !points[i].is_after
-				       && (text_equal(points[i].name, "migrate_live")
-					   || text_equal(points[i].name, "copy_cold"));
-			combination.delay_s = MIDWAY_S;
-			if (is_copy && !faults[j].hangs && !faults[j].kills)
-				try_one(options, &combination, number, &tally);
-		}
+		if (!fault_fits(&faults[i], point))
+			continue;
+		try_one(share, &combination, tally);
+		combination.delay_s = MIDWAY_S;
+		if (is_copy(point) && !faults[i].hangs && !faults[i].kills)
+			try_one(share, &combination, tally);
+	}
+}
+
+static struct tally try_life(struct share *share, size_t life)
+{
+	const struct points *points = &share->points[life];
+	struct tally tally = { 0 };
+
+	for (size_t i = 0; i < points->count; i++)
+		try_point(share, &lives[life], &points->items[i], &tally);
 	return tally;
+}
+
+/* In a process of its own, which writes its tallies. */
+static void work(struct share *share, int output)
+{
+	threads_observe();
+	for (size_t i = 0; i < LIVES; i++) {
+		struct tally tally = try_life(share, i);
+
+		if (write(output, &tally, sizeof(tally)) != sizeof(tally))
+			abort();
+	}
+}
+
+/* The pipe that its tallies come from. */
+static int begin_work(struct share *share)
+{
+	int ends[2];
+
+	if (pipe(ends) < 0)
+		abort();
+	pid_t process = fork();
+	if (process < 0)
+		abort();
+	if (process == 0) {
+		close(ends[0]);
+		work(share, ends[1]);
+		_exit(0);
+	}
+	close(ends[1]);
+	return ends[0];
+}
+
+static void tell(const char *name, const struct tally *tally)
+{
+	printf("%s: %u combinations, %u lost, %u doubled, %u without an end, %u leaks, %u wrong, %u without a word "
+	       "(%u could not be)\n",
+	       name, tally->tried, tally->verdicts[VERDICT_LOST], tally->verdicts[VERDICT_DOUBLED],
+	       tally->verdicts[VERDICT_ENDLESS], tally->verdicts[VERDICT_LEAK], tally->verdicts[VERDICT_WRONG],
+	       tally->verdicts[VERDICT_WORDLESS], tally->impossible);
+	fflush(stdout);
+}
+
+/* True: every process told all of it, and nothing was bad. */
+static bool gather(const int *inputs, unsigned int count)
+{
+	struct tally sum = { 0 };
+	bool is_whole = true;
+
+	for (size_t i = 0; i < LIVES; i++) {
+		struct tally tally = { 0 }, part;
+		bool is_told = true;
+
+		for (unsigned int j = 0; j < count; j++) {
+			is_told = is_told && read(inputs[j], &part, sizeof(part)) == sizeof(part);
+			if (is_told)
+				add_tally(&tally, &part);
+		}
+		is_whole = is_whole && is_told;
+		printf("%s %zu - ", tally.bad || !is_told ? "not ok" : "ok", i + 1);
+		tell(lives[i].name, &tally);
+		add_tally(&sum, &tally);
+	}
+	printf("# ");
+	tell("all", &sum);
+	return is_whole && !sum.bad;
+}
+
+static bool take_number(int argc, char **argv, int *place, unsigned int *ret_number)
+{
+	char *end = NULL;
+
+	if (++*place >= argc)
+		return false;
+	*ret_number = (unsigned int)strtoul(argv[*place], &end, 10);
+	return *end == '\0';
 }
 
 static bool read_options(int argc, char **argv, struct options *options)
 {
-	*options = (struct options){ .seed = 1 };
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	*options = (struct options){ .seed = 1, .jobs = processors > 0 ? 2 * (unsigned int)processors : 1 };
 	for (int i = 1; i < argc; i++) {
-		if (text_equal(argv[i], "--all"))
+		bool is_right = true;
+
+		if (text_equal(argv[i], "--all")) {
 			options->is_all = true;
-		else if (text_equal(argv[i], "--seed") && i + 1 < argc)
-			options->seed = (unsigned int)strtoul(argv[++i], NULL, 10);
-		else if (text_equal(argv[i], "--part") && i + 1 < argc) {
-			if (sscanf(argv[++i], "%u/%u", &options->part, &options->parts) != 2 || options->part < 1)
-				return false;
-		} else if (argv[i][0] == '-')
-			return false;
-		else {
+		} else if (text_equal(argv[i], "--seed")) {
+			is_right = take_number(argc, argv, &i, &options->seed);
+		} else if (text_equal(argv[i], "--jobs")) {
+			is_right = take_number(argc, argv, &i, &options->jobs);
+		} else if (text_equal(argv[i], "--part") && i + 1 < argc) {
+			is_right = sscanf(argv[++i], "%u/%u", &options->part, &options->parts) == 2
+				   && options->part >= 1 && options->part <= options->parts;
+		} else if (argv[i][0] == '-') {
+			is_right = false;
+		} else {
 			options->words = argv + i;
 			options->word_count = argc - i;
 			break;
 		}
+		if (!is_right)
+			return false;
 	}
-	return true;
+	return options->jobs >= 1 && options->jobs <= JOBS_MAX;
 }
 
 int main(int argc, char **argv)
 {
 	struct options options;
-	unsigned int number = 0;
-	bool is_good = true;
+	struct points points[LIVES];
+	int inputs[JOBS_MAX];
 
 	if (!read_options(argc, argv, &options)) {
-		fprintf(stderr, "usage: faults_simulated [--all] [--part N/OF] [--seed N] [WORD...]\n");
+		fprintf(stderr, "usage: faults_simulated [--all] [--part N/OF] [--seed N] [--jobs N] [WORD...]\n");
 		return 2;
 	}
-	printf("1..%d\n", JOB_KIND_MAX);
-	for (int kind = 0; kind < JOB_KIND_MAX; kind++) {
-		struct tally tally = try_kind(&options, (enum job_kind)kind, &number);
-
-		printf("%s %d - %s: %u combinations, %u lost, %u doubled, %u without an end, %u leaks, %u wrong "
-		       "(%u could not be)\n",
-		       tally.bad ? "not ok" : "ok", kind + 1, job_kind_name((enum job_kind)kind), tally.tried,
-		       tally.verdicts[VERDICT_LOST], tally.verdicts[VERDICT_DOUBLED], tally.verdicts[VERDICT_ENDLESS],
-		       tally.verdicts[VERDICT_LEAK], tally.verdicts[VERDICT_WRONG], tally.impossible);
-		fflush(stdout);
-		is_good = is_good && !tally.bad;
-	}
+	printf("1..%zu\n", LIVES);
+	fflush(stdout);
+	struct share share = {
+		.options = &options, .points = points, .files = file_faults_install(), .of = options.jobs
+	};
+	threads_observe();
+	for (size_t i = 0; i < LIVES; i++)
+		points[i] = find_points(share.files, &lives[i]);
+	for (share.mine = 0; share.mine < options.jobs; share.mine++)
+		inputs[share.mine] = begin_work(&share);
+	bool is_good = gather(inputs, options.jobs);
+	while (wait(NULL) > 0)
+		;
+	for (size_t i = 0; i < LIVES; i++)
+		free(points[i].items);
+	file_faults_remove(share.files);
 	return is_good ? 0 : 1;
 }

@@ -23,6 +23,7 @@
 #include "server/worker/hypervisor.h"
 #include "server/worker/invariants.h"
 #include "tests/faults/scene.h"
+#include "tests/faults/threads.h"
 #include "tests/faults/verdict.h"
 #include "tests/unit/version_2.h"
 
@@ -89,7 +90,7 @@ enum {
 	SAVED = 16, /* the source's definition */
 };
 
-/* What was done at the hosts: "one" is the source, "two" the target. */
+/* What was done at the hosts: the first host is the source, the second the target. */
 enum deed {
 	NOTHING,
 	PREPARE_LIVE,
@@ -405,13 +406,14 @@ static void perform(struct past *past, enum deed deed)
 	past->has_ended = false;
 	past->error = (struct error){ 0 };
 	if (deed == COPY_HALF)
-		simulated_script(past->scene.fleet, "two", SIMULATED_COPY_FAILS, 1);
+		simulated_script(past->scene.fleet, SCENE_TARGET, SIMULATED_COPY_FAILS, 1);
 	if (deed == LOSE_SOURCE_AT_HAND_OVER)
-		assert_true(scene_inject(&past->scene, SIMULATED_LIBVIRTD_DIES_AT_HAND_OVER, "one", NULL));
+		assert_true(scene_inject(&past->scene, SIMULATED_LIBVIRTD_DIES_AT_HAND_OVER, SCENE_SOURCE, NULL));
 	assert_int_equal(pthread_create(&past->thread, NULL, deed_thread, past), 0);
 	past->is_moving = deed == BEGIN_LIVE;
 	if (past->is_moving) {
-		for (int i = 0; i < 1000 && simulated_state(past->scene.fleet, "two", past->scene.uuid) == GUEST_ABSENT;
+		for (int i = 0;
+		     i < 1000 && simulated_state(past->scene.fleet, SCENE_TARGET, past->scene.uuid) == GUEST_ABSENT;
 		     i++)
 			nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 		return;
@@ -420,7 +422,7 @@ static void perform(struct past *past, enum deed deed)
 		let_pass(past, 1);
 	pthread_join(past->thread, NULL);
 	if (deed == LOSE_SOURCE_AT_HAND_OVER)
-		assert_true(scene_inject(&past->scene, SIMULATED_LIBVIRTD_STARTS, "one", NULL));
+		assert_true(scene_inject(&past->scene, SIMULATED_LIBVIRTD_STARTS, SCENE_SOURCE, NULL));
 	if (fails != (past->error.code != 0))
 		fail_msg("deed %d: %s", deed, past->error.text);
 }
@@ -428,8 +430,8 @@ static void perform(struct past *past, enum deed deed)
 static void check_sides(struct past *past)
 {
 	const struct situation *situation = past->situation;
-	enum guest_state source = simulated_state(past->scene.fleet, "one", past->scene.uuid);
-	enum guest_state target = simulated_state(past->scene.fleet, "two", past->scene.uuid);
+	enum guest_state source = simulated_state(past->scene.fleet, SCENE_SOURCE, past->scene.uuid);
+	enum guest_state target = simulated_state(past->scene.fleet, SCENE_TARGET, past->scene.uuid);
 
 	if (source != situation->source || target != situation->target)
 		fail_msg("%s %s: the sides are %s and %s", situation->kind, situation->phase, guest_state_name(source),
@@ -438,8 +440,8 @@ static void check_sides(struct past *past)
 
 static void open_hosts(struct past *past)
 {
-	const struct hypervisor_address one = { .host_id = past->scene.host_ids[0], .name = "one" };
-	const struct hypervisor_address two = { .host_id = past->scene.host_ids[1], .name = "two" };
+	const struct hypervisor_address one = { .host_id = past->scene.host_ids[0], .name = SCENE_SOURCE };
+	const struct hypervisor_address two = { .host_id = past->scene.host_ids[1], .name = SCENE_TARGET };
 
 	assert_int_equal(operations(past)->open_host(past->scene.fleet, &one, &past->source, NULL), 0);
 	assert_int_equal(operations(past)->open_host(past->scene.fleet, &two, &past->target, NULL), 0);
@@ -478,12 +480,12 @@ static void append_migration(struct text *sql, const struct past *past)
 
 	if (!past->phase->migration_status)
 		return;
-	text_append_format(
-		sql,
-		"INSERT INTO migrations VALUES (1, 'm', '%s', '%s', '%s', 'one', 'one', '%s', '%s', '', 1, 1, "
-		"'user', 'project', -1, -1, -1, -1, -1, -1, 0, 1, 1);",
-		past->scene.uuid, past->phase->migration_status, is_live ? "live-migration" : "migration",
-		is_chosen ? "two" : "", is_chosen ? "two" : "");
+	text_append_format(sql,
+			   "INSERT INTO migrations VALUES (1, 'm', '%s', '%s', '%s', '" SCENE_SOURCE "', '" SCENE_SOURCE
+			   "', '%s', '%s', '', 1, 1, "
+			   "'user', 'project', -1, -1, -1, -1, -1, -1, 0, 1, 1);",
+			   past->scene.uuid, past->phase->migration_status, is_live ? "live-migration" : "migration",
+			   is_chosen ? SCENE_TARGET : "", is_chosen ? SCENE_TARGET : "");
 }
 
 static void append_job(struct text *sql, const struct past *past, int id, const char *kind, const char *phase,
@@ -491,16 +493,17 @@ static void append_job(struct text *sql, const struct past *past, int id, const 
 {
 	bool is_chosen = past->situation->rows & (CHOSEN | PLACED | RESIZED | BACK);
 
-	text_append_format(
-		sql,
-		"INSERT INTO instance_actions VALUES (%d, 'a', '%s', 'req-%d', 'user', 'project', 1, %d, 1, "
-		"NULL);"
-		"INSERT INTO instance_action_events VALUES (%d, %d, 'e', 'one', 1, %d, '', NULL, NULL);"
-		"INSERT INTO jobs VALUES (%d, '%s', '%s', '%s', %s, %d, 'req-%d', 1, %d, 'two', 0, 60, 'auto', 0, "
-		"0, 0, %d, NULL, 202, NULL, NULL, 0, '%s', 1, 1, 1, %d);",
-		id, past->scene.uuid, id, is_finished, id, id, is_finished, id, kind, phase, past->scene.uuid,
-		past->phase->migration_status ? "1" : "NULL", id, id, is_chosen ? 2 : 0, is_chosen,
-		*phase ? "node" : "", is_finished);
+	text_append_format(sql,
+			   "INSERT INTO instance_actions VALUES (%d, 'a', '%s', 'req-%d', 'user', 'project', 1, %d, 1, "
+			   "NULL);"
+			   "INSERT INTO instance_action_events VALUES (%d, %d, 'e', '" SCENE_SOURCE
+			   "', 1, %d, '', NULL, NULL);"
+			   "INSERT INTO jobs VALUES (%d, '%s', '%s', '%s', %s, %d, 'req-%d', 1, %d, '" SCENE_TARGET
+			   "', 0, 60, 'auto', 0, "
+			   "0, 0, %d, NULL, 202, NULL, NULL, 0, '%s', 1, 1, 1, %d);",
+			   id, past->scene.uuid, id, is_finished, id, id, is_finished, id, kind, phase,
+			   past->scene.uuid, past->phase->migration_status ? "1" : "NULL", id, id, is_chosen ? 2 : 0,
+			   is_chosen, *phase ? "node" : "", is_finished);
 }
 
 static void append_rest(struct text *sql, const struct past *past)
@@ -617,11 +620,12 @@ static void check_invariants(struct past *past)
 /* At rest, with a good verdict, nothing broken, and that end. */
 static void check_end(struct past *past, const char *end)
 {
+	const struct verdict_case nothing = { 0 };
 	char why[512], found[64];
 
 	if (!scene_settle(&past->scene, SETTLE_S))
 		fail_situation(past, "it does not come to rest");
-	if (verdict_of(&past->scene, 0, why, sizeof(why)) != VERDICT_GOOD)
+	if (verdict_of(&past->scene, &nothing, why, sizeof(why)) != VERDICT_GOOD)
 		fail_situation(past, why);
 	read_text(&past->scene,
 		  past->phase->migration_status ? "SELECT status FROM migrations" : "SELECT vm_state FROM servers",
@@ -639,11 +643,11 @@ static void begin(struct past *past, const struct situation *situation)
 		    && text_equal(old_phases[i].phase, situation->phase))
 			past->phase = &old_phases[i];
 	assert_non_null(past->phase);
-	scene_begin(&past->scene);
+	scene_begin(&past->scene, NULL);
 	arrange_hosts(past);
 	scene_stop(&past->scene);
 	replace_file(past);
-	past->scene.has_discovery = true;
+	past->scene.reads_hosts_first = true;
 	scene_start_again(&past->scene);
 }
 
@@ -705,5 +709,6 @@ int main(void)
 		cmocka_unit_test(job_in_each_phase_of_the_version_before_ends_well),
 	};
 
+	threads_observe();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
