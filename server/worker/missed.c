@@ -134,6 +134,18 @@ static int is_kept(struct db_session *session, const struct missed_decision *dec
 	return result;
 }
 
+/* 1: its definition, which is saved with us alone, is to go back to a host: that is its guest then. */
+static int has_definition_to_come(struct db_session *session, const char *uuid, struct error *error)
+{
+	CLEANUP_DB_CHORES struct db_chore_list chores = { 0 };
+	int result = db_chore_by_server(session, uuid, &chores, error);
+
+	for (size_t i = 0; result == 0 && i < chores.count; i++)
+		if (text_equal(chores.items[i].kind, DB_CHORE_GIVE_BACK_DEFINITION))
+			return 1;
+	return result;
+}
+
 /* 1: no host has it but one where it is left of a move and was to be removed: that is the guest now. */
 static int take_leftover(struct db_session *session, struct db_server *server, struct missed_decision *decision,
 			 struct error *error)
@@ -166,6 +178,8 @@ int missed_decide(struct db_session *session, struct missed_decision *decision, 
 	int result = is_overtaken(session, guest, &server, error);
 	if (result == 0) {
 		result = is_kept(session, decision, guest, server.host, error);
+		if (result == 0)
+			result = has_definition_to_come(session, decision->uuid, error);
 		if (result == 1)
 			return 0;
 	}
