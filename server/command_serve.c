@@ -1,6 +1,6 @@
 /* `migrationd serve`: the daemon. Rooms are opened in the order of their arrows and closed in reverse; the main thread
  * then only waits for a signal. */
-#include "server/command.h"
+#include "server/command_serve.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "db/database.h"
 #include "server/admin_socket.h"
+#include "server/command.h"
 #include "server/config.h"
 #include "server/control_socket.h"
 #include "server/generation.h"
@@ -52,6 +53,7 @@ struct serve_arguments {
 
 struct daemon {
 	struct serve_arguments arguments;
+	const struct worker_observer *observer; /* NULL, but in tests */
 	struct simulation_folder folder; /* of a simulated fleet */
 	struct generation *first; /* lives until the end: hypervisor, workers and listener have its settings */
 	const struct config *config; /* as it was read, then the first one's */
@@ -124,6 +126,7 @@ static int open_workers(struct daemon *daemon, struct error *error)
 		.metrics = daemon->metrics,
 		.settings = &config->worker,
 		.scheduler = &config->scheduler,
+		.observer = daemon->observer,
 		.node = config->node,
 	};
 	int result = worker_create(&parts, &daemon->worker, error);
@@ -435,10 +438,12 @@ static int begin(struct daemon *daemon, struct config *config)
 	return command_read_source(&source, config);
 }
 
-static int serve(void *context)
+int command_serve(const void *arguments, const struct worker_observer *observer)
 {
 	CLEANUP_CONFIG struct config config = { 0 };
-	struct daemon daemon = { .arguments = *(struct serve_arguments *)context, .config = &config };
+	struct daemon daemon = { .arguments = *(const struct serve_arguments *)arguments,
+				 .observer = observer,
+				 .config = &config };
 	struct error error = { 0 };
 	sigset_t signals;
 	int status = begin(&daemon, &config);
@@ -461,6 +466,11 @@ static int serve(void *context)
 		_exit(EXIT_SUCCESS);
 	}
 	return result < 0 ? exit_status(&error) : EXIT_SUCCESS;
+}
+
+static int serve(void *context)
+{
+	return command_serve(context, NULL);
 }
 
 static const struct verb_argument options[] = {
