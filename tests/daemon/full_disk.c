@@ -1,13 +1,13 @@
-/* A disk that is full while the file named by FULL_DISK_WHILE exists: loaded before libc into the real daemon, so that what
- * it does then can be seen on any machine, also where nothing may be mounted. */
+/* A disk that is full while the file named by FULL_DISK_WHILE exists, and read-only while READ_ONLY_DISK_WHILE does: loaded before
+ * libc into the real daemon, so that what it does then can be seen on any machine, also where nothing may be mounted. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-static int is_full(void)
+static int is_while(const char *variable)
 {
-	const char *path = getenv("FULL_DISK_WHILE");
+	const char *path = getenv(variable);
 
 	return path && access(path, F_OK) == 0;
 }
@@ -17,8 +17,8 @@ ssize_t pwrite64(int file, const void *bytes, size_t length, off64_t offset)
 {
 	ssize_t (*real)(int, const void *, size_t, off64_t) = NULL;
 
-	if (is_full()) {
-		errno = ENOSPC;
+	if (is_while("FULL_DISK_WHILE") || is_while("READ_ONLY_DISK_WHILE")) {
+		errno = is_while("FULL_DISK_WHILE") ? ENOSPC : EROFS;
 		return -1;
 	}
 	*(void **)&real = dlsym(RTLD_NEXT, "pwrite64");

@@ -1,9 +1,10 @@
-/* migrationd as it is shipped, but held at a point of a job's life: for lab.py. `faults_daemon points` lists the points, from
+/* migrationd as it is shipped, but held at points of a job's life: for lab.py. `faults_daemon points` lists the points, from
  * the tables of phases; all other words are migrationd's.
  *
- * In the folder that FAULTS_FOLDER names, the file `point` has the point: "live moving before" (its durable write), or after.
- * The first job that comes there renames it to `reached` and is held, until there is a file `go`; all other threads go on.
- * `go` may hold "clock SECONDS", by which the wall clock is stepped from then on. Each point that is passed is added to `trace`.
+ * Files in the folder that FAULTS_FOLDER names say where. `point.1` has a point: "live moving before" (its durable write), or
+ * after. The first job that comes there renames it to `reached.1` and is held, until there is a file `go.1`; all other threads
+ * go on. `go.1` may hold "clock SECONDS", by which the wall clock is stepped from then on. The same goes for `point.2`. Each
+ * point that is passed is added to `trace`.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -14,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/text.h"
 #include "server/command_serve.h"
 #include "server/verbs.h"
@@ -78,25 +80,28 @@ static void add_to_trace(const char *point)
 }
 
 /* True: the point is this one, and nobody was there before. */
-static bool takes(const char *point)
+static bool takes(const char *hold, const char *point)
 {
-	char line[LINE_SIZE], path[PATH_MAX], reached[PATH_MAX];
+	char name[32], line[LINE_SIZE], path[PATH_MAX], reached[PATH_MAX];
 
-	if (!read_line("point", line) || !text_equal(line, point))
+	snprintf(name, sizeof(name), "point.%s", hold);
+	if (!read_line(name, line) || !text_equal(line, point))
 		return false;
-	path_of("point", path);
-	path_of("reached", reached);
+	path_of(name, path);
+	snprintf(name, sizeof(name), "reached.%s", hold);
+	path_of(name, reached);
 	return rename(path, reached) == 0;
 }
 
-static void wait_for_go(void)
+static void wait_for_go(const char *hold)
 {
-	char line[LINE_SIZE], path[PATH_MAX];
+	char name[32], line[LINE_SIZE], path[PATH_MAX];
 	long seconds = 0;
 
-	while (!read_line("go", line))
+	snprintf(name, sizeof(name), "go.%s", hold);
+	while (!read_line(name, line))
 		nanosleep(&(struct timespec){ .tv_nsec = POLL_NS }, NULL);
-	path_of("go", path);
+	path_of(name, path);
 	unlink(path);
 	if (sscanf(line, "clock %ld", &seconds) == 1)
 		atomic_store(&clock_step_s, seconds);
@@ -104,13 +109,15 @@ static void wait_for_go(void)
 
 static bool on_phase(void *context, const char *kind, const char *phase, bool is_written)
 {
+	static const char *const holds[] = { "1", "2" };
 	char point[LINE_SIZE];
 
 	(void)context;
 	snprintf(point, sizeof(point), "%s %s %s", kind, phase, is_written ? "after" : "before");
 	add_to_trace(point);
-	if (takes(point))
-		wait_for_go();
+	for (size_t i = 0; i < ARRAY_LENGTH(holds); i++)
+		if (takes(holds[i], point))
+			wait_for_go(holds[i]);
 	return true;
 }
 

@@ -47,6 +47,8 @@ def equal(found, expected, what):
 class Bench:
     """The lab and the daemon stay up from one scenario to the next, unless one failed or wants other settings."""
 
+    make_daemon = Daemon
+
     def __init__(self, has_networks=False):
         self.has_networks = has_networks
         self.lab = None
@@ -54,19 +56,21 @@ class Bench:
         self.expected = {}
 
     # Up and down.
+    def make_lab(self):
+        return (NetLab if self.has_networks else Lab)(has_tls=True)
+
     def prepare(self, settings):
         self.expected = {}
         if self.lab is None:
-            lab = (NetLab if self.has_networks else Lab)(has_tls=True)
-            self.lab = lab
-            lab.up()
+            self.lab = self.make_lab()
+            self.lab.up()
         if self.daemon is None or self.daemon.settings != settings:
             self.end_daemon()
             LOGS.mkdir(parents=True, exist_ok=True)
             log = self.lab.folder / "migrationd.log"
             log.unlink(missing_ok=True)
             shutil.rmtree(self.lab.folder / "migrationd", ignore_errors=True)
-            self.daemon = Daemon(self.lab, log, settings)
+            self.daemon = self.make_daemon(self.lab, log, settings)
             self.daemon.start()
         self.daemon.wait_for_fleet()
 

@@ -77,8 +77,11 @@ class Daemon:
     OpenStackDeployment, a file of its own; `nics` names the two NICs of each host, (control, migration), so that the
     configuration has their addresses by name instead of each host's `migration_address`, but for the hosts (by number) in
     `nics_missing`, which have the first one only; `nics` of None leaves them without an address. A third, `tls`, has the hosts
-    reached over TLS.
+    reached over TLS. `binary` may be another build of it, with `environment` added to ours.
     """
+
+    binary = BINARY
+    environment = {}
 
     def __init__(self, lab, log_path, settings=None, wanted_port=0):
         self.lab = lab
@@ -143,8 +146,8 @@ class Daemon:
         """Starts it and waits until it answers; what the database holds is kept."""
         self.write_config()
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([str(BINARY), "serve", *self.config_options()],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen([str(self.binary), "serve", *self.config_options()], stdin=subprocess.DEVNULL, stdout=log,
+                                            stderr=log, start_new_session=True, env={**os.environ, **self.environment})
         self.lab.wait(self.answers, 20, f"migrationd answers on {self.base_url}")
         if not self.admin:
             self.admin = Api(self.base_url, self.token(["admin", "manager", "member", "reader"], ADMIN_PROJECT, ADMIN_USER), token_name="$ADMIN_TOKEN")

@@ -1,0 +1,252 @@
+"""The faults, as a table: what each does to the lab, how it comes back, and what it takes away by itself.
+
+A fault strikes one side: the source (the first host, where the guest stands before its job), or the target (the second). The
+third host is nobody's, until somebody moves the guest there by hand.
+"""
+
+import os
+import shutil
+import signal
+from dataclasses import dataclass, field
+from typing import Callable, Optional
+
+from lab import LabError
+
+MOVES = ("live", "cold", "confirm", "revert")
+# What settings of the daemon make equal to a time: past its keep-alive (2 × 1 s), and short of the one between hosts (26 s).
+SILENT_SECONDS = 6
+AWAY_SECONDS = 4
+HUNG_SECONDS = 5
+SPOILT_SECONDS = 5
+CLOCK_STEP = 3600  # beyond each lease and pause
+
+
+class CannotBe(Exception):
+    """The fault cannot strike there; the text says why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fault:
+    name: str
+    strike: Callable  # (trial)
+    undo: Optional[Callable] = None  # (trial); None: it stays until all is made well
+    after_s: float = 0  # when it is undone, unless the job has ended before
+    kinds: tuple = ()  # empty: every kind
+    order: str = ""  # what the held daemon is told besides
+    gives_up: str = ""  # "source", "target": the host never comes back, and is given up
+    needs: frozenset = field(default_factory=frozenset)  # "private" disk, "mounts", "networks", "held" (not in the middle of a step)
+    ends_guest: bool = False  # the guest, or its only disk, may go with it
+    stops_guest: bool = False  # the guest may be off, or stand still, or have booted again
+    doubles: bool = False  # somebody else starts it a second time
+    may_wait: bool = False  # a chore of it may stay, since what it waits for is for a person
+
+
+def side(trial, name):
+    return {"source": trial.source, "target": trial.target}[name]
+
+
+def virsh(host, *words, seconds=30):
+    """By hand; what is refused cannot be."""
+    try:
+        return host.virsh(*words, seconds=seconds)
+    except LabError as error:
+        raise CannotBe(str(error)) from None
+
+
+def kill_daemon(trial):
+    trial.scene.daemon.kill_and_start()
+
+
+def kill_libvirtd(name):
+    return lambda trial: side(trial, name).kill()
+
+
+def start_libvirtd(name):
+    def undo(trial):
+        side(trial, name).start()
+        side(trial, name).wait_until_up()
+    return undo
+
+
+def stop_libvirtd(name):
+    return lambda trial: side(trial, name).stop_answering()
+
+
+def continue_libvirtd(name):
+    return lambda trial: side(trial, name).answer_again()
+
+
+def burn(name):
+    return lambda trial: trial.scene.stop_all(side(trial, name))
+
+
+def signal_qemu(name, number):
+    def strike(trial):
+        ids = side(trial, name).qemu_of(trial.guest)
+        if not ids:
+            raise CannotBe("no QEMU of the guest runs there")
+        for pid in ids:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
+    return strike
+
+
+def continue_qemu(name):
+    def undo(trial):
+        for pid in side(trial, name).qemu_of(trial.guest):
+            try:
+                os.kill(pid, signal.SIGCONT)
+            except ProcessLookupError:
+                pass
+    return undo
+
+
+def by_hand(name, *words, states):
+    """virsh, on a guest that is in one of the states there."""
+    def strike(trial):
+        host = side(trial, name)
+        state = host.state(trial.guest)
+        if state not in states:
+            raise CannotBe(f"the guest is {state or 'not there'}")
+        virsh(host, *words, trial.guest.uuid)
+    return strike
+
+
+def move_running(trial, source, target):
+    guest = trial.guest
+    words = ["--unsafe"]
+    if guest.disk == "private":
+        xml = source.virsh("dumpxml", "--migratable", guest.uuid)
+        path = trial.scene.lab.folder / "by-hand.xml"
+        path.write_text(xml.replace(str(guest.disk_path(source)), str(guest.disk_path(target))))
+        if not guest.disk_path(target).exists():
+            virsh(target, "vol-create-as", "private", f"{guest.name}.img", f"{guest.disk_path(source).stat().st_size}B", "--format", "raw")
+        words = ["--copy-storage-all", "--disks-uri", f"tcp://{target.migration_address}", "--xml", path, "--persistent-xml", path]
+    virsh(source, "migrate", "--live", "--p2p", "--persistent", "--undefinesource", *words, guest.uuid, target.uri, "--migrateuri",
+          f"tcp://{target.migration_address}", seconds=60)
+    if guest.disk == "private":
+        guest.disk_path(source).unlink()
+
+
+def move_off(trial, source, target):
+    guest = trial.guest
+    xml = virsh(source, "dumpxml", "--inactive", guest.uuid)
+    virsh(source, "undefine", guest.uuid)
+    if guest.disk == "private":
+        shutil.copyfile(guest.disk_path(source), guest.disk_path(target))
+        trial.scene.lab.give(guest.disk_path(target))
+        guest.disk_path(source).unlink()
+    path = trial.scene.lab.folder / "by-hand.xml"
+    path.write_text(xml.replace(str(guest.disk_path(source)), str(guest.disk_path(target))))
+    virsh(target, "define", path)
+
+
+def moved(of, to):
+    def strike(trial):
+        hosts = {"source": trial.source, "target": trial.target, "third": trial.third}
+        source, target = hosts[of], hosts[to]
+        state = source.state(trial.guest)
+        if target.state(trial.guest):
+            raise CannotBe("the guest is on that host already")
+        if state == "running":
+            move_running(trial, source, target)
+        elif state == "shut off":
+            move_off(trial, source, target)
+        else:
+            raise CannotBe(f"the guest is {state or 'not there'}")
+    return strike
+
+
+def close_folder(name):
+    return lambda trial: os.chmod(side(trial, name).images, 0o500)
+
+
+def open_folder(name):
+    return lambda trial: os.chmod(side(trial, name).images, 0o700)
+
+
+def fill_pool(name):
+    return lambda trial: trial.scene.fill_pool(side(trial, name))
+
+
+def empty_pool(name):
+    return lambda trial: trial.scene.empty_pool(side(trial, name))
+
+
+def switch_pool_off(name):
+    return lambda trial: virsh(side(trial, name), "pool-destroy", "private")
+
+
+def switch_pool_on(name):
+    return lambda trial: side(trial, name).virsh("pool-start", "private")
+
+
+def spoil_database(how):
+    return lambda trial: trial.scene.daemon.put(how)
+
+
+def heal_database(how):
+    return lambda trial: (trial.scene.daemon.holds / how).unlink(missing_ok=True)
+
+
+def step_clock(trial):
+    trial.scene.has_stepped_clock = True
+
+
+def cut(*nics_of):
+    """(NIC, side) pairs."""
+    def strike(trial):
+        for nic, name in nics_of:
+            trial.scene.lab.cut(side(trial, name), nic)
+    return strike
+
+
+def join(trial):
+    trial.scene.lab.join_all()
+
+
+def on_both(make):
+    return [make("source", ()), make("target", MOVES)]
+
+
+PRIVATE, MOUNTS, NETWORKS, HELD = "private", "mounts", "networks", "held"
+
+
+def needs(*words):
+    return frozenset(words)
+
+
+FAULTS = [
+    Fault("daemon killed", kill_daemon),
+    *on_both(lambda at, kinds: Fault(f"{at}'s libvirtd killed", kill_libvirtd(at), start_libvirtd(at), AWAY_SECONDS, kinds)),
+    *on_both(lambda at, kinds: Fault(f"{at}'s libvirtd stopped", stop_libvirtd(at), continue_libvirtd(at), SILENT_SECONDS, kinds)),
+    *on_both(lambda at, kinds: Fault(f"{at} gone for good", burn(at), kinds=kinds, gives_up=at, ends_guest=True, stops_guest=True)),
+    *on_both(lambda at, kinds: Fault(f"{at}'s QEMU stopped", signal_qemu(at, signal.SIGSTOP), continue_qemu(at), HUNG_SECONDS, kinds)),
+    *on_both(lambda at, kinds: Fault(f"{at}'s QEMU killed", signal_qemu(at, signal.SIGKILL), kinds=kinds, stops_guest=True)),
+    *on_both(lambda at, kinds: Fault(f"powered off by hand on the {at}", by_hand(at, "destroy", states=("running", "paused")), kinds=kinds,
+                                     stops_guest=True)),
+    *on_both(lambda at, kinds: Fault(f"started by hand on the {at}", by_hand(at, "start", states=("shut off",)), kinds=kinds,
+                                     stops_guest=True, doubles=True)),
+    *on_both(lambda at, kinds: Fault(f"suspended by hand on the {at}", by_hand(at, "suspend", states=("running",)), kinds=kinds,
+                                     stops_guest=True)),
+    *on_both(lambda at, kinds: Fault(f"undefined by hand on the {at}", by_hand(at, "undefine", states=("running", "paused", "shut off")),
+                                     kinds=kinds, stops_guest=True, ends_guest=True)),
+    Fault("moved away by hand", moved("source", "third"), needs=needs(HELD), stops_guest=True),
+    Fault("moved on by hand", moved("target", "third"), kinds=MOVES, needs=needs(HELD), stops_guest=True),
+    Fault("moved back by hand", moved("target", "source"), kinds=MOVES, needs=needs(HELD), stops_guest=True),
+    *on_both(lambda at, kinds: Fault(f"{at}'s folder read-only", close_folder(at), open_folder(at), SPOILT_SECONDS, kinds,
+                                     needs=needs(PRIVATE))),
+    *on_both(lambda at, kinds: Fault(f"{at}'s pool full", fill_pool(at), empty_pool(at), SPOILT_SECONDS, kinds,
+                                     needs=needs(PRIVATE, MOUNTS))),
+    *on_both(lambda at, kinds: Fault(f"{at}'s pool off", switch_pool_off(at), switch_pool_on(at), SPOILT_SECONDS, kinds,
+                                     needs=needs(PRIVATE))),
+    Fault("database full", spoil_database("full"), heal_database("full"), SPOILT_SECONDS),
+    Fault("database read-only", spoil_database("read-only"), heal_database("read-only"), SPOILT_SECONDS),
+    Fault("wall clock an hour on", step_clock, order=f"clock {CLOCK_STEP}", needs=needs(HELD)),
+    Fault("wall clock an hour back", step_clock, order=f"clock -{CLOCK_STEP}", needs=needs(HELD)),
+    Fault("link between the hosts cut", cut(("migrate", "target")), join, SILENT_SECONDS, MOVES, needs=needs(NETWORKS)),
+    Fault("our link to the source cut", cut(("manage", "source")), join, SILENT_SECONDS, needs=needs(NETWORKS)),
+    Fault("our link to the target cut", cut(("manage", "target")), join, SILENT_SECONDS, MOVES, needs=needs(NETWORKS)),
+]
