@@ -165,9 +165,12 @@ def replay(tally):
 
 
 def faults(tally):
-    """Every fault at points of every kind of job's life, on the simulated fleet; `./dev test faults --all` tries all of them."""
+    """Every fault at points of every kind of job's life, on the simulated fleet and on real hosts, a choice of each; `./dev test
+    faults --all` tries all of them, those on real hosts in as many runs as it takes (build/faults-lab)."""
     seed = ["--all"] if ALL_FAULTS else ["--seed", os.environ.get("FAULTS_SEED", "3")]
-    tally.relay("faults", [BUILD / "tests/faults/faults_simulated", *seed])
+    every = ["--all", "--seconds", str(SECONDS_OF_A_SUITE - 5 * 60)] if ALL_FAULTS else []
+    side_by_side(lambda: tally.relay("faults", [BUILD / "tests/faults/faults_simulated", *seed]),
+                 lambda: tally.relay("faults/lab", ["python3", TOP / "tests/faults/lab.py", *every]))
 
 
 def simulate(tally):

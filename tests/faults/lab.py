@@ -27,7 +27,7 @@ sys.path.insert(0, str(HERE.parent / "lab"))  # before this folder, which has a 
 
 from lab_faults import FAULTS, CannotBe  # noqa: E402
 from lab_scene import BINARY, FOLDER, Scene  # noqa: E402
-from lab_trial import DETOURS, MIDWAY, Bad, Combination, Point, Trial  # noqa: E402
+from lab_trial import MIDWAY, Bad, Combination, Point, Trial, may_be  # noqa: E402
 from bench import LOGS  # noqa: E402
 
 RESULTS = FOLDER / "results.jsonl"
@@ -49,7 +49,7 @@ def points():
 
 def fits(point, disk, fault):
     return (not fault.kinds or point.kind in fault.kinds) and not ("private" in fault.needs and disk != "private") \
-        and not ("held" in fault.needs and point.moment == "in") and not (disk == "shared" and point.kind != "live")
+        and not ("held" in fault.needs and point.moment == "in") and not (disk == "shared" and point.kind != "live") and may_be(point, fault)
 
 
 def combinations():

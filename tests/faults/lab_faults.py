@@ -37,12 +37,13 @@ class Fault:
     needs: frozenset = field(default_factory=frozenset)  # "private" disk, "mounts", "networks", "held" (not in the middle of a step)
     ends_guest: bool = False  # the guest, or its only disk, may go with it
     stops_guest: bool = False  # the guest may be off, or stand still, or have booted again
+    is_for_person: bool = False  # the server may be left in ERROR, on the right host: who moved the guest by hand has to say that it is well
     doubles: bool = False  # somebody else starts it a second time
-    may_wait: bool = False  # a chore of it may stay, since what it waits for is for a person
+    at: tuple = ()  # (side, states): where the guest has to be, and how
 
 
 def side(trial, name):
-    return {"source": trial.source, "target": trial.target}[name]
+    return {"source": trial.source, "target": trial.target, "third": trial.third}[name]
 
 
 def virsh(host, *words, seconds=30):
@@ -77,15 +78,15 @@ def continue_libvirtd(name):
 
 
 def burn(name):
-    return lambda trial: trial.scene.stop_all(side(trial, name))
+    def strike(trial):
+        trial.scene.burned.append(side(trial, name))
+        trial.scene.stop_all(side(trial, name))
+    return strike
 
 
 def signal_qemu(name, number):
     def strike(trial):
-        ids = side(trial, name).qemu_of(trial.guest)
-        if not ids:
-            raise CannotBe("no QEMU of the guest runs there")
-        for pid in ids:
+        for pid in side(trial, name).qemu_of(trial.guest):
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
@@ -103,15 +104,8 @@ def continue_qemu(name):
     return undo
 
 
-def by_hand(name, *words, states):
-    """virsh, on a guest that is in one of the states there."""
-    def strike(trial):
-        host = side(trial, name)
-        state = host.state(trial.guest)
-        if state not in states:
-            raise CannotBe(f"the guest is {state or 'not there'}")
-        virsh(host, *words, trial.guest.uuid)
-    return strike
+def by_hand(name, *words):
+    return lambda trial: virsh(side(trial, name), *words, trial.guest.uuid)
 
 
 def move_running(trial, source, target):
@@ -145,17 +139,10 @@ def move_off(trial, source, target):
 
 def moved(of, to):
     def strike(trial):
-        hosts = {"source": trial.source, "target": trial.target, "third": trial.third}
-        source, target = hosts[of], hosts[to]
-        state = source.state(trial.guest)
+        source, target = side(trial, of), side(trial, to)
         if target.state(trial.guest):
             raise CannotBe("the guest is on that host already")
-        if state == "running":
-            move_running(trial, source, target)
-        elif state == "shut off":
-            move_off(trial, source, target)
-        else:
-            raise CannotBe(f"the guest is {state or 'not there'}")
+        (move_running if source.state(trial.guest) == "running" else move_off)(trial, source, target)
     return strike
 
 
@@ -218,24 +205,31 @@ def needs(*words):
     return frozenset(words)
 
 
+ALIVE, OFF, DEFINED = ("running", "paused"), ("shut off",), ("running", "paused", "shut off")
+MOVABLE = ("running", "shut off")
+
+
+def stops(what, strike, *, at, kinds, states, **rest):
+    """One that changes the guest itself."""
+    return Fault(what, strike, kinds=kinds, at=(at, states), stops_guest=True, **rest)
+
+
 FAULTS = [
     Fault("daemon killed", kill_daemon),
     *on_both(lambda at, kinds: Fault(f"{at}'s libvirtd killed", kill_libvirtd(at), start_libvirtd(at), AWAY_SECONDS, kinds)),
     *on_both(lambda at, kinds: Fault(f"{at}'s libvirtd stopped", stop_libvirtd(at), continue_libvirtd(at), SILENT_SECONDS, kinds)),
     *on_both(lambda at, kinds: Fault(f"{at} gone for good", burn(at), kinds=kinds, gives_up=at, ends_guest=True, stops_guest=True)),
-    *on_both(lambda at, kinds: Fault(f"{at}'s QEMU stopped", signal_qemu(at, signal.SIGSTOP), continue_qemu(at), HUNG_SECONDS, kinds)),
-    *on_both(lambda at, kinds: Fault(f"{at}'s QEMU killed", signal_qemu(at, signal.SIGKILL), kinds=kinds, stops_guest=True)),
-    *on_both(lambda at, kinds: Fault(f"powered off by hand on the {at}", by_hand(at, "destroy", states=("running", "paused")), kinds=kinds,
-                                     stops_guest=True)),
-    *on_both(lambda at, kinds: Fault(f"started by hand on the {at}", by_hand(at, "start", states=("shut off",)), kinds=kinds,
-                                     stops_guest=True, doubles=True)),
-    *on_both(lambda at, kinds: Fault(f"suspended by hand on the {at}", by_hand(at, "suspend", states=("running",)), kinds=kinds,
-                                     stops_guest=True)),
-    *on_both(lambda at, kinds: Fault(f"undefined by hand on the {at}", by_hand(at, "undefine", states=("running", "paused", "shut off")),
-                                     kinds=kinds, stops_guest=True, ends_guest=True)),
-    Fault("moved away by hand", moved("source", "third"), needs=needs(HELD), stops_guest=True),
-    Fault("moved on by hand", moved("target", "third"), kinds=MOVES, needs=needs(HELD), stops_guest=True),
-    Fault("moved back by hand", moved("target", "source"), kinds=MOVES, needs=needs(HELD), stops_guest=True),
+    *on_both(lambda at, kinds: Fault(f"{at}'s QEMU stopped", signal_qemu(at, signal.SIGSTOP), continue_qemu(at), HUNG_SECONDS, kinds,
+                                     at=(at, ALIVE))),
+    *on_both(lambda at, kinds: stops(f"{at}'s QEMU killed", signal_qemu(at, signal.SIGKILL), at=at, kinds=kinds, states=ALIVE)),
+    *on_both(lambda at, kinds: stops(f"powered off by hand on the {at}", by_hand(at, "destroy"), at=at, kinds=kinds, states=ALIVE)),
+    *on_both(lambda at, kinds: stops(f"started by hand on the {at}", by_hand(at, "start"), at=at, kinds=kinds, states=OFF, doubles=True)),
+    *on_both(lambda at, kinds: stops(f"suspended by hand on the {at}", by_hand(at, "suspend"), at=at, kinds=kinds, states=("running",))),
+    *on_both(lambda at, kinds: stops(f"undefined by hand on the {at}", by_hand(at, "undefine"), at=at, kinds=kinds, states=DEFINED,
+                                     ends_guest=True)),
+    stops("moved away by hand", moved("source", "third"), at="source", kinds=(), states=MOVABLE, is_for_person=True, needs=needs(HELD)),
+    stops("moved on by hand", moved("target", "third"), at="target", kinds=MOVES, states=MOVABLE, is_for_person=True, needs=needs(HELD)),
+    stops("moved back by hand", moved("target", "source"), at="target", kinds=MOVES, states=MOVABLE, is_for_person=True, needs=needs(HELD)),
     *on_both(lambda at, kinds: Fault(f"{at}'s folder read-only", close_folder(at), open_folder(at), SPOILT_SECONDS, kinds,
                                      needs=needs(PRIVATE))),
     *on_both(lambda at, kinds: Fault(f"{at}'s pool full", fill_pool(at), empty_pool(at), SPOILT_SECONDS, kinds,

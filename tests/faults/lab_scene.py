@@ -102,6 +102,7 @@ class Scene(Bench):
         self.has_mounts = has_mounts
         self.count = 0  # of guests, for their names
         self.has_stepped_clock = False
+        self.burned = []  # hosts that do not come back in this combination
 
     def make_lab(self):
         return (NetLab if self.has_networks else Lab)()
@@ -199,6 +200,8 @@ class Scene(Bench):
 
     def make_hosts_well(self):
         for host in self.hosts:
+            if host in self.burned:
+                continue
             for pid in processes_of(host.folder):
                 os.kill(pid, signal.SIGCONT)
             if host.process.poll() is not None:
@@ -223,8 +226,12 @@ class Scene(Bench):
         if self.has_stepped_clock:
             self.daemon.kill_and_start()
             self.has_stepped_clock = False
-        for host in self.hosts:
-            if host.name not in self.known_hosts():
-                self.revive(host)
-        self.clear()
+        has_lost_host = bool(self.burned)
+        while self.burned:
+            self.revive(self.burned.pop())
+        if has_lost_host:  # its servers are in ERROR until somebody deletes them
+            for guest in list(self.lab.guests):
+                self.lab.remove(guest)
+        else:
+            self.clear()
         self.daemon.clear_holds()

@@ -35,6 +35,43 @@ class Point:
         return f"{self.moment} {self.phase}"
 
 
+def on_source(state, *phases):
+    return {phase: (state, "") for phase in phases}
+
+
+def on_target(state, *phases):
+    return {phase: ("", state) for phase in phases}
+
+
+# How the source and the target have the guest when a phase is written, before its step: a fault of the guest that cannot be there
+# is not tried. With a phase that is missing here each fault is tried.
+GUEST_AT = {
+    "live": {**on_source("running", "choosing", "checking", "queued", "preparing", "moving", "restoring"),
+             **on_target("running", "finishing", "done")},
+    "cold": {**on_source("running", "choosing", "checking", "queued", "stopping"),
+             **on_source("shut off", "copying", "returning", "defining"), "undefining": ("shut off", "shut off"),
+             **on_target("shut off", "starting", "restoring"), **on_target("running", "finishing", "done")},
+    "confirm": on_target("running", "removing", "done"),
+    "revert": {**on_target("running", "stopping"), **on_target("shut off", "defining"), **on_source("running", "done")},
+    "start": {**on_source("shut off", "acting"), **on_source("running", "done")},
+    "stop": {**on_source("running", "acting"), **on_source("shut off", "done")},
+    "pause": {**on_source("running", "acting"), **on_source("paused", "done")},
+    "unpause": {**on_source("paused", "acting"), **on_source("running", "done")},
+    "suspend": {**on_source("running", "acting"), **on_source("shut off", "done")},
+    "resume": {**on_source("shut off", "acting"), **on_source("running", "done")},
+    "reboot_soft": {**on_source("running", "stopping", "done"), **on_source("shut off", "starting")},
+    "reboot_hard": {**on_source("running", "stopping", "done"), **on_source("shut off", "starting")},
+}
+
+
+def may_be(point, fault):
+    sides = GUEST_AT[point.kind].get(point.phase) if point.kind in GUEST_AT else None
+    if not fault.at or not sides or point.moment == "in":
+        return True
+    name, states = fault.at
+    return sides[name == "target"] in states
+
+
 # How long a step has gone on when the fault strikes in it.
 MIDWAY = {("live", "moving"): 1.0, ("cold", "copying"): 0.15}
 
@@ -159,12 +196,21 @@ class Trial:
             self.scene.daemon.let_go()
             time.sleep(MIDWAY[(self.point.kind, self.point.phase)])
         try:
+            self.check_guest()
             self.fault.strike(self)
         finally:
             if not is_in_step and self.scene.daemon.has_reached():
                 self.scene.daemon.let_go(self.fault.order)
         if self.blocker:
             self.scene.daemon.let_go(hold=2)
+
+    def check_guest(self):
+        if not self.fault.at:
+            return
+        name, states = self.fault.at
+        state = side(self, name).state(self.guest)
+        if state not in states:
+            raise CannotBe(f"the guest is {state or 'not there'}")
 
     def undo(self):
         deadline = time.monotonic() + self.fault.after_s
@@ -197,8 +243,13 @@ class Trial:
         self.make_guest()
         if self.point.phase == "queued":
             self.block_target()
-        self.go_to_point()
-        self.strike()
+        try:
+            self.go_to_point()
+            self.strike()
+        except CannotBe:
+            self.scene.make_well()
+            self.scene.lab.wait(lambda: self.scene.job_has_ended(self.guest), SETTLE_SECONDS, "the undisturbed job ends")
+            raise
         if self.fault.undo:
             self.undo()
         elif self.fault.gives_up:
@@ -257,10 +308,15 @@ class Trial:
             raise Bad("leak", f"more than one host has the guest: {places}")
 
     def judge_shown(self, record, places):
-        shown = self.scene.server(self.guest)
+        answer = self.scene.admin.get(f"/v2.1/servers/{self.guest.uuid}")
+        if answer.status != 200:
+            raise Bad("wrong", f"the server was known, and its GET is answered {answer.status}")
+        shown = answer.body["server"]
         host, status = shown["OS-EXT-SRV-ATTR:host"], shown["status"]
         if status == "ERROR":
-            if not (self.fault.ends_guest or self.fault.doubles):
+            if self.fault.is_for_person and host not in places:
+                raise Bad("wrong", f"the server in ERROR is shown on {host}, the guest is {places}")
+            if not (self.fault.ends_guest or self.fault.doubles or self.fault.is_for_person):
                 raise Bad("wrong", f"the server is in ERROR: {shown.get('fault')}; the guest: {places}")
             return
         if host not in places:
