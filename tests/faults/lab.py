@@ -3,7 +3,7 @@
 
 The points come from the tables of phases (`faults_daemon points`), each before and after its durable write, and in the two
 long steps. Labs stand side by side, each a process of its own (--worker) that is given one combination after another. With
---all every combination is tried that build/faults-lab/results.jsonl has no verdict for, until all are done or the seconds have
+--all every combination is tried that build/faults-lab/results.jsonl has no good end for, until all are done or the seconds have
 passed; --again tries those, too. Without it a fixed choice: each fault, each kind and each phase at least once. WORDs choose by
 name. It speaks TAP, a point for each kind of job and for each fault that was tried.
 """
@@ -26,6 +26,7 @@ sys.path[0] = str(HERE)
 sys.path.insert(0, str(HERE.parent / "lab"))  # before this folder, which has a lab.py, too
 
 from lab_faults import FAULTS, CannotBe  # noqa: E402
+from lab_lies import LIES, Lies  # noqa: E402
 from lab_scene import BINARY, FOLDER, Scene  # noqa: E402
 from lab_trial import MIDWAY, Bad, Combination, Point, Trial, may_be  # noqa: E402
 from bench import LOGS  # noqa: E402
@@ -82,7 +83,7 @@ class Worker:
     def __init__(self, refused):
         self.refused = refused
         self.scene = Scene(has_networks=not refused["networks"], has_mounts=not refused["mounts"])
-        self.by_name = {combination.name: combination for combination in combinations()}
+        self.by_name = {combination.name: combination for combination in [LIES, *combinations()]}
 
     def why_not(self, fault):
         reasons = [f"{word} are refused: {self.refused[word]}" for word in ("mounts", "networks")
@@ -95,7 +96,7 @@ class Worker:
             return "could not be", reason, None
         try:
             self.scene.ready()
-            verdict, why, settled = self.verdict_of(Trial(self.scene, combination))
+            verdict, why, settled = self.verdict_of(Lies(self.scene) if combination is LIES else Trial(self.scene, combination))
             if verdict in ("good", "could not be"):
                 self.scene.make_well()
                 self.scene.reset()
@@ -242,7 +243,8 @@ def earlier_results():
         lines = RESULTS.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return {}
-    return {result["name"]: result for result in map(json.loads, lines)}
+    results = {result["name"]: result for result in map(json.loads, lines)}
+    return {name: result for name, result in results.items() if result["verdict"] not in BAD}
 
 
 def report(results, everything, left):
@@ -251,7 +253,9 @@ def report(results, everything, left):
     groups = collections.defaultdict(list)
     for result in results:
         combination = by_name.get(result["name"])
-        if combination:
+        if result["name"] == LIES.name:
+            groups["a verdict notices what is wrong"].append(result)
+        elif combination:
             groups[f"{combination.point.kind}, whatever happens"].append(result)
             groups[f"{combination.fault.name}, whenever it happens"].append(result)
     number = failed = 0
@@ -302,7 +306,7 @@ def main():
         todo = [[combination.name] for combination in sorted(named, key=lambda combination: digest(combination.name))
                 if combination.name not in known]
     else:
-        todo = choice(everything)[part - 1::parts]
+        todo = [[LIES.name], *choice(everything)][part - 1::parts]
     began = time.monotonic()
     run = Run(todo, options.labs, began + options.seconds, refusals())
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):

@@ -437,7 +437,7 @@ class Lab:
                 end_processes([pid], signals=(signal.SIGKILL,))
             if host.state(guest):
                 host.virsh("destroy", guest.uuid, check=False)
-                host.virsh("undefine", guest.uuid, check=False)
+                host.virsh("undefine", guest.uuid, "--managed-save", check=False)
             (host.images / f"{guest.name}.img").unlink(missing_ok=True)
         (self.shared / f"{guest.name}.img").unlink(missing_ok=True)
         guest.serial.unlink(missing_ok=True)
