@@ -18,6 +18,7 @@ SILENT_SECONDS = 6
 AWAY_SECONDS = 4
 HUNG_SECONDS = 5
 SPOILT_SECONDS = 5
+HELD_BACK_SECONDS = 30
 CLOCK_STEP = 3600  # beyond each lease and pause
 
 
@@ -34,7 +35,8 @@ class Fault:
     kinds: tuple = ()  # empty: every kind
     order: str = ""  # what the held daemon is told besides
     gives_up: str = ""  # "source", "target": the host never comes back, and is given up
-    needs: frozenset = field(default_factory=frozenset)  # "private" disk, "mounts", "networks", "held" (not in the middle of a step)
+    comes_back: bool = False  # after all, as it was when it burned
+    needs: frozenset = field(default_factory=frozenset)  # "private" disk, "mounts", "networks", "held" (not in the middle of a step), "others"
     ends_guest: bool = False  # the guest, or its only disk, may go with it
     stops_guest: bool = False  # the guest may be off, or stand still, or have booted again
     is_for_person: bool = False  # the server may be left in ERROR, on the right host: who moved the guest by hand has to say that it is well
@@ -146,6 +148,15 @@ def moved(of, to):
     return strike
 
 
+def for_others(number):
+    """A signal to the QEMUs of other guests, one on each host: while they are stopped each reading of their host has to wait."""
+    def strike(trial):
+        for host, guest in zip(trial.scene.hosts, trial.others):
+            for pid in host.qemu_of(guest):
+                os.kill(pid, number)
+    return strike
+
+
 def close_folder(name):
     return lambda trial: os.chmod(side(trial, name).images, 0o500)
 
@@ -198,7 +209,7 @@ def on_both(make):
     return [make("source", ()), make("target", MOVES)]
 
 
-PRIVATE, MOUNTS, NETWORKS, HELD = "private", "mounts", "networks", "held"
+PRIVATE, MOUNTS, NETWORKS, HELD, OTHERS = "private", "mounts", "networks", "held", "others"
 
 
 def needs(*words):
@@ -219,6 +230,9 @@ FAULTS = [
     *on_both(lambda at, kinds: Fault(f"{at}'s libvirtd killed", kill_libvirtd(at), start_libvirtd(at), AWAY_SECONDS, kinds)),
     *on_both(lambda at, kinds: Fault(f"{at}'s libvirtd stopped", stop_libvirtd(at), continue_libvirtd(at), SILENT_SECONDS, kinds)),
     *on_both(lambda at, kinds: Fault(f"{at} gone for good", burn(at), kinds=kinds, gives_up=at, ends_guest=True, stops_guest=True)),
+    *on_both(lambda at, kinds: Fault(f"{at} given up, and back as it was", burn(at), kinds=kinds, gives_up=at, comes_back=True, ends_guest=True,
+                                     stops_guest=True)),
+    Fault("readings held back", for_others(signal.SIGSTOP), for_others(signal.SIGCONT), HELD_BACK_SECONDS, needs=needs(OTHERS)),
     *on_both(lambda at, kinds: Fault(f"{at}'s QEMU stopped", signal_qemu(at, signal.SIGSTOP), continue_qemu(at), HUNG_SECONDS, kinds,
                                      at=(at, ALIVE))),
     *on_both(lambda at, kinds: stops(f"{at}'s QEMU killed", signal_qemu(at, signal.SIGKILL), at=at, kinds=kinds, states=ALIVE)),

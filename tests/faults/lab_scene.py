@@ -126,6 +126,8 @@ class Scene(Bench):
         for host in self.hosts if self.lab else ():
             self.stop_all(host)
             subprocess.run(["umount", "--quiet", "--lazy", str(host.images)], capture_output=True, check=False)
+        self.burned.clear()
+        self.has_stepped_clock = False
         super().down()
 
     @staticmethod
@@ -178,6 +180,10 @@ class Scene(Bench):
         for path in [*(host.folder / "c/libvirt/qemu").glob("*.xml"), *(host.folder / "r/libvirt/qemu/run").glob("*"),
                      *(host.folder / "c/libvirt/qemu/save").glob("*")]:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
+        self.bring_back(host)
+
+    def bring_back(self, host):
+        """With what it has; migrationd is made to know it again, should it have been given up."""
         host.start()
         host.wait_until_up()
         if host.name not in self.known_hosts():

@@ -141,11 +141,14 @@ class Trial:
         self.detour = DETOURS.get((self.point.kind, self.point.phase))
         self.guest = self.blocker = self.own_copy = None
         self.image = b""
+        self.others = []  # one on each host, where the fault needs them
 
     # The way to the point.
     def make_guest(self):
         kind = self.point.kind
         parts = {"has_memory_file": True} if self.detour else {}
+        if "others" in self.fault.needs:
+            self.others = [self.scene.guest(self.scene.new_name(), host.number) for host in self.scene.hosts]
         is_long = (kind, self.point.phase, self.point.moment) == ("cold", "copying", "in")
         self.guest = self.scene.guest(self.scene.new_name(), 1, STATES.get(kind, "running"), disk=self.disk,
                                       disk_mb=COPIES_MIB if is_long else 2, **parts)
@@ -255,13 +258,25 @@ class Trial:
         elif self.fault.gives_up:
             self.give_up()
         self.scene.make_well()
-        return self.wait_for_verdict()
+        settled = self.wait_for_verdict()
+        if self.fault.comes_back:
+            host = side(self, self.fault.gives_up)
+            self.scene.burned.remove(host)
+            self.scene.bring_back(host)
+            self.scene.lab.wait(lambda: self.scene.service_state(host.number) == "up", 20, f"{host.name} is up")
+            self.wait_until(self.judge_return)
+        return settled
 
     def wait_for_verdict(self):
+        return self.wait_until(self.judge)
+
+    @staticmethod
+    def wait_until(judge):
+        """The seconds until it has nothing to say."""
         began = time.monotonic()
         while True:
             try:
-                self.judge()
+                judge()
                 return time.monotonic() - began
             except Bad:
                 if time.monotonic() - began > SETTLE_SECONDS:
@@ -299,7 +314,8 @@ class Trial:
         if server and server["task_state"]:
             raise Bad("without an end", f"the server's task is {server['task_state']}")
         is_waiting = bool(migration and migration["status"] == "finished" and server)
-        if record["claims"] != is_waiting:
+        has_claim = is_waiting and self.fault.gives_up != "source"  # which went with the host
+        if record["claims"] != has_claim:
             raise Bad("leak", f"{record['claims']} claims, the migration is {migration and migration['status']}")
         if record["chores"]:
             raise Bad("leak", f"chores: {record['chores']}")
@@ -366,6 +382,20 @@ class Trial:
                 raise Bad("wrong", "the guest runs and does not count on") from None
             if self.point.kind == "live" and self.guest.starts() != self.boots:
                 raise Bad("lost", f"the guest was booted {self.guest.starts()} times in a live migration")
+
+    def judge_return(self):
+        """A host that was given up is back with what it had: at most a copy that is off, which doctor names."""
+        host = side(self, self.fault.gives_up)
+        places = self.scene.lab.places(self.guest)
+        running = [name for name, state in places.items() if state != "shut off"]
+        if len(running) > 1:
+            raise Bad("doubled", f"after {host.name} came back the guest is {places}")
+        answer = self.scene.admin.get(f"/v2.1/servers/{self.guest.uuid}")
+        shown = answer.body["server"]["OS-EXT-SRV-ATTR:host"] if answer.status == 200 else None
+        if places and (shown not in places or running and shown not in running):
+            raise Bad("wrong", f"after {host.name} came back the server is shown on {shown}, the guest is {places}")
+        self.own_copy = host.name
+        self.judge_by_doctor()
 
     def judge_by_doctor(self):
         findings = [finding for finding in self.scene.daemon.ask_json("doctor")["findings"]
