@@ -247,7 +247,14 @@ def earlier_results():
     return {name: result for name, result in results.items() if result["verdict"] not in BAD}
 
 
-def report(results, everything, left):
+def unmet(results, by_name):
+    """Phases to which no combination came."""
+    phase_of = lambda combination: f"{combination.point.kind} {combination.point.phase}"  # noqa: E731
+    met = {phase_of(by_name[result["name"]]) for result in results if result["name"] in by_name and result["verdict"] != "could not be"}
+    return sorted({phase_of(combination) for combination in by_name.values()} - met)
+
+
+def report(results, everything, is_whole, left):
     """TAP points, then the counts."""
     by_name = {combination.name: combination for combination in everything}
     groups = collections.defaultdict(list)
@@ -269,6 +276,12 @@ def report(results, everything, left):
         for result in bad:
             print(f"# {result['verdict']}: {result['name']}: {result['why']}")
         print(f"{'not ok' if bad else 'ok'} {number} - {name}: {len(could_be)} combinations", flush=True)
+    if is_whole and not left:
+        number += 1
+        phases = unmet(results, by_name)
+        failed += bool(phases)
+        print(f"{'not ok' if phases else 'ok'} {number} - every phase of every kind of job is come to {', but for: ' if phases else ''}"
+              f"{', '.join(phases)}".rstrip())
     print(f"1..{number}")
     counts = collections.Counter(result["verdict"] for result in results)
     seconds = sum(result["seconds"] for result in results)
@@ -314,7 +327,7 @@ def main():
     run.run()
     names = {combination.name for combination in named}
     results = [result for name, result in known.items() if name in names] + run.results
-    status = report(results, everything, len(run.todo))
+    status = report(results, everything, not options.words and options.share == "1/1", len(run.todo))
     print(f"# {time.monotonic() - began:.0f} s")
     return status
 
