@@ -75,8 +75,9 @@ static void set_hosts(const struct job_run *run, const struct leftover *row, str
 
 int chores_write(struct db_session *session, const struct job_run *run, unsigned int leftovers, struct error *error)
 {
-	int result =
-		leftovers & CHORE_NO_VOLUMES ? db_volume_delete_by_migration(session, run->job.migration_id, error) : 0;
+	int result = leftovers & CHORE_KEEP_VOLUMES
+			     ? db_volume_delete_by_migration(session, run->job.migration_id, error)
+			     : 0;
 
 	for (size_t i = 0; result == 0 && i < ARRAY_LENGTH(table); i++) {
 		const struct leftover *row = &table[i];

@@ -22,8 +22,7 @@ enum {
 	CHORE_TARGET_VOLUMES = 8, /* copies that came to nothing: the source has the disks */
 	CHORE_CONFLICT = 16, /* the guest is on both hosts, or was so seen */
 	CHORE_AWAIT_SOURCE = 32, /* the source's libvirtd is stuck in a call */
-	CHORE_NO_VOLUMES =
-		128, /* copies stay, and nobody removes them: where the server is whole is for a person to say */
+	CHORE_KEEP_VOLUMES = 128, /* nobody can say which disks are the last: all stay, and are the operator's */
 	CHORE_DEFINITION = 64, /* the saved definition could not be given back to the source */
 };
 

@@ -231,6 +231,31 @@ static int bring_to_target(struct job_run *run, struct error *error)
 	return result;
 }
 
+/* It starts on neither host. While the target still has it nothing is lost, and the revert can be had again. Without, its
+ * definition goes back to the source; what the target has of its disks is newer than the source's, and stays. */
+static int end_off(struct job_run *run, const char *reason, const struct error *cause, struct error *error)
+{
+	CLEANUP_FREE char *details =
+		text_format("The server could not be brought back: %s It could not be started on %s again: %s", reason,
+			    run->target_name, cause->text);
+	struct job_end lost = { .migration_status = "error",
+				.is_failed = true,
+				.is_lost = true,
+				.error_cause = DB_ERROR_CAUSE_LOST,
+				.reason = "The server could not be brought back.",
+				.details = details,
+				.leftovers = CHORE_DEFINITION | CHORE_KEEP_VOLUMES };
+
+	job_look_at_sides(run);
+	if (is_unknown(run->target_side))
+		return error_set(error, EAGAIN, "server %s is %s on host %s: it is asked again", run->job.server_uuid,
+				 side_view_name(run->target_side), run->target_name);
+	if (run->target_side != SIDE_ABSENT)
+		return resize_end_refuse(run, details ? details : reason, error);
+	int result = job_finish(run, &lost, error);
+	return result < 0 ? result : STEP_DONE;
+}
+
 int revert_restore(struct job_run *run, struct error *error)
 {
 	struct error cause = { 0 };
@@ -246,16 +271,5 @@ int revert_restore(struct job_run *run, struct error *error)
 		return error_set(error, -result, "%s", cause.text);
 	if (result == 0)
 		return resize_end_refuse(run, reason, error);
-	CLEANUP_FREE char *details =
-		text_format("The server could not be brought back: %s It could not be started on %s again: %s", reason,
-			    run->target_name, cause.text);
-	struct job_end lost = { .migration_status = "error",
-				.is_failed = true,
-				.is_lost = true,
-				.error_cause = "lost",
-				.reason = "The server could not be brought back.",
-				.details = details,
-				.leftovers = CHORE_DEFINITION | CHORE_NO_VOLUMES };
-	result = job_finish(run, &lost, error);
-	return result < 0 ? result : STEP_DONE;
+	return end_off(run, reason, &cause, error);
 }

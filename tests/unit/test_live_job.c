@@ -4,6 +4,7 @@
 #include "base/metrics.h"
 #include "base/text.h"
 #include "db/claims.h"
+#include "db/volumes.h"
 #include "server/scheduler/scheduler.h"
 #include "server/settings.h"
 #include "server/worker/simulated/fleet.h"
@@ -407,6 +408,75 @@ static void test_a_revert_starts_nothing_while_a_third_host_has_the_server(void 
 	assert_int_equal(simulated_state(bench.fleet, "three", uuid), GUEST_RUNNING);
 }
 
+/* The server in VERIFY_RESIZE on host two, with a private disk. */
+static int64_t resize(char ret_uuid[UUID_SIZE])
+{
+	int64_t id = order_cold(ret_uuid);
+
+	assert_int_equal(simulated_put_disk(bench.fleet, "one", ret_uuid, "disk", 1 << 20, false, NULL), 0);
+	assert_int_equal(worker_start(bench.worker, NULL), 0);
+	wait_done(id);
+	assert_server(ret_uuid, "resized", "two");
+	return id;
+}
+
+static void test_a_revert_that_starts_on_neither_host_can_be_had_again(void **state)
+{
+	char uuid[UUID_SIZE];
+	int64_t id = resize(uuid);
+
+	(void)state;
+	simulated_script(bench.fleet, "one", SIMULATED_START_FAILS, 1);
+	simulated_script(bench.fleet, "two", SIMULATED_START_FAILS, 1);
+	settle(uuid, id, "revert");
+	assert_int_equal(simulated_state(bench.fleet, "two", uuid), GUEST_SHUT_OFF);
+	assert_int_equal(simulated_state(bench.fleet, "one", uuid), GUEST_ABSENT);
+	assert_true(simulated_has_whole_disks(bench.fleet, "two", uuid));
+	settle(uuid, id, "revert");
+	assert_server(uuid, "active", "one");
+	wait_until_gone("two", uuid);
+}
+
+/* Somebody takes the target's definition away just before the source is asked to start the server. */
+static void undefine_before_start(void *context, const char *host, const char *operation, const char *uuid,
+				  bool is_after)
+{
+	(void)context;
+	if (!is_after && text_equal(host, "one") && text_equal(operation, "start_guest"))
+		(void)simulated_by_hand_undefine(bench.fleet, "two", uuid, NULL);
+}
+
+/* That are recorded for the job's migration. */
+static size_t count_volumes(int64_t job_id)
+{
+	CLEANUP_DB_JOB struct db_job job = { 0 };
+	CLEANUP_DB_VOLUMES struct db_volume_list volumes = { 0 };
+
+	read_job(job_id, &job);
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(bench.fixture);
+	if (db_volume_by_migration(session, job.migration_id, &volumes, NULL) < 0)
+		return SIZE_MAX;
+	return volumes.count;
+}
+
+static void test_a_revert_with_no_way_on_and_none_back_keeps_both_disks_and_owes_nothing(void **state)
+{
+	struct simulated_disk_view disk = { 0 };
+	char uuid[UUID_SIZE];
+
+	(void)state;
+	simulated_set_hook(bench.fleet, undefine_before_start, NULL);
+	int64_t id = resize(uuid);
+	simulated_script(bench.fleet, "one", SIMULATED_START_FAILS, 1);
+	settle(uuid, id, "revert");
+	for (int i = 0; i < 400 && simulated_state(bench.fleet, "one", uuid) != GUEST_SHUT_OFF; i++)
+		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+	assert_int_equal(simulated_state(bench.fleet, "one", uuid), GUEST_SHUT_OFF);
+	assert_true(simulated_disk_state(bench.fleet, "one", "disk", &disk));
+	assert_true(simulated_disk_state(bench.fleet, "two", "disk", &disk));
+	assert_int_equal(count_volumes(id), 0);
+}
+
 static void test_a_confirm_leaves_the_server_on_the_target(void **state)
 {
 	char uuid[UUID_SIZE];
@@ -440,6 +510,10 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_revert_starts_nothing_while_a_third_host_has_the_server, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(test_a_revert_that_starts_on_neither_host_can_be_had_again, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_revert_with_no_way_on_and_none_back_keeps_both_disks_and_owes_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_confirm_leaves_the_server_on_the_target, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_restart_in_the_copy_takes_up_what_the_hosts_show, setup,
 						teardown),
