@@ -53,7 +53,7 @@ static int verify_source(struct job_run *run, struct error *error)
 	return result < 0 ? result : job_operations(run)->verify_disks(run->source, volumes, count, error);
 }
 
-/* It was moved back outside the API: all that is left is to say so. */
+/* It runs on the source already, moved back outside the API or started by a call that came late: all that is left is to say so. */
 static int end_where_it_is(struct job_run *run, struct error *error)
 {
 	const struct resize_end end = { .run = run,
@@ -71,14 +71,19 @@ static bool is_unknown(enum side_view side)
 	return side != SIDE_ABSENT && side != SIDE_OFF && side != SIDE_ALIVE;
 }
 
+static int ask_again(const struct job_run *run, struct error *error)
+{
+	return error_set(error, EAGAIN, "server %s is %s on host %s and %s on host %s: it is asked again",
+			 run->job.server_uuid, side_view_name(run->source_side), run->source_name,
+			 side_view_name(run->target_side), run->target_name);
+}
+
 /* 0: it is to be stopped on the target and brought back; else what the job comes to. */
 static int look_first(struct job_run *run, struct error *error)
 {
 	job_look_at_sides(run);
 	if (is_unknown(run->source_side) || is_unknown(run->target_side))
-		return error_set(error, EAGAIN, "server %s is %s on host %s and %s on host %s: it is asked again",
-				 run->job.server_uuid, side_view_name(run->source_side), run->source_name,
-				 side_view_name(run->target_side), run->target_name);
+		return ask_again(run, error);
 	if (run->source_side == SIDE_ALIVE && run->target_side == SIDE_ALIVE)
 		return error_set(error, ESTALE, "server %s runs on host %s and on host %s: stop one of them by hand",
 				 run->job.server_uuid, run->source_name, run->target_name);
@@ -231,8 +236,9 @@ static int bring_to_target(struct job_run *run, struct error *error)
 	return result;
 }
 
-/* It starts on neither host. While the target still has it nothing is lost, and the revert can be had again. Without, its
- * definition goes back to the source; what the target has of its disks is newer than the source's, and stays. */
+/* It starts on neither host, unless it runs on the source after all. While the target still has it nothing is lost, and the
+ * revert can be had again. Without, its definition goes back to the source; what the target has of its disks is newer than the
+ * source's, and stays. */
 static int end_off(struct job_run *run, const char *reason, const struct error *cause, struct error *error)
 {
 	CLEANUP_FREE char *details =
@@ -247,9 +253,10 @@ static int end_off(struct job_run *run, const char *reason, const struct error *
 				.leftovers = CHORE_DEFINITION | CHORE_KEEP_VOLUMES };
 
 	job_look_at_sides(run);
-	if (is_unknown(run->target_side))
-		return error_set(error, EAGAIN, "server %s is %s on host %s: it is asked again", run->job.server_uuid,
-				 side_view_name(run->target_side), run->target_name);
+	if (is_unknown(run->source_side) || is_unknown(run->target_side))
+		return ask_again(run, error);
+	if (run->source_side == SIDE_ALIVE && run->target_side != SIDE_ALIVE)
+		return end_where_it_is(run, error);
 	if (run->target_side != SIDE_ABSENT)
 		return resize_end_refuse(run, details ? details : reason, error);
 	int result = job_finish(run, &lost, error);

@@ -437,6 +437,27 @@ static void test_a_revert_that_starts_on_neither_host_can_be_had_again(void **st
 	wait_until_gone("two", uuid);
 }
 
+/* Somebody starts the server on the source after its start there has failed. */
+static void start_after_failure(void *context, const char *host, const char *operation, const char *uuid, bool is_after)
+{
+	(void)context;
+	if (is_after && text_equal(host, "one") && text_equal(operation, "start_guest"))
+		(void)simulated_by_hand_start(bench.fleet, "one", uuid, NULL);
+}
+
+static void test_a_revert_that_turns_back_from_a_server_that_runs_on_the_source_has_ended(void **state)
+{
+	char uuid[UUID_SIZE];
+
+	(void)state;
+	simulated_set_hook(bench.fleet, start_after_failure, NULL);
+	int64_t id = resize(uuid);
+	simulated_script(bench.fleet, "one", SIMULATED_START_FAILS, 1);
+	settle(uuid, id, "revert");
+	assert_server(uuid, "active", "one");
+	wait_until_gone("two", uuid);
+}
+
 /* Somebody takes the target's definition away just before the source is asked to start the server. */
 static void undefine_before_start(void *context, const char *host, const char *operation, const char *uuid,
 				  bool is_after)
@@ -512,6 +533,8 @@ int main(void)
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_revert_that_starts_on_neither_host_can_be_had_again, setup,
 						teardown),
+		cmocka_unit_test_setup_teardown(
+			test_a_revert_that_turns_back_from_a_server_that_runs_on_the_source_has_ended, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			test_a_revert_with_no_way_on_and_none_back_keeps_both_disks_and_owes_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_confirm_leaves_the_server_on_the_target, setup, teardown),
