@@ -282,11 +282,13 @@ def report(results, everything, is_whole, left):
         failed += bool(phases)
         print(f"{'not ok' if phases else 'ok'} {number} - every phase of every kind of job is come to {', but for: ' if phases else ''}"
               f"{', '.join(phases)}".rstrip())
-    print(f"1..{number}")
     counts = collections.Counter(result["verdict"] for result in results)
     seconds = sum(result["seconds"] for result in results)
     settled = max((result["settled"] or 0 for result in results), default=0)
-    print(f"# {len(results)} combinations: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS) + f"; {left} left")
+    is_good = bool(results) and not any(counts[verdict] for verdict in BAD)
+    print(f"{'ok' if is_good else 'not ok'} {number + 1} - on real hosts {len(results)} combinations: "
+          + ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS) + f"; {left} left")
+    print(f"1..{number + 1}")
     print(f"# {seconds / max(len(results), 1):.1f} s for each in its lab; the last was final {settled:.1f} s after all was well")
     return 1 if failed or not results else 0
 
