@@ -73,6 +73,19 @@ def may_be(point, fault):
     return sides[name == "target"] in states
 
 
+# Where the source can have the guest back, though it does not show it.
+RETURNING = {("confirm", "removing"), *(("revert", phase) for phase in ("stopping", "defining", "starting", "restoring"))}
+
+
+def survives(point, fault):
+    """A fault that takes the guest away on one side leaves it to the other."""
+    struck = fault.gives_up or (fault.at and fault.at[0])
+    sides = GUEST_AT.get(point.kind, {}).get(point.phase)
+    if not fault.ends_guest or not sides or point.moment == "in":
+        return not fault.ends_guest
+    return bool(sides[struck != "target"]) or struck == "target" and (point.kind, point.phase) in RETURNING
+
+
 # How long a step has gone on when the fault strikes in it.
 MIDWAY = {("live", "moving"): 1.0, ("cold", "copying"): 0.15}
 
@@ -327,7 +340,7 @@ class Trial:
         running = [name for name, state in places.items() if state in ("running", "paused")]
         if len(running) > 1 and not self.fault.doubles:
             raise Bad("doubled", f"the guest is {places}")
-        if not places and not self.fault.ends_guest:
+        if not places and survives(self.point, self.fault):
             raise Bad("lost", "no host has the guest")
         if len(places) > 1 and not self.fault.doubles:
             raise Bad("leak", f"more than one host has the guest: {places}")
