@@ -163,6 +163,7 @@ class Run:
         self.results = []
         self.lock = threading.Lock()
         self.processes = []
+        self.is_ending = False
 
     def next_candidates(self):
         with self.lock:
@@ -176,13 +177,16 @@ class Run:
             told = f": {result['why'].strip().splitlines()[-1]}" if result["why"] else ""
             print(f"# {result['verdict']}, {result['seconds']} s: {result['name']}{told}", flush=True)
 
-    def ask(self, process, name):
-        process.stdin.write(name + "\n")
-        process.stdin.flush()
+    @staticmethod
+    def ask(process, name):
+        """Its result; None where the process has ended instead."""
+        try:
+            process.stdin.write(name + "\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            return None
         line = process.stdout.readline()
-        if not line:
-            return {"name": name, "verdict": "broken lab", "why": "its process ended", "seconds": 0, "settled": None}
-        return json.loads(line)
+        return json.loads(line) if line else None
 
     def work(self):
         process = subprocess.Popen([sys.executable, str(HERE / "lab.py"), "--worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
@@ -192,14 +196,15 @@ class Run:
             while (candidates := self.next_candidates()):
                 for name in candidates:
                     result = self.ask(process, name)
-                    self.take(result)
+                    if self.is_ending:
+                        return
+                    self.take(result or {"name": name, "verdict": "broken lab", "why": "its process ended", "seconds": 0, "settled": None})
+                    if not result:
+                        return
                     if result["verdict"] != "could not be":
                         break
-                if process.poll() is not None:
-                    return
         finally:
-            process.stdin.close()
-            process.wait()
+            process.communicate()  # it ends with its input
 
     def run(self):
         threads = [threading.Thread(target=self.work) for _ in range(self.labs)]
@@ -209,6 +214,7 @@ class Run:
             thread.join()
 
     def end(self, *_):
+        self.is_ending = True
         for process in self.processes:
             process.terminate()
         sys.exit(1)
