@@ -239,5 +239,5 @@ class Scene(Bench):
             for guest in list(self.lab.guests):
                 self.lab.remove(guest)
         else:
-            self.clear()
+            self.take_guests_away()
         self.daemon.clear_holds()

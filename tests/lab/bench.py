@@ -96,6 +96,9 @@ class Bench:
         """After a scenario that held: the doctor is asked, its guests go, and what it left is looked for."""
         self.wait_for_chores()
         self.ask_doctor()
+        self.take_guests_away()
+
+    def take_guests_away(self):
         guests = list(self.lab.guests)
         for guest in guests:
             self.lab.remove(guest)
