@@ -39,8 +39,7 @@ class Fault:
     needs: frozenset = field(default_factory=frozenset)  # "private" disk, "mounts", "networks", "held" (not in the middle of a step), "others"
     ends_guest: bool = False  # the guest, or its only disk, may go with it
     stops_guest: bool = False  # the guest may be off, or stand still, or have booted again
-    is_for_person: bool = False  # the server may be left in ERROR, on the right host: who moved the guest by hand has to say that it is well
-    doubles: bool = False  # somebody else starts it a second time
+    is_for_person: bool = False  # the server may be left in ERROR, on the right host: who touched the guest has to say that it is well
     at: tuple = ()  # (side, states): where the guest has to be, and how
 
 
@@ -237,7 +236,8 @@ FAULTS = [
                                      at=(at, ALIVE))),
     *on_both(lambda at, kinds: stops(f"{at}'s QEMU killed", signal_qemu(at, signal.SIGKILL), at=at, kinds=kinds, states=ALIVE)),
     *on_both(lambda at, kinds: stops(f"powered off by hand on the {at}", by_hand(at, "destroy"), at=at, kinds=kinds, states=ALIVE)),
-    *on_both(lambda at, kinds: stops(f"started by hand on the {at}", by_hand(at, "start"), at=at, kinds=kinds, states=OFF, doubles=True)),
+    *on_both(lambda at, kinds: stops(f"started by hand on the {at}", by_hand(at, "start"), at=at, kinds=kinds, states=OFF,
+                                     is_for_person=True)),
     *on_both(lambda at, kinds: stops(f"suspended by hand on the {at}", by_hand(at, "suspend"), at=at, kinds=kinds, states=("running",))),
     *on_both(lambda at, kinds: stops(f"undefined by hand on the {at}", by_hand(at, "undefine"), at=at, kinds=kinds, states=DEFINED,
                                      ends_guest=True)),

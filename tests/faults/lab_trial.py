@@ -338,11 +338,11 @@ class Trial:
 
     def judge_places(self, places):
         running = [name for name, state in places.items() if state in ("running", "paused")]
-        if len(running) > 1 and not self.fault.doubles:
+        if len(running) > 1:
             raise Bad("doubled", f"the guest is {places}")
         if not places and survives(self.point, self.fault):
             raise Bad("lost", "no host has the guest")
-        if len(places) > 1 and not self.fault.doubles:
+        if len(places) > 1:
             raise Bad("leak", f"more than one host has the guest: {places}")
 
     def judge_shown(self, record, places):
@@ -354,7 +354,7 @@ class Trial:
         if status == "ERROR":
             if self.fault.is_for_person and host not in places:
                 raise Bad("wrong", f"the server in ERROR is shown on {host}, the guest is {places}")
-            if not (self.fault.ends_guest or self.fault.doubles or self.fault.is_for_person):
+            if not (self.fault.ends_guest or self.fault.is_for_person):
                 raise Bad("wrong", f"the server is in ERROR: {shown.get('fault')}; the guest: {places}")
             return
         if host not in places:
@@ -380,7 +380,7 @@ class Trial:
                 raise Bad("lost", "the shared disk is not whole")
 
     def judge_life(self, record, places):
-        if self.guest.broken_counts() and not self.fault.doubles:
+        if self.guest.broken_counts():
             raise Bad("doubled", f"what the guest wrote: {self.guest.broken_counts()[:5]}")
         if self.fault.stops_guest:
             return
@@ -412,7 +412,7 @@ class Trial:
         self.judge_by_doctor()
 
     def judge_by_doctor(self):
-        findings = [finding for finding in self.scene.daemon.ask_json("doctor")["findings"]
+        findings = [finding for finding in self.scene.daemon.doctor()
                     if finding["is_broken"] and not (self.own_copy and finding["host"] == self.own_copy)]
-        if findings and not self.fault.doubles:
+        if findings:
             raise Bad("wrong", f"doctor: {[(row['invariant'], row['host'], row['found']) for row in findings]}")
