@@ -269,6 +269,32 @@ static void a_check_holds_nobody_up_and_ends_with_the_socket(void **state)
 	fleet->operations->destroy(fleet);
 }
 
+/* Who has the answer may ask again: the check before has ended then. */
+static void the_doctor_can_be_asked_again_at_once(void **state)
+{
+	struct fixture *fixture = *state;
+	CLEANUP_FREE char *path = text_format("%s/second.sock", fixture->folder);
+	struct hypervisor *fleet = NULL;
+	struct admin_socket *admin = NULL;
+	struct error error = { 0 };
+
+	add_host(fixture, "compute-1");
+	assert_int_equal(simulated_create(clock_system(), &fleet, &error), 0);
+	assert_int_equal(simulated_add_host(fleet, "compute-1", &error), 0);
+	assert_int_equal(
+		admin_socket_start(path,
+				   &(struct admin_socket_parts){ .database = fixture->database, .hypervisor = fleet },
+				   &(struct registry_settings){ .fleet = &fleet_settings }, &admin, &error),
+		0);
+	for (int i = 0; i < 1000; i++) {
+		CLEANUP_FREE char *answer = ask_at(path, "{\"verb\": \"doctor\"}", 20);
+
+		assert_string_equal(answer, "{\"findings\":[],\"broken\":0,\"hosts\":1,\"servers\":0}");
+	}
+	admin_socket_stop(admin);
+	fleet->operations->destroy(fleet);
+}
+
 static void the_doctor_tells_what_is_broken_with_what_to_do(void **state)
 {
 	struct fixture *fixture = *state;
@@ -367,6 +393,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_request_of_no_good_form_is_refused_with_the_reason, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_check_holds_nobody_up_and_ends_with_the_socket, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_doctor_can_be_asked_again_at_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_doctor_tells_what_is_broken_with_what_to_do, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(only_the_owner_may_reach_the_socket, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_second_daemon_does_not_take_the_socket_away, set_up, tear_down),
