@@ -101,7 +101,7 @@ static int step_end(struct job_run *run, int result, const struct error *cause, 
 					  < 0;
 	if (job_is_for_later(result) && result != -EHOSTUNREACH)
 		return error_set(error, -result, "%s", cause->text);
-	return job_fail(run, cause->text);
+	return job_fail(run, "%s", cause->text);
 }
 
 static int write_saved(struct db_session *session, void *context, struct error *error)
@@ -252,7 +252,7 @@ int cold_start(struct job_run *run, struct error *error)
 	if (job_is_for_later(step))
 		return error_set(error, EAGAIN, "%s", cause.text);
 	if (step < 0) {
-		(void)job_fail(run, cause.text);
+		(void)job_fail(run, "%s", cause.text);
 		return STEP_RESOLVE;
 	}
 	run->action = RECOVER_FINISH;
@@ -413,7 +413,7 @@ int cold_restore(struct job_run *run, struct error *error)
  * there. */
 static int end_removed(struct job_run *run, struct error *error)
 {
-	(void)job_fail(run, "The server was removed on its host while it was copied.");
+	(void)job_fail(run, "The server was removed on host %s while it was copied.", run->source_name);
 	run->is_source_to_blame = true;
 	return end_failed(run, error);
 }
@@ -484,7 +484,7 @@ int cold_resolve(struct job_run *run, struct error *error)
 	case RECOVER_BEGIN:
 		return go_on(run, error);
 	case RECOVER_RETURN:
-		(void)job_fail(run, "A host does not answer.");
+		(void)job_fail(run, "Host %s does not answer.", run->target_name);
 		return job_go(run, "returning");
 	case RECOVER_FINISH:
 	case RECOVER_FORGET:
@@ -493,7 +493,7 @@ int cold_resolve(struct job_run *run, struct error *error)
 		return job_go(run, "finishing");
 	default:
 		if (run->source_side == SIDE_ALIVE && !run->failure[0])
-			(void)job_fail(run, "The server was started on its host while it was moved.");
+			(void)job_fail(run, "The server was started on host %s while it was moved.", run->source_name);
 		return job_go(run, "restoring");
 	}
 }

@@ -3,6 +3,9 @@
  * sides are asked first, and the table of recovery says where it goes on. */
 #include "server/worker/job.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "server/worker/steps.h"
@@ -10,19 +13,21 @@
 /* A job that goes round in circles, by whatever fault, gives its thread back and is tried again. */
 #define TURNS_MAX 1024
 
-int job_fail(struct job_run *run, const char *reason)
+int job_fail(struct job_run *run, const char *format, ...)
 {
-	if (!run->failure[0])
-		TEXT_COPY(run->failure, reason);
+	va_list values;
+
+	if (run->failure[0])
+		return STEP_RESOLVE;
+	va_start(values, format);
+	vsnprintf(run->failure, sizeof(run->failure), format, values);
+	va_end(values);
 	return STEP_RESOLVE;
 }
 
 void job_fail_without_target(struct job_run *run)
 {
-	struct error error = { 0 };
-
-	error_set(&error, ECANCELED, "Host %s, where it was to go, was given up for good.", run->target_name);
-	(void)job_fail(run, error.text);
+	(void)job_fail(run, "Host %s, where it was to go, was given up for good.", run->target_name);
 }
 
 int job_go(struct job_run *run, const char *phase)

@@ -148,7 +148,7 @@ int job_choose(struct job_run *run, char **ret_for_others, char **ret_for_admins
 /* driver.c: runs the job from phase to phase until it has ended (0), or nothing can be done now (negative). */
 int job_drive(struct job_run *run, struct error *error);
 /* Why it does not go well, for what follows; the first reason is kept. Returns STEP_RESOLVE. */
-int job_fail(struct job_run *run, const char *reason);
+int job_fail(struct job_run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The job's last transaction. */
 int job_write_last(struct job_run *run, db_write_fn write, void *context, struct error *error);
 /* The same, that its target was given up. */

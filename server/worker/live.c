@@ -153,8 +153,9 @@ static int end_completed(struct job_run *run, struct error *error)
 static int end_stuck(struct job_run *run, struct error *error)
 {
 	(void)job_fail(run,
-		       "The server went off in the copy, and the migration's call does not return: libvirtd on its "
-		       "host must be restarted.");
+		       "The server went off in the copy, and the migration's call does not return: libvirtd on host "
+		       "%s must be restarted.",
+		       run->source_name);
 	run->is_source_to_blame = true;
 	return end_failed(run, CHORE_AWAIT_SOURCE | CHORE_TARGET_GUEST | CHORE_TARGET_VOLUMES, error);
 }
@@ -267,8 +268,6 @@ static int resume_postcopy(struct job_run *run, struct error *error)
 /* Asks both sides and does what the table says. */
 int live_resolve(struct job_run *run, struct error *error)
 {
-	struct error interrupted = { 0 };
-
 	job_resolve(run);
 	if (run->source_side == SIDE_OFF || run->source_side == SIDE_UNREACHABLE)
 		run->is_source_to_blame = true;
@@ -291,9 +290,7 @@ int live_resolve(struct job_run *run, struct error *error)
 	case RECOVER_RESUME_SOURCE:
 	case RECOVER_BEGIN:
 	case RECOVER_ROLL_BACK:
-		error_set(&interrupted, ECANCELED, "The migration from %s to %s was interrupted.", run->source_name,
-			  run->target_name);
-		(void)job_fail(run, interrupted.text);
+		(void)job_fail(run, "The migration from %s to %s was interrupted.", run->source_name, run->target_name);
 		return job_go(run, "restoring");
 	case RECOVER_GIVE_UP:
 	case RECOVER_KEEP_HANDS_OFF:
@@ -346,7 +343,7 @@ static int begin_move(struct job_run *run, struct error *error)
 	int result = job_end_event(run, run->event, step < 0 ? &cause : NULL, NULL, error);
 	run->event = 0;
 	if (result == 0 && step < 0)
-		(void)job_fail(run, cause.text);
+		(void)job_fail(run, "%s", cause.text);
 	return result < 0 ? result : STEP_RESOLVE;
 }
 
@@ -400,7 +397,7 @@ int live_prepare(struct job_run *run, struct error *error)
 	result = job_end_event(run, run->event, cause.code ? &cause : NULL, NULL, error);
 	run->event = 0;
 	if (cause.code)
-		(void)job_fail(run, cause.text);
+		(void)job_fail(run, "%s", cause.text);
 	return result < 0 ? result : STEP_RESOLVE;
 }
 

@@ -135,7 +135,7 @@ static int write_source_place(struct db_session *session, void *context, struct 
 /* The server cannot be brought back: it goes on where it was. */
 static int turn_back(struct job_run *run, const char *reason)
 {
-	(void)job_fail(run, reason);
+	(void)job_fail(run, "%s", reason);
 	return job_go(run, "restoring");
 }
 
