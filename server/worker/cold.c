@@ -11,6 +11,7 @@
 #include "db/claims.h"
 #include "db/migrations.h"
 #include "server/worker/chores.h"
+#include "server/worker/forget_server.h"
 #include "server/worker/job.h"
 #include "server/worker/resize_end.h"
 #include "server/worker/steps.h"
@@ -282,6 +283,7 @@ static int write_back(struct db_session *session, void *context, struct error *e
 struct failed_end {
 	struct job_run *run;
 	const struct job_end *end;
+	bool is_removed; /* by somebody, on its host: no host has it */
 };
 
 static int write_back_and_end(struct db_session *session, void *context, struct error *error)
@@ -289,18 +291,25 @@ static int write_back_and_end(struct db_session *session, void *context, struct 
 	const struct failed_end *failed = context;
 	int result = write_back(session, failed->run, error);
 
-	return result < 0 ? result : job_write_finish(session, failed->run, failed->end, error);
+	if (result == 0)
+		result = job_write_finish(session, failed->run, failed->end, error);
+	if (result == 0 && failed->is_removed)
+		result = forget_server(session, failed->run->job.server_uuid, error);
+	if (result != -ENOENT)
+		return result;
+	error_clear(error); /* it was forgotten already */
+	return 0;
 }
 
 /* The source is as it was before, and what the target has is left to its chores: one transaction. */
-static int end_failed(struct job_run *run, struct error *error)
+static int end_failed(struct job_run *run, bool is_removed, struct error *error)
 {
 	struct job_end end = { .migration_status = "error",
 			       .is_failed = true,
 			       .is_target_to_blame = !run->is_source_to_blame,
 			       .reason = run->failure[0] ? run->failure : "The cold migration was interrupted.",
 			       .leftovers = CHORE_TARGET_GUEST | CHORE_TARGET_VOLUMES };
-	struct failed_end failed = { run, &end };
+	struct failed_end failed = { run, &end, is_removed };
 
 	if (run->job.is_abort_requested)
 		end = (struct job_end){ .migration_status = "cancelled", .leftovers = end.leftovers };
@@ -380,7 +389,7 @@ static int restore(struct job_run *run, struct error *error)
 	if (job_is_for_later(result))
 		return error_set(error, -result, "server %s is to be brought back to %s: %s", run->job.server_uuid,
 				 run->source_name, cause.text);
-	return result < 0 ? end_lost(run, cause.text, error) : end_failed(run, error);
+	return result < 0 ? end_lost(run, cause.text, error) : end_failed(run, false, error);
 }
 
 int cold_return(struct job_run *run, struct error *error)
@@ -410,12 +419,14 @@ int cold_restore(struct job_run *run, struct error *error)
 }
 
 /* Somebody removed it on the source: so be it, and the copies go, too, as long as the disks that they were made from are
- * there. */
+ * there. It is forgotten at once: what the target has of it must not pass for the guest. One that was moved away is found. */
 static int end_removed(struct job_run *run, struct error *error)
 {
+	struct error ignored = { 0 };
+
 	(void)job_fail(run, "The server was removed on host %s while it was copied.", run->source_name);
 	run->is_source_to_blame = true;
-	return end_failed(run, error);
+	return end_failed(run, job_expect_on_no_third_host(run, false, &ignored) == 0, error);
 }
 
 /* It had its place on the target, which was given up: it waits there for its confirm on paper, and the end of that host brings

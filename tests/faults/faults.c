@@ -161,17 +161,27 @@ static bool happen(struct scene *scene, const struct strike *strike)
 	return is_possible;
 }
 
+/* Whoever undefines a guest that is off where it was, before a cold migration did so, removes it: the copy is not to bring it
+ * back, nor what we saved of it. */
+static bool is_removed(struct scene *scene, const struct fault *fault)
+{
+	return fault->fault == SIMULATED_GUEST_UNDEFINED && scene->kind == JOB_COLD
+	       && text_equal(fault->host, SCENE_SOURCE)
+	       && simulated_state(scene->fleet, fault->host, scene->uuid) == GUEST_ABSENT;
+}
+
 void fault_strike(struct scene *scene, void *context)
 {
 	struct strike *strike = context;
 	const struct fault *fault = strike->fault;
-	/* Who undefines a guest that is off removes it: what we saved of it is not to bring it back. */
 	bool is_emptied = fault->is_machine || fault->fault == SIMULATED_LIBVIRTD_IS_REPLACED
 			  || fault->fault == SIMULATED_GUEST_UNDEFINED;
 
 	strike->is_possible = happen(scene, strike);
 	/* What nobody can bring back is not held against the daemon. */
-	strike->has_ended_guest = strike->is_possible && verdict_is_lost(scene, is_emptied ? fault->host : NULL);
+	strike->has_ended_guest =
+		strike->is_possible
+		&& (is_removed(scene, fault) || verdict_is_lost(scene, is_emptied ? fault->host : NULL));
 	scene->is_pointless = !strike->is_possible;
 }
 
