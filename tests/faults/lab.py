@@ -220,28 +220,26 @@ class Run:
         sys.exit(1)
 
 
+def phase_of(combination):
+    return f"{combination.point.kind} {combination.point.phase}"
+
+
 def choice(everything):
-    """For each fault, phase and kind a list of candidates, the same at each run."""
-    def ordered(group):
-        return sorted(group, key=lambda combination: digest(combination.name))
-    chosen, seen = [], set()
-    def choose(group, is_covered):
-        if any(is_covered(combination) for combination in seen):
-            return
-        candidates = [combination for combination in ordered(group) if combination not in seen][:CHOICES]
-        if candidates:
-            seen.add(candidates[0])
-            chosen.append([combination.name for combination in candidates])
-    by_fault = collections.defaultdict(list)
-    by_phase = collections.defaultdict(list)
+    """For each fault, and each phase that is left, a list of candidates, the same at each run; first those in a phase that none
+    of the others is in."""
+    by_fault, by_phase = collections.defaultdict(list), collections.defaultdict(list)
     for combination in everything:
         by_fault[combination.fault.name].append(combination)
-        by_phase[(combination.point.kind, combination.point.phase)].append(combination)
-    for name, group in by_fault.items():
-        choose(group, lambda combination, name=name: combination.fault.name == name)
-    for phase, group in by_phase.items():
-        choose(group, lambda combination, phase=phase: (combination.point.kind, combination.point.phase) == phase)
-    return chosen
+        by_phase[phase_of(combination)].append(combination)
+    chosen, phases = [], set()
+    for group in sorted(by_fault.values(), key=len):  # those with few places first
+        candidates = sorted(group, key=lambda combination: (phase_of(combination) in phases, digest(combination.name)))
+        phases.add(phase_of(candidates[0]))
+        chosen.append([combination.name for combination in candidates[:CHOICES]])
+    for phase in by_phase.keys() - phases:
+        candidates = sorted(by_phase[phase], key=lambda combination: digest(combination.name))
+        chosen.append([combination.name for combination in candidates[:CHOICES]])
+    return sorted(chosen)
 
 
 def earlier_results():
@@ -255,7 +253,6 @@ def earlier_results():
 
 def unmet(results, by_name):
     """Phases to which no combination came."""
-    phase_of = lambda combination: f"{combination.point.kind} {combination.point.phase}"  # noqa: E731
     met = {phase_of(by_name[result["name"]]) for result in results if result["name"] in by_name and result["verdict"] != "could not be"}
     return sorted({phase_of(combination) for combination in by_name.values()} - met)
 
