@@ -311,13 +311,23 @@ class Trial:
             raise Bad("wrong", f"the server is not known any more; the guest: {places}")
         self.judge_files(record, places)
         self.judge_life(record, places)
-        self.judge_by_doctor()
+        self.judge_by_doctor(self.made_by_hand(record))
 
     def copy_by_hand(self, places):
         """The third host, where the guest was moved by hand while it was off, and the job then brought back what it had saved: both
         are whole and one runs. Doctor names the other one, and who put it there has to remove it."""
         is_there = self.fault.is_for_person and len(places) > 1 and places.get(self.third.name) == "shut off"
         return self.third.name if is_there else None
+
+    def is_left_to_person(self, record):
+        """Moved by hand in the middle of a move, it is in ERROR, and disks stay: only a person knows which are the last."""
+        return bool(self.fault.is_for_person and record["server"] and record["server"]["vm_state"] == "error")
+
+    def made_by_hand(self, record):
+        """Invariants that the fault itself breaks: until its confirm or revert a server that somebody moved away from its target has
+        no disk there, and moved back to its source it counts there beside what is kept for a revert."""
+        is_waiting = record["migration"] and record["migration"]["status"] == "finished"
+        return {"whole-disks", "counted-once"} if self.fault.is_for_person and is_waiting else set()
 
     def judge_end(self, record):
         job, migration, server = record["job"], record["migration"], record["server"]
@@ -370,8 +380,7 @@ class Trial:
             path = self.guest.disk_path(host)
             if host.name in places and not self.fault.ends_guest and (not path.exists() or path.read_bytes()[1024:] != self.image):
                 raise Bad("lost", f"the disk is not whole on {host.name}, where the guest is {places[host.name]}")
-            is_kept = status == "finished" and host is self.source
-            is_kept = is_kept or host.name == self.own_copy
+            is_kept = status == "finished" and host is self.source or host.name == self.own_copy or self.is_left_to_person(record)
             if path.exists() and host.name not in places and not is_kept and not self.fault.ends_guest:
                 raise Bad("leak", f"its disk is left on {host.name}; the guest: {places}")
         if self.disk == "shared":
@@ -409,10 +418,11 @@ class Trial:
         if places and (shown not in places or running and shown not in running):
             raise Bad("wrong", f"after {host.name} came back the server is shown on {shown}, the guest is {places}")
         self.own_copy = host.name
-        self.judge_by_doctor()
+        self.judge_by_doctor(set())
 
-    def judge_by_doctor(self):
+    def judge_by_doctor(self, made_by_hand):
         findings = [finding for finding in self.scene.daemon.doctor()
-                    if finding["is_broken"] and not (self.own_copy and finding["host"] == self.own_copy)]
+                    if finding["is_broken"] and not (self.own_copy and finding["host"] == self.own_copy)
+                    and finding["invariant"] not in made_by_hand]
         if findings:
             raise Bad("wrong", f"doctor: {[(row['invariant'], row['host'], row['found']) for row in findings]}")
