@@ -67,8 +67,8 @@ int db_claim_make(struct db_session *session, const struct db_claim *claim, cons
 	return result < 0 ? result : place_changed(session, claim->host_id, error);
 }
 
-/* Runs a deletion that ends in RETURNING id, host_id, server_uuid, and reports every row that it answers. */
-static int release(struct db_session *session, struct statement *statement, struct error *error)
+/* Runs a change that ends in RETURNING id, host_id, server_uuid, and reports every row that it answers. */
+static int report(struct db_session *session, struct statement *statement, struct error *error)
 {
 	int result;
 
@@ -95,7 +95,42 @@ int db_claim_release(struct db_session *session, int64_t migration_id, int64_t h
 		return result;
 	statement_bind_int64(statement, 1, migration_id);
 	statement_bind_int64(statement, 2, host_id);
-	return release(session, statement, error);
+	return report(session, statement, error);
+}
+
+static int end_on_host(struct db_session *session, const char *server_uuid, int64_t host_id, struct error *error)
+{
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+	int result = statement_begin(session,
+				     "DELETE FROM claims WHERE server_uuid = ?1 AND host_id = ?2"
+				     " RETURNING id, host_id, server_uuid",
+				     NULL, &statement, error);
+
+	if (result < 0)
+		return result;
+	statement_bind_text(statement, 1, server_uuid);
+	statement_bind_int64(statement, 2, host_id);
+	return report(session, statement, error);
+}
+
+int db_claim_make_way(struct db_session *session, const char *server_uuid, int64_t host_id, int64_t former_host_id,
+		      struct error *error)
+{
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+
+	if (!former_host_id || former_host_id == host_id)
+		return end_on_host(session, server_uuid, host_id, error);
+	int result = statement_begin(session,
+				     "UPDATE claims SET host_id = ?3 WHERE server_uuid = ?1 AND host_id = ?2"
+				     " RETURNING id, host_id, server_uuid",
+				     NULL, &statement, error);
+	if (result < 0)
+		return result;
+	statement_bind_text(statement, 1, server_uuid);
+	statement_bind_int64(statement, 2, host_id);
+	statement_bind_int64(statement, 3, former_host_id);
+	result = report(session, statement, error); /* the former host, which has it now */
+	return result < 0 ? result : place_changed(session, host_id, error);
 }
 
 int db_claim_release_by_host(struct db_session *session, int64_t host_id, struct error *error)
@@ -108,7 +143,7 @@ int db_claim_release_by_host(struct db_session *session, int64_t host_id, struct
 	if (result < 0)
 		return result;
 	statement_bind_int64(statement, 1, host_id);
-	return release(session, statement, error);
+	return report(session, statement, error);
 }
 
 static int read_claims(struct db_session *session, const char *sql, int64_t id, struct db_claim_list *ret_claims,

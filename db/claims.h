@@ -34,6 +34,10 @@ int db_claim_make(struct db_session *session, const struct db_claim *claim, cons
 		  struct error *error);
 /* All claims of the migration on the host (host_id 0: on every host). None there is fine. */
 int db_claim_release(struct db_session *session, int64_t migration_id, int64_t host_id, struct error *error);
+/* The server was found on the host on which a move that waits for its confirm claims room for it: it does not count there twice.
+ * The claim goes over to the host that it came from (0: to none, it ends). None there is fine. */
+int db_claim_make_way(struct db_session *session, const char *server_uuid, int64_t host_id, int64_t former_host_id,
+		      struct error *error);
 /* All claims on the host. None there is fine. */
 int db_claim_release_by_host(struct db_session *session, int64_t host_id, struct error *error);
 int db_claim_by_host(struct db_session *session, int64_t host_id, struct db_claim_list *ret_claims,

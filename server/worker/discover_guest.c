@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "db/chores.h"
+#include "db/claims.h"
 #include "db/jobs.h"
 
 /* States of which only Nova's own requests know; a host's word does not change them. */
@@ -151,11 +152,15 @@ static int update(struct db_session *session, struct db_server *server, const st
 		return 0;
 	if (vm_state != server->vm_state)
 		TEXT_COPY(server->vm_state, vm_state);
+	int result = is_elsewhere ? db_claim_make_way(session, server->uuid, host->host_id,
+						      server->is_deleted ? 0 : server->host_id, error)
+				  : 0;
 	server->power_state = guest_state_power_state(state);
 	server->host_id = host->host_id;
 	server->is_deleted = false;
 	server->terminated_us = 0;
-	int result = facts ? set_facts(server, facts, error) : 0;
+	if (result == 0 && facts)
+		result = set_facts(server, facts, error);
 	return result < 0 ? result : db_server_update(session, server, error);
 }
 

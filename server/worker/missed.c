@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "db/chores.h"
+#include "db/claims.h"
 #include "db/jobs.h"
 #include "db/servers.h"
 #include "server/worker/forget_server.h"
@@ -158,8 +159,10 @@ static int take_leftover(struct db_session *session, struct db_server *server, s
 
 		if (!text_equal(chore->kind, DB_CHORE_REMOVE_GUEST))
 			continue;
+		result = db_claim_make_way(session, server->uuid, chore->host_id, server->host_id, error);
 		server->host_id = decision->look_again_at = chore->host_id;
-		result = db_chore_delete(session, chore->id, error);
+		if (result == 0)
+			result = db_chore_delete(session, chore->id, error);
 		if (result == 0)
 			result = db_server_update(session, server, error);
 		return result < 0 ? result : 1;

@@ -325,9 +325,9 @@ class Trial:
 
     def made_by_hand(self, record):
         """Invariants that the fault itself breaks: until its confirm or revert a server that somebody moved away from its target has
-        no disk there, and moved back to its source it counts there beside what is kept for a revert."""
+        no disk there."""
         is_waiting = record["migration"] and record["migration"]["status"] == "finished"
-        return {"whole-disks", "counted-once"} if self.fault.is_for_person and is_waiting else set()
+        return {"whole-disks"} if self.fault.is_for_person and is_waiting else set()
 
     def judge_end(self, record):
         job, migration, server = record["job"], record["migration"], record["server"]

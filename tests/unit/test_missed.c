@@ -466,6 +466,38 @@ static void what_a_move_left_is_the_guest_when_no_other_host_has_it(void **state
 	stays_at(fixture, "compute-2");
 }
 
+static void claim_on(struct missed_fixture *fixture, int64_t host_id)
+{
+	struct db_claim claim = { .host_id = host_id, .server_uuid = UUID, .vcpus = 1, .memory_mb = 1 };
+
+	claim.migration_id = db_fixture_migration(fixture->db, UUID, "compute-1", "compute-2");
+	assert_int_equal(db_fixture_claim(fixture->db, &claim, -1), 0);
+}
+
+/* One that waits for its confirm on the second host, with its room on the first claimed. */
+static void a_server_that_is_found_where_room_is_claimed_for_it_counts_there_once(void **state)
+{
+	struct missed_fixture *fixture = *state;
+	int64_t one = add_host(fixture, "compute-1"), two = add_host(fixture, "compute-2");
+
+	host_at(fixture, two)->state = GUEST_RUNNING;
+	begin(fixture);
+	wait_for_place(fixture, "compute-2");
+	claim_on(fixture, one);
+	WITH_DRIVER(fixture, host_at(fixture, one)->state = GUEST_RUNNING);
+	show(fixture, two, GUEST_ABSENT);
+	wait_for_place(fixture, "compute-1");
+	for (size_t i = 0; i < 2; i++) {
+		CLEANUP_DB_CLAIMS struct db_claim_list claims = { 0 };
+		struct db_session *session = db_fixture_read(fixture->db);
+		int result = db_claim_by_host(session, i == 0 ? one : two, &claims, NULL);
+
+		db_read_end(session);
+		assert_int_equal(result, 0);
+		assert_int_equal(claims.count, i);
+	}
+}
+
 static void an_answer_counts_only_when_it_was_asked_for_after_the_miss(void **state)
 {
 	struct missed_fixture *fixture = *state;
@@ -482,14 +514,6 @@ static void an_answer_counts_only_when_it_was_asked_for_after_the_miss(void **st
 	stays_at(fixture, "compute-1");
 	WITH_DRIVER(fixture, host_at(fixture, two)->is_held = false);
 	wait_for_place(fixture, "compute-2");
-}
-
-static void claim_on(struct missed_fixture *fixture, int64_t host_id)
-{
-	struct db_claim claim = { .host_id = host_id, .server_uuid = UUID, .vcpus = 1, .memory_mb = 1 };
-
-	claim.migration_id = db_fixture_migration(fixture->db, UUID, "compute-1", "compute-2");
-	assert_int_equal(db_fixture_claim(fixture->db, &claim, -1), 0);
 }
 
 static void a_guest_stays_while_a_host_that_its_claim_names_is_down(void **state)
@@ -680,6 +704,7 @@ int main(void)
 		TEST(a_guest_that_is_off_on_another_host_is_found_there_before_it_is_forgotten),
 		TEST(what_a_move_left_is_not_taken_for_a_guest_that_a_third_host_has),
 		TEST(what_a_move_left_is_the_guest_when_no_other_host_has_it),
+		TEST(a_server_that_is_found_where_room_is_claimed_for_it_counts_there_once),
 		TEST(an_answer_counts_only_when_it_was_asked_for_after_the_miss),
 		TEST(a_guest_stays_while_a_host_that_its_claim_names_is_down),
 		TEST(a_guest_is_found_on_the_host_that_was_down),
