@@ -38,6 +38,9 @@ void job_look_at_sides(struct job_run *run)
 	run->target_side = look_at(run, run->target, run->is_target_gone, &run->at_target);
 }
 
+/* Of a move whose call hangs, where no stream is ended for standing still. */
+#define UNDECIDED_MS 60000
+
 /* How long nothing could be decided: counted over the job's runs, by its slot. */
 static void note_undecided(struct job_run *run)
 {
@@ -56,7 +59,9 @@ bool job_is_undecided_too_long(struct job_run *run)
 	int64_t since_ms = run->slot->undecided_since_ms;
 	int64_t limit_ms = run->limits->settings.stall_timeout_s * 1000;
 
-	return since_ms && limit_ms > 0 && clock_monotonic_ms(run->worker->parts.clock) - since_ms >= limit_ms;
+	if (limit_ms == 0)
+		limit_ms = UNDECIDED_MS;
+	return since_ms && clock_monotonic_ms(run->worker->parts.clock) - since_ms >= limit_ms;
 }
 
 void job_resolve(struct job_run *run)

@@ -129,9 +129,9 @@ static void a_job_that_goes_round_needs_no_more_stack_with_each_turn(void **stat
 
 /* As libvirt 9 does when a guest powers itself off while its disk is copied: the source has it off, the target's half waits, and
  * the call does not return until that libvirtd is restarted. */
-static void a_move_whose_call_never_returns_ends_and_says_that_libvirtd_must_be_restarted(void **state)
+static void try_call_that_never_returns(struct worker_fixture *fixture, int64_t stall_timeout_s)
 {
-	struct worker_fixture *fixture = *state;
+	fixture->settings.stall_timeout_s = stall_timeout_s;
 	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
 
 	assert_true(simulated_hang_next(fixture->fleet, "one", "migrate_live", SIMULATED_LANDS_NEVER));
@@ -155,6 +155,17 @@ static void a_move_whose_call_never_returns_ends_and_says_that_libvirtd_must_be_
 	inject(fixture, SIMULATED_LIBVIRTD_STARTS, TWO, NULL);
 	worker_fixture_wait_no_chores(fixture);
 	worker_fixture_check_places(fixture, &order, "1", "1");
+}
+
+static void a_move_whose_call_never_returns_ends_and_says_that_libvirtd_must_be_restarted(void **state)
+{
+	try_call_that_never_returns(*state, 60);
+}
+
+/* What is let stand still for ever is a stream, and there is none. */
+static void a_move_whose_call_never_returns_ends_without_a_stall_timeout_too(void **state)
+{
+	try_call_that_never_returns(*state, 0);
 }
 
 static void a_live_move_is_completed_though_its_source_dies_at_the_hand_over(void **state)
@@ -321,6 +332,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_job_that_goes_round_needs_no_more_stack_with_each_turn),
 		TEST(a_move_whose_call_never_returns_ends_and_says_that_libvirtd_must_be_restarted),
+		TEST(a_move_whose_call_never_returns_ends_without_a_stall_timeout_too),
 		TEST(a_live_move_is_completed_though_its_source_dies_at_the_hand_over),
 		TEST(a_live_move_whose_source_is_down_is_completed_when_the_target_shows_that_it_arrived),
 		TEST(a_live_move_is_completed_though_its_source_dies_before_it_is_tidied),
