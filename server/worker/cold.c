@@ -128,7 +128,10 @@ static int save_definition(struct job_run *run, struct error *error)
 	run->saved.host_id = run->job.source_host_id;
 	run->saved.migration_id = run->job.migration_id;
 	TEXT_COPY(run->saved.server_uuid, run->job.server_uuid);
-	return db_write(run->worker->parts.database, write_saved, &run->saved, error);
+	result = db_write(run->worker->parts.database, write_saved, &run->saved, error);
+	if (result < 0)
+		run->saved.id = 0; /* its row did not come to stay */
+	return result;
 }
 
 int cold_stop(struct job_run *run, struct error *error)
@@ -200,7 +203,7 @@ int cold_define(struct job_run *run, struct error *error)
 }
 
 /* Before we took it away: by somebody else, between two looks. */
-static bool is_removed_by_others(struct job_run *run)
+static bool is_gone_from_source(struct job_run *run)
 {
 	struct guest_view view = { 0 };
 	struct error ignored = { 0 };
@@ -210,16 +213,51 @@ static bool is_removed_by_others(struct job_run *run)
 	       && view.state == GUEST_ABSENT;
 }
 
+/* With its disks still there, whole, it was removed by somebody: 1. Without them the copy may be all that is left of it, and goes
+ * on, unless a third host has it (-ESTALE): 0. */
+static int is_removed_by_others(struct job_run *run, struct error *error)
+{
+	CLEANUP_DB_VOLUMES struct db_volume_list rows = { 0 };
+	CLEANUP_FREE struct hypervisor_volume *volumes = NULL;
+	size_t count = 0;
+	int result = job_copied_volumes(run, &rows, &volumes, &count, error);
+
+	if (result == 0 && count > 0)
+		result = job_operations(run)->verify_disks(run->source, volumes, count, error);
+	if (result == 0 && count > 0)
+		return 1;
+	if (result < 0 && result != -ESTALE)
+		return result;
+	error_clear(error);
+	return job_expect_on_no_third_host(run, false, error);
+}
+
+/* Where it is gone without us. 0: on to the target. */
+static int end_gone(struct job_run *run, struct error *cause)
+{
+	int result = is_removed_by_others(run, cause);
+
+	if (result == -ESTALE) { /* it is not ours to bring back */
+		(void)job_fail(run, "%s", cause->text);
+		run->action = RECOVER_GIVE_UP;
+		return job_go(run, "finishing");
+	}
+	if (result != 1)
+		return result;
+	run->action = RECOVER_FORGET;
+	return job_go(run, "finishing");
+}
+
 int cold_undefine(struct job_run *run, struct error *error)
 {
 	struct error cause = { 0 };
+	bool is_gone = is_gone_from_source(run);
+	int result = is_gone ? end_gone(run, &cause) : 0;
 
-	if (is_removed_by_others(run)) {
-		run->action = RECOVER_FORGET;
-		return job_go(run, "finishing");
-	}
-	int result = job_expect(run, run->source, GUEST_SET_OFF, &cause);
-
+	if (result == STEP_GO)
+		return result;
+	if (result == 0 && !is_gone)
+		result = job_expect(run, run->source, GUEST_SET_OFF, &cause);
 	if (result == 0)
 		result = job_operations(run)->remove_guest(run->source, run->job.server_uuid, GUEST_SET_OFF, &cause);
 	result = step_end(run, result, &cause, error);
@@ -293,8 +331,9 @@ static int write_back_and_end(struct db_session *session, void *context, struct 
 
 	if (result == 0)
 		result = job_write_finish(session, failed->run, failed->end, error);
-	if (result == 0 && failed->is_removed)
-		result = forget_server(session, failed->run->job.server_uuid, error);
+	if (result < 0 || !failed->is_removed)
+		return result;
+	result = forget_server(session, failed->run->job.server_uuid, error);
 	if (result != -ENOENT)
 		return result;
 	error_clear(error); /* it was forgotten already */
