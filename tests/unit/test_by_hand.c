@@ -167,6 +167,20 @@ static void a_guest_that_is_removed_on_its_host_in_a_cold_move_comes_back_nowher
 	for_each_moment(state, moments, ARRAY_LENGTH(moments), try_removal);
 }
 
+/* The host was installed anew under its name: the copy is all that is left. */
+static void a_copy_whose_source_is_gone_with_its_disks_is_the_guest(void **state)
+{
+	static const struct moment copied = { "cold", "two", "define", true };
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = move_with(fixture, &copied, SIMULATED_LIBVIRTD_IS_REPLACED, SIMULATED_FAULT_MAX);
+
+	worker_fixture_check(fixture, &order, "resized", TWO, "finished");
+	worker_fixture_wait_no_chores(fixture);
+	worker_fixture_check_places(fixture, &order, "2", "2");
+	assert_int_equal(simulated_state(fixture->fleet, "two", order.uuid), GUEST_RUNNING);
+	assert_true(simulated_has_whole_disks(fixture->fleet, "two", order.uuid));
+}
+
 static void nothing_stays_on_the_target_of_a_guest_that_is_removed_in_a_live_move(void **state)
 {
 	static const struct moment copying = { "live", "two", "create_volume", true };
@@ -190,6 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_guest_that_is_started_on_its_host_in_a_cold_move_runs_on_there_alone),
 		TEST(a_guest_that_is_removed_on_its_host_in_a_cold_move_comes_back_nowhere),
+		TEST(a_copy_whose_source_is_gone_with_its_disks_is_the_guest),
 		TEST(nothing_stays_on_the_target_of_a_guest_that_is_removed_in_a_live_move),
 	};
 
