@@ -98,7 +98,7 @@ static const char *const description[] = {
 	"disk without a whole copy, a server that is shown where it is not, a record that nothing will ever end. It "
 	"changes nothing. What contradicts is read again after a moment, and counts only when it is still so; "
 	"servers that are being moved are left out.",
-	"The exit status is 0 when nothing is broken, and 1 when something is. A host that does not answer is told, "
+	"The exit status is 0 when nothing is broken, and 1 when something is. A host that does not answer is named, "
 	"and is not broken. It takes at most 75 seconds.",
 	"With --json an object: findings, a list of objects (invariant, is_broken, server, host, found, advice; "
 	"server and host may be null), broken, hosts (that answered), servers.",

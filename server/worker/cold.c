@@ -199,6 +199,7 @@ int cold_define(struct job_run *run, struct error *error)
 	int result = job_expect(run, run->source, GUEST_SET_OFF, &cause);
 	if (result == 0)
 		result = job_operations(run)->define(run->target, run->definition, false, &cause);
+	run->has_defined_copy = result == 0;
 	return step_end(run, result, &cause, error);
 }
 
@@ -465,7 +466,9 @@ static int end_removed(struct job_run *run, struct error *error)
 
 	(void)job_fail(run, "The server was removed on host %s while it was copied.", run->source_name);
 	run->is_source_to_blame = true;
-	return end_failed(run, job_expect_on_no_third_host(run, false, &ignored) == 0, error);
+	/* What this run did not define there was put there by somebody: that is the guest, and discovery finds it. */
+	bool is_on_target = run->target_side == SIDE_OFF && !run->has_defined_copy;
+	return end_failed(run, !is_on_target && job_expect_on_no_third_host(run, false, &ignored) == 0, error);
 }
 
 /* It had its place on the target, which was given up: it waits there for its confirm on paper, and the end of that host brings
@@ -519,6 +522,24 @@ static int go_on(struct job_run *run, struct error *error)
 	return job_go(run, run->source_side == SIDE_ALIVE ? "stopping" : "copying");
 }
 
+/* Gone from its source without us. What the target has from here on is our copy, or was put there by somebody: whoever did so, it
+ * may be all that is left, and goes on, unless a third host has it. */
+static int resolve_gone(struct job_run *run, struct error *error)
+{
+	struct error cause = { 0 };
+
+	if (run->is_source_gone || run->target_side != SIDE_OFF || !text_equal(run->job.phase, "defining"))
+		return job_go(run, "finishing");
+	int result = job_expect_on_no_third_host(run, false, &cause);
+	if (result == 0)
+		return job_go(run, "starting");
+	if (result != -ESTALE)
+		return error_set(error, EAGAIN, "%s", cause.text);
+	(void)job_fail(run, "%s", cause.text);
+	run->action = RECOVER_GIVE_UP;
+	return job_go(run, "finishing");
+}
+
 int cold_resolve(struct job_run *run, struct error *error)
 {
 	job_resolve(run);
@@ -536,8 +557,9 @@ int cold_resolve(struct job_run *run, struct error *error)
 	case RECOVER_RETURN:
 		(void)job_fail(run, "Host %s does not answer.", run->target_name);
 		return job_go(run, "returning");
-	case RECOVER_FINISH:
 	case RECOVER_FORGET:
+		return resolve_gone(run, error);
+	case RECOVER_FINISH:
 	case RECOVER_GIVE_UP:
 	case RECOVER_KEEP_HANDS_OFF:
 		return job_go(run, "finishing");

@@ -101,6 +101,7 @@ struct job_run {
 	bool is_source_gone, is_target_gone; /* given up by the operator: nothing on it counts any more */
 	/* The driver's (driver.c): */
 	const char *next_phase; /* of STEP_GO */
+	bool has_defined_copy; /* of a cold migration: this run, on the target */
 	bool is_entered_again; /* the phase was reached by an earlier run: its step may have been done */
 	char failure[ERROR_TEXT_SIZE]; /* why the job does not go well; "": nothing was said */
 	/* What was seen last of both sides, and what follows from it (resolve.c). */

@@ -17,7 +17,7 @@ struct fault {
 	enum simulated_landing landing; /* of that operation */
 	bool is_machine; /* it ends with all that it has, and is given up after a while */
 	bool comes_back; /* the same, and after that it is there again, as a host that was added */
-	bool holds_reading; /* one of the host is told late */
+	bool holds_reading; /* one of the host comes late */
 	int database; /* what SQLite says of writes to its files; 0: they are well */
 	bool is_lasting; /* each write, and not the next one alone */
 };

@@ -33,7 +33,7 @@ class Fault:
     undo: Optional[Callable] = None  # (trial); None: it stays until all is made well
     after_s: float = 0  # when it is undone, unless the job has ended before
     kinds: tuple = ()  # empty: every kind
-    order: str = ""  # what the held daemon is told besides
+    order: str = ""  # what the held daemon gets besides
     gives_up: str = ""  # "source", "target": the host never comes back, and is given up
     comes_back: bool = False  # after all, as it was when it burned
     needs: frozenset = field(default_factory=frozenset)  # "private" disk, "mounts", "networks", "held" (not in the middle of a step), "others"

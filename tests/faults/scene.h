@@ -117,7 +117,7 @@ void scene_pass(struct scene *scene, int seconds);
 /* True: the fault was possible. */
 bool scene_inject(struct scene *scene, enum simulated_fault fault, const char *host, const char *other);
 bool scene_job_has_ended(struct scene *scene);
-/* A reading of the host begins now, and what it lists is told only when readings go on. False: it is not read now. */
+/* A reading of the host begins now, and what it lists is given only when readings go on. False: it is not read now. */
 bool scene_hold_reading(struct scene *scene, const char *host);
 /* The machine is no more; for good, or until it is started again with its guests off. */
 bool scene_kill_host(struct scene *scene, const char *host);

@@ -33,7 +33,7 @@ static bool runs(const char *host)
 
 static void act_by_hand(void *context, const char *host, const char *operation, const char *uuid, bool is_after)
 {
-	const struct simulated_place place = { .host = "one", .uuid = hand.uuid };
+	const struct simulated_place place = { .host = "one", .other = "two", .uuid = hand.uuid };
 
 	(void)context;
 	(void)uuid;
@@ -167,7 +167,34 @@ static void a_guest_that_is_removed_on_its_host_in_a_cold_move_comes_back_nowher
 	for_each_moment(state, moments, ARRAY_LENGTH(moments), try_removal);
 }
 
-/* The host was installed anew under its name: the copy is all that is left. */
+/* With its disk, before our own definition is there: it is neither removed nor forgotten. */
+static void try_move_to_target(struct worker_fixture *fixture, const struct moment *moment)
+{
+	struct worker_order order = move_with(fixture, moment, SIMULATED_GUEST_MOVED, SIMULATED_FAULT_MAX);
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+
+	clock_manual_advance(fixture->db->clock, 600000000);
+	worker_fixture_wait_idle(fixture);
+	struct db_session *session = db_fixture_read(fixture->db);
+	int found = db_server_by_uuid(session, order.uuid, &server, NULL);
+	db_read_end(session);
+	assert_int_equal(found, 0);
+	assert_int_not_equal(simulated_state(fixture->fleet, "two", order.uuid), GUEST_ABSENT);
+	assert_true(simulated_has_whole_disks(fixture->fleet, "two", order.uuid));
+}
+
+static void a_guest_that_somebody_moves_to_the_target_itself_stays_there(void **state)
+{
+	static const struct moment moments[] = {
+		{ "cold", "two", "create_volume", true },
+		{ "cold", "one", "copy_cold", true },
+		{ "cold", "two", "define", false },
+	};
+
+	for_each_moment(state, moments, ARRAY_LENGTH(moments), try_move_to_target);
+}
+
+/* The host was installed again under its name: the copy is all that is left. */
 static void a_copy_whose_source_is_gone_with_its_disks_is_the_guest(void **state)
 {
 	static const struct moment copied = { "cold", "two", "define", true };
@@ -204,6 +231,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_guest_that_is_started_on_its_host_in_a_cold_move_runs_on_there_alone),
 		TEST(a_guest_that_is_removed_on_its_host_in_a_cold_move_comes_back_nowhere),
+		TEST(a_guest_that_somebody_moves_to_the_target_itself_stays_there),
 		TEST(a_copy_whose_source_is_gone_with_its_disks_is_the_guest),
 		TEST(nothing_stays_on_the_target_of_a_guest_that_is_removed_in_a_live_move),
 	};
