@@ -10,7 +10,7 @@ import signal
 from dataclasses import dataclass, field
 from typing import Callable, Optional
 
-from lab import LabError
+from lab import LabError, signal_processes
 
 MOVES = ("live", "cold", "confirm", "revert")
 # What settings of the daemon make equal to a time: past its keep-alive (2 × 1 s), and short of the one between hosts (26 s).
@@ -86,23 +86,7 @@ def burn(name):
 
 
 def signal_qemu(name, number):
-    def strike(trial):
-        for pid in side(trial, name).qemu_of(trial.guest):
-            try:
-                os.kill(pid, number)
-            except ProcessLookupError:
-                pass
-    return strike
-
-
-def continue_qemu(name):
-    def undo(trial):
-        for pid in side(trial, name).qemu_of(trial.guest):
-            try:
-                os.kill(pid, signal.SIGCONT)
-            except ProcessLookupError:
-                pass
-    return undo
+    return lambda trial: signal_processes(side(trial, name).qemu_of(trial.guest), number)
 
 
 def by_hand(name, *words):
@@ -151,8 +135,7 @@ def for_others(number):
     """A signal to the QEMUs of other guests, one on each host: while they are stopped each reading of their host has to wait."""
     def strike(trial):
         for host, guest in zip(trial.scene.hosts, trial.others):
-            for pid in host.qemu_of(guest):
-                os.kill(pid, number)
+            signal_processes(host.qemu_of(guest), number)
     return strike
 
 
@@ -232,7 +215,7 @@ FAULTS = [
     *on_both(lambda at, kinds: Fault(f"{at} given up, and back as it was", burn(at), kinds=kinds, gives_up=at, comes_back=True, ends_guest=True,
                                      stops_guest=True)),
     Fault("readings held back", for_others(signal.SIGSTOP), for_others(signal.SIGCONT), HELD_BACK_SECONDS, needs=needs(OTHERS)),
-    *on_both(lambda at, kinds: Fault(f"{at}'s QEMU stopped", signal_qemu(at, signal.SIGSTOP), continue_qemu(at), HUNG_SECONDS, kinds,
+    *on_both(lambda at, kinds: Fault(f"{at}'s QEMU stopped", signal_qemu(at, signal.SIGSTOP), signal_qemu(at, signal.SIGCONT), HUNG_SECONDS, kinds,
                                      at=(at, ALIVE))),
     *on_both(lambda at, kinds: stops(f"{at}'s QEMU killed", signal_qemu(at, signal.SIGKILL), at=at, kinds=kinds, states=ALIVE)),
     *on_both(lambda at, kinds: stops(f"powered off by hand on the {at}", by_hand(at, "destroy"), at=at, kinds=kinds, states=ALIVE)),

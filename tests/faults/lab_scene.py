@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench import Bench
 from daemon import TOP, Daemon
-from lab import Lab, LabError, end_processes, processes_of
+from lab import Lab, LabError, end_processes, processes_of, signal_processes
 from netlab import NetLab
 
 FOLDER = TOP / "build" / "faults-lab"
@@ -208,8 +208,7 @@ class Scene(Bench):
         for host in self.hosts:
             if host in self.burned:
                 continue
-            for pid in processes_of(host.folder):
-                os.kill(pid, signal.SIGCONT)
+            signal_processes(processes_of(host.folder), signal.SIGCONT)
             if host.process.poll() is not None:
                 host.start()
                 host.wait_until_up()

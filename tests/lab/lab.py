@@ -70,14 +70,19 @@ def processes_of(folder):
     return found
 
 
+def signal_processes(ids, number):
+    """Sends a signal to those of them that still live."""
+    for pid in ids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+
 def end_processes(ids, seconds=5, signals=(signal.SIGCONT, signal.SIGTERM, signal.SIGKILL)):
     """Asks each to end, and forces those that are still there after the time."""
     for step in signals:
-        for pid in ids:
-            try:
-                os.kill(pid, step)
-            except ProcessLookupError:
-                pass
+        signal_processes(ids, step)
         if step == signal.SIGCONT:
             continue
         deadline = time.monotonic() + seconds
