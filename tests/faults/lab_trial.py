@@ -77,8 +77,16 @@ def may_be(point, fault):
 RETURNING = {("confirm", "removing"), *(("revert", phase) for phase in ("stopping", "defining", "starting", "restoring"))}
 
 
+def removes(point, fault):
+    """Whoever undefines a guest on its source, where it is off with its disks, before a cold migration did so, removes it: the copy is
+    not to bring it back."""
+    return (point.kind, point.phase) == ("cold", "undefining") and fault.ends_guest and fault.at[:1] == ("source",)
+
+
 def survives(point, fault):
     """A fault that takes the guest away on one side leaves it to the other."""
+    if removes(point, fault):
+        return False
     struck = fault.gives_up or (fault.at and fault.at[0])
     sides = GUEST_AT.get(point.kind, {}).get(point.phase)
     if not fault.ends_guest or not sides or point.moment == "in":
@@ -352,6 +360,8 @@ class Trial:
             raise Bad("doubled", f"the guest is {places}")
         if not places and survives(self.point, self.fault):
             raise Bad("lost", "no host has the guest")
+        if places and removes(self.point, self.fault):
+            raise Bad("wrong", f"somebody removed the guest, and it is {places}")
         if len(places) > 1:
             raise Bad("leak", f"more than one host has the guest: {places}")
 
