@@ -65,6 +65,9 @@ def run_commands(report, shell, block, rewrite=lambda command: command, after=la
 
 
 def has_come_to_rest(daemon, guests):
+    """Also of a confirm, which has no task to show, the job has ended."""
+    if daemon.rows("SELECT id FROM jobs WHERE finished_us = 0"):
+        return False
     servers = [daemon.admin.get(f"/v2.1/servers/{guest.uuid}").body["server"] for guest in guests]
     return not any(server["OS-EXT-STS:task_state"] for server in servers)
 
