@@ -24,6 +24,7 @@ struct db_session {
 	struct sqlite3 *connection;
 	struct database *database;
 	bool is_writer;
+	bool is_in_write; /* a write runs: each of its statements belongs to the open transaction */
 	struct statement *statements; /* most recently used first */
 	size_t statement_count;
 	struct session_change *changes; /* what the open transaction changed; the writer's only */

@@ -270,6 +270,15 @@ void statement_bind_name(struct statement *statement, int index, const char *nam
 		statement_bind_text(statement, index, name);
 }
 
+int statement_check_transaction(const struct db_session *session, struct error *error)
+{
+	if (!session->is_in_write || !sqlite3_get_autocommit(session->connection))
+		return 0;
+	return error_set(error, EIO,
+			 "database %s: the transaction was lost with an earlier error; nothing of it is kept",
+			 session->database->path);
+}
+
 int statement_step(struct statement *statement, struct error *error)
 {
 	if (statement->is_refused) {
@@ -278,6 +287,8 @@ int statement_step(struct statement *statement, struct error *error)
 		return error_set(error, statement->refusal->code, "%s", statement->refusal->text);
 	}
 
+	if (statement_check_transaction(statement->session, error) < 0)
+		return -EIO;
 	int result = sqlite3_step(statement->handle);
 
 	if (result == SQLITE_ROW)
@@ -337,6 +348,8 @@ const char *statement_column_text(struct statement *statement, int column)
 
 int statement_execute(struct db_session *session, const char *sql, struct error *error)
 {
+	if (statement_check_transaction(session, error) < 0)
+		return -EIO;
 	int result = sqlite3_exec(session->connection, sql, NULL, NULL, NULL);
 
 	return result == SQLITE_OK ? 0 : failed(session, result, error);

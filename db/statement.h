@@ -49,6 +49,8 @@ void statement_bind_null(struct statement *statement, int index);
 /* A value that cannot be bound (too long, not UTF-8): the step will answer -EINVAL with these words. */
 void statement_refuse(struct statement *statement, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* -EIO in a write whose transaction SQLite has rolled back: what it wrote on would be a commit of its own. */
+int statement_check_transaction(const struct db_session *session, struct error *error);
 int statement_step(struct statement *statement, struct error *error);
 /* To the end; for statements without rows. */
 int statement_run(struct statement *statement, struct error *error);

@@ -142,7 +142,11 @@ static bool run_request(struct db_session *session, struct write_request *reques
 		return false;
 	}
 
+	session->is_in_write = true;
 	request->result = request->write(session, request->context, error);
+	if (request->result >= 0 && statement_check_transaction(session, error) < 0)
+		request->result = -EIO; /* it took the error that lost the transaction for nothing */
+	session->is_in_write = false;
 	if (request->result < 0) {
 		if (!error->code)
 			error_set_errno(error, -request->result, "a write to the database failed");

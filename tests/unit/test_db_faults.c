@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -95,6 +96,20 @@ static void disk_that_becomes_full_loses_nothing_acknowledged(void **state)
 	each_place_in_turn(state, true, SQLITE_FULL, -ENOSPC);
 }
 
+/* Whoever is told -ENOENT takes a server for deleted. */
+static void file_that_was_taken_away_is_no_missing_row(void **state)
+{
+	struct db_fixture *fixture = *state;
+	CLEANUP_DB_READ struct db_session *session = NULL;
+
+	db_fixture_reopen(fixture); /* no reader is kept ready */
+	assert_int_equal(unlink(fixture->path), 0);
+	assert_int_equal(db_read_begin(fixture->database, &session, &fixture->error), -EIO);
+	assert_int_equal(fixture->error.code, EIO);
+	assert_non_null(strstr(fixture->error.text, fixture->path));
+	assert_non_null(strstr(fixture->error.text, "see that its directory exists"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, db_fixture_setup, db_fixture_teardown)
 
 int main(void)
@@ -102,6 +117,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(write_that_fails_once_loses_nothing_acknowledged),
 		TEST(disk_that_becomes_full_loses_nothing_acknowledged),
+		TEST(file_that_was_taken_away_is_no_missing_row),
 	};
 
 	return cmocka_run_group_tests_name("db_faults", tests, NULL, NULL);

@@ -2,6 +2,7 @@
 #include "base/text.h"
 #include "db/statement.h"
 #include "tests/unit/db_fixture.h"
+#include "tests/unit/write_group.h"
 
 #include <setjmp.h>
 #include <signal.h>
@@ -15,136 +16,22 @@
 
 #include <cmocka.h>
 
-/* A write that waits until it is let go, so that what comes meanwhile must share the next commit. */
-struct gate {
-	pthread_mutex_t mutex;
-	pthread_cond_t changed;
-	bool is_reached;
-	bool is_open;
-};
-
-static void gate_init(struct gate *gate)
-{
-	*gate = (struct gate){ 0 };
-	pthread_mutex_init(&gate->mutex, NULL);
-	pthread_cond_init(&gate->changed, NULL);
-}
-
-static void gate_destroy(struct gate *gate)
-{
-	pthread_mutex_destroy(&gate->mutex);
-	pthread_cond_destroy(&gate->changed);
-}
-
-static int insert_action(struct db_session *session, const char *request_id, struct error *error)
-{
-	struct db_action action = { .action = "migrate", .server_uuid = "server" };
-
-	TEXT_COPY(action.request_id, request_id);
-	return db_action_insert(session, &action, error);
-}
-
-static int write_at_gate(struct db_session *session, void *context, struct error *error)
-{
-	struct gate *gate = context;
-
-	pthread_mutex_lock(&gate->mutex);
-	gate->is_reached = true;
-	pthread_cond_broadcast(&gate->changed);
-	while (!gate->is_open)
-		pthread_cond_wait(&gate->changed, &gate->mutex);
-	pthread_mutex_unlock(&gate->mutex);
-	return insert_action(session, "gate", error);
-}
-
-static void gate_wait_reached(struct gate *gate)
-{
-	pthread_mutex_lock(&gate->mutex);
-	while (!gate->is_reached)
-		pthread_cond_wait(&gate->changed, &gate->mutex);
-	pthread_mutex_unlock(&gate->mutex);
-}
-
-static void gate_open(struct gate *gate)
-{
-	pthread_mutex_lock(&gate->mutex);
-	gate->is_open = true;
-	pthread_cond_broadcast(&gate->changed);
-	pthread_mutex_unlock(&gate->mutex);
-}
-
-/* One submitted write and what became of it; all are touched by the writer's thread until `barrier` was written. */
-struct submission {
-	const char *request_id;
-	int fail_with; /* after it has inserted; 0: it does not fail */
-	int result;
-	int order; /* of its completion */
-	int *completions;
-	char words[128];
-};
-
-static int write_submission(struct db_session *session, void *context, struct error *error)
-{
-	struct submission *submission = context;
-	int result = insert_action(session, submission->request_id, error);
-
-	if (result < 0)
-		return result;
-	if (submission->fail_with)
-		return error_set(error, submission->fail_with, "%s does not want to", submission->request_id);
-	return session_changed(session, DB_TABLE_JOBS, 1, error);
-}
-
-static void note_completion(void *context, int result, const struct error *error)
-{
-	struct submission *submission = context;
-
-	submission->result = result;
-	submission->order = ++*submission->completions;
-	if (error)
-		TEXT_COPY(submission->words, error->text);
-}
-
-static int write_nothing(struct db_session *session, void *context, struct error *error)
-{
-	(void)session;
-	(void)context;
-	(void)error;
-	return 0;
-}
-
-/* When it returns, all that was submitted before has been completed. */
-static void barrier(struct db_fixture *fixture)
-{
-	db_fixture_write(fixture, write_nothing, NULL);
-}
-
-static bool has_action(struct db_fixture *fixture, const char *request_id)
-{
-	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
-	CLEANUP_DB_ACTION struct db_action action = { 0 };
-
-	return db_action_by_request(session, "server", request_id, &action, NULL) == 0;
-}
-
 static void writes_that_come_during_a_commit_share_the_next(void **state)
 {
 	struct db_fixture *fixture = *state;
 	struct submission submissions[40];
 	int completions = 0;
-	struct gate gate;
+	struct write_gate gate;
 	int64_t commits, writes, commits_before, writes_before;
 
 	db_statistics(fixture->database, &commits_before, &writes_before);
-	gate_init(&gate);
-	db_submit(fixture->database, write_at_gate, NULL, &gate);
-	gate_wait_reached(&gate);
+	write_gate_close(&gate, fixture);
 	for (int i = 0; i < 40; i++) {
 		submissions[i] = (struct submission){ .request_id = "shared", .completions = &completions };
-		db_submit(fixture->database, write_submission, note_completion, &submissions[i]);
+		submission_submit(fixture, &submissions[i]);
 	}
-	gate_open(&gate);
-	barrier(fixture);
+	write_gate_open(&gate);
+	write_barrier(fixture);
 
 	db_statistics(fixture->database, &commits, &writes);
 	assert_in_range(commits - commits_before, 2, 3); /* the gate's, the shared one; the barrier may come alone */
@@ -153,7 +40,7 @@ static void writes_that_come_during_a_commit_share_the_next(void **state)
 		assert_int_equal(submissions[i].result, 0);
 		assert_int_equal(submissions[i].order, i + 1);
 	}
-	gate_destroy(&gate);
+	write_gate_destroy(&gate);
 }
 
 static void failing_write_is_undone_alone(void **state)
@@ -165,24 +52,22 @@ static void failing_write_is_undone_alone(void **state)
 		{ .request_id = "failing", .completions = &completions, .fail_with = EBUSY },
 		{ .request_id = "after", .completions = &completions },
 	};
-	struct gate gate;
+	struct write_gate gate;
 
-	gate_init(&gate);
-	db_submit(fixture->database, write_at_gate, NULL, &gate);
-	gate_wait_reached(&gate);
+	write_gate_close(&gate, fixture);
 	for (int i = 0; i < 3; i++)
-		db_submit(fixture->database, write_submission, note_completion, &submissions[i]);
-	gate_open(&gate);
-	barrier(fixture);
+		submission_submit(fixture, &submissions[i]);
+	write_gate_open(&gate);
+	write_barrier(fixture);
 
 	assert_int_equal(submissions[0].result, 0);
 	assert_int_equal(submissions[1].result, -EBUSY);
 	assert_string_equal(submissions[1].words, "failing does not want to");
 	assert_int_equal(submissions[2].result, 0);
-	assert_true(has_action(fixture, "before"));
-	assert_false(has_action(fixture, "failing"));
-	assert_true(has_action(fixture, "after"));
-	gate_destroy(&gate);
+	assert_true(write_group_has(fixture, "before"));
+	assert_false(write_group_has(fixture, "failing"));
+	assert_true(write_group_has(fixture, "after"));
+	write_gate_destroy(&gate);
 }
 
 struct watched {
@@ -253,8 +138,8 @@ static void watchers_learn_of_each_row_once_after_the_completion(void **state)
 
 	OK(db_watch(fixture->database, note_row, &watched, &fixture->error));
 	db_submit(fixture->database, change_rows_with_flag, note_flag, &is_completed);
-	barrier(fixture);
-	barrier(fixture); /* the first one may have shared the commit: watchers run after its completion */
+	write_barrier(fixture);
+	write_barrier(fixture); /* the first one may have shared the commit: watchers run after its completion */
 
 	assert_false(watched.came_before_completion);
 	assert_int_equal(watched.count, 2);
@@ -265,7 +150,7 @@ static void watchers_learn_of_each_row_once_after_the_completion(void **state)
 
 	assert_int_equal(db_write(fixture->database, change_rows_and_fail, NULL, &fixture->error), -EBUSY);
 	assert_non_null(strstr(fixture->error.text, "a write to the database failed"));
-	barrier(fixture);
+	write_barrier(fixture);
 	assert_int_equal(watched.count, 2);
 }
 
@@ -276,11 +161,11 @@ static void host_counts_as_changed_when_its_usage_changes(void **state)
 	int64_t one = db_fixture_host(fixture, "compute-1");
 	int64_t two = db_fixture_host(fixture, "compute-2");
 
-	barrier(fixture);
+	write_barrier(fixture);
 	OK(db_watch(fixture->database, note_row, &watched, &fixture->error));
 	db_fixture_server(fixture, "guest", one, NULL);
 	db_fixture_migration(fixture, "guest", "compute-1", "compute-2");
-	barrier(fixture);
+	write_barrier(fixture);
 
 	assert_int_equal(watched.count, 5);
 	assert_int_equal(watched.rows[0].table, DB_TABLE_SERVERS);
@@ -293,7 +178,7 @@ static void host_counts_as_changed_when_its_usage_changes(void **state)
 
 static int write_named(struct db_session *session, void *context, struct error *error)
 {
-	return insert_action(session, context, error);
+	return write_group_insert(session, context, error);
 }
 
 static void snapshot_of_a_reader_stands_still(void **state)
@@ -304,7 +189,7 @@ static void snapshot_of_a_reader_stands_still(void **state)
 
 	db_fixture_write(fixture, write_named, (void *)"new");
 	assert_int_equal(db_action_by_request(before, "server", "new", &action, NULL), -ENOENT);
-	assert_true(has_action(fixture, "new"));
+	assert_true(write_group_has(fixture, "new"));
 	assert_int_equal(db_action_by_request(before, "server", "new", &action, NULL), -ENOENT);
 }
 
@@ -326,7 +211,7 @@ static int wait_for_a_write(struct db_session *session, void *context, struct er
 	struct db_fixture *fixture = context;
 	(void)session;
 
-	return db_write(fixture->database, write_nothing, NULL, error);
+	return db_write(fixture->database, write_group_nothing, NULL, error);
 }
 
 static void write_that_waits_on_the_writers_thread_is_refused(void **state)
@@ -344,11 +229,11 @@ static void closing_ends_what_was_submitted(void **state)
 
 	for (int i = 0; i < 20; i++) {
 		submissions[i] = (struct submission){ .request_id = "late", .completions = &completions };
-		db_submit(fixture->database, write_submission, note_completion, &submissions[i]);
+		submission_submit(fixture, &submissions[i]);
 	}
 	db_fixture_reopen(fixture);
 	assert_int_equal(completions, 20);
-	assert_true(has_action(fixture, "late"));
+	assert_true(write_group_has(fixture, "late"));
 }
 
 /* In the child: writes without end, and tells each acknowledged number through the pipe. */
@@ -363,7 +248,7 @@ static int write_number(struct db_session *session, void *context, struct error 
 	char text[16];
 
 	snprintf(text, sizeof(text), "%d", *(int *)context);
-	return insert_action(session, text, error);
+	return write_group_insert(session, text, error);
 }
 
 static void tell_number(void *context, int result, const struct error *error)
@@ -483,10 +368,10 @@ static void check_big_actions(struct db_fixture *fixture, int count)
 
 	for (int i = 0; i < count; i++) {
 		snprintf(name, sizeof(name), "big-%d", i);
-		assert_true(has_action(fixture, name));
+		assert_true(write_group_has(fixture, name));
 	}
 	snprintf(name, sizeof(name), "big-%d", count);
-	assert_false(has_action(fixture, name));
+	assert_false(write_group_has(fixture, name));
 }
 
 static void full_database_refuses_and_keeps_what_it_acknowledged(void **state)
@@ -501,7 +386,7 @@ static void full_database_refuses_and_keeps_what_it_acknowledged(void **state)
 	db_fixture_write(fixture, insert_big_action, (void *)"room again");
 	db_fixture_reopen(fixture);
 	check_big_actions(fixture, count);
-	assert_true(has_action(fixture, "room again"));
+	assert_true(write_group_has(fixture, "room again"));
 }
 
 static void full_disk_at_the_commit_fails_its_whole_group(void **state)
@@ -514,7 +399,7 @@ static void full_disk_at_the_commit_fails_its_whole_group(void **state)
 		{ .request_id = "first", .completions = &completions },
 		{ .request_id = "second", .completions = &completions },
 	};
-	struct gate gate;
+	struct write_gate gate;
 
 	/* A file that may not grow is how a process meets a full disk without one. */
 	db_fixture_write(fixture, write_named, (void *)"kept");
@@ -523,13 +408,11 @@ static void full_disk_at_the_commit_fails_its_whole_group(void **state)
 	small = before;
 	small.rlim_cur = 4096;
 
-	gate_init(&gate);
-	db_submit(fixture->database, write_at_gate, NULL, &gate);
-	gate_wait_reached(&gate);
+	write_gate_close(&gate, fixture);
 	for (int i = 0; i < 2; i++)
-		db_submit(fixture->database, write_submission, note_completion, &submissions[i]);
+		submission_submit(fixture, &submissions[i]);
 	setrlimit(RLIMIT_FSIZE, &small);
-	gate_open(&gate);
+	write_gate_open(&gate);
 	int result = db_write(fixture->database, write_named, (void *)"third", &fixture->error);
 	setrlimit(RLIMIT_FSIZE, &before);
 
@@ -537,16 +420,16 @@ static void full_disk_at_the_commit_fails_its_whole_group(void **state)
 	assert_non_null(strstr(fixture->error.text, "the commit failed and nothing of it is kept"));
 	assert_int_equal(submissions[0].result, -ENOSPC);
 	assert_int_equal(submissions[1].result, -ENOSPC);
-	barrier(fixture);
-	assert_false(has_action(fixture, "gate"));
-	assert_false(has_action(fixture, "first"));
-	assert_false(has_action(fixture, "third"));
+	write_barrier(fixture);
+	assert_false(write_group_has(fixture, "gate"));
+	assert_false(write_group_has(fixture, "first"));
+	assert_false(write_group_has(fixture, "third"));
 	db_fixture_write(fixture, write_named, (void *)"room again");
 	db_fixture_reopen(fixture);
-	assert_true(has_action(fixture, "kept"));
-	assert_true(has_action(fixture, "room again"));
-	assert_false(has_action(fixture, "second"));
-	gate_destroy(&gate);
+	assert_true(write_group_has(fixture, "kept"));
+	assert_true(write_group_has(fixture, "room again"));
+	assert_false(write_group_has(fixture, "second"));
+	write_gate_destroy(&gate);
 }
 
 struct hammer {
