@@ -17,11 +17,17 @@ struct file_faults {
 	bool is_lasting;
 	int result;
 	int failures;
+	int unsynced; /* writes to files that are kept */
+	int syncs;
+	int undo_files;
 };
 
 struct faulty_file {
 	sqlite3_file base;
 	struct file_faults *faults;
+	bool is_log;
+	bool is_kept; /* it, or a database */
+	int unsynced; /* of these writes */
 	sqlite3_file *system; /* behind this struct */
 };
 
@@ -43,10 +49,28 @@ static int next_result(struct file_faults *faults)
 	return faults->result;
 }
 
+static void note_write(struct faulty_file *file)
+{
+	LOCK_SCOPE(&file->faults->mutex);
+
+	file->unsynced += file->is_kept;
+	file->faults->unsynced += file->is_kept;
+}
+
+static void note_sync(struct faulty_file *file)
+{
+	LOCK_SCOPE(&file->faults->mutex);
+
+	file->faults->unsynced -= file->unsynced;
+	file->unsynced = 0;
+	file->faults->syncs++;
+}
+
 static int faulty_write(sqlite3_file *file, const void *data, int amount, sqlite3_int64 offset)
 {
 	int result = next_result(faulty(file)->faults);
 
+	note_write(faulty(file));
 	return result ? result : faulty(file)->system->pMethods->xWrite(faulty(file)->system, data, amount, offset);
 }
 
@@ -54,12 +78,19 @@ static int faulty_sync(sqlite3_file *file, int flags)
 {
 	int result = next_result(faulty(file)->faults);
 
-	/* What a sync answers: it has no words for a full disk. */
-	return result ? SQLITE_IOERR_FSYNC : faulty(file)->system->pMethods->xSync(faulty(file)->system, flags);
+	if (result)
+		return SQLITE_IOERR_FSYNC; /* what a sync answers: it has no words for a full disk */
+	result = faulty(file)->system->pMethods->xSync(faulty(file)->system, flags);
+	note_sync(faulty(file));
+	return result;
 }
 
 static int pass_close(sqlite3_file *file)
 {
+	if (faulty(file)->is_log) { /* it goes with its last user, who has brought it into the database */
+		LOCK_SCOPE(&faulty(file)->faults->mutex);
+		faulty(file)->faults->unsynced -= faulty(file)->unsynced;
+	}
 	return faulty(file)->system->pMethods->xClose(faulty(file)->system);
 }
 
@@ -134,6 +165,13 @@ static int faulty_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, i
 	struct faulty_file *opened = faulty(file);
 
 	opened->faults = faults;
+	opened->is_log = flags & SQLITE_OPEN_WAL;
+	opened->is_kept = flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL);
+	opened->unsynced = 0;
+	if (flags & SQLITE_OPEN_SUBJOURNAL) {
+		LOCK_SCOPE(&faults->mutex);
+		faults->undo_files++;
+	}
 	opened->system = (sqlite3_file *)(void *)(opened + 1);
 	int result = faults->system->xOpen(faults->system, name, opened->system, flags, ret_flags);
 	opened->base.pMethods = result == SQLITE_OK ? &faults->methods : NULL;
@@ -194,9 +232,30 @@ void file_faults_set(struct file_faults *faults, int countdown, bool is_lasting,
 	faults->failures = 0;
 }
 
-int file_faults_count(struct file_faults *faults)
+/* One of the counts. */
+static int read_count(struct file_faults *faults, const int *count)
 {
 	LOCK_SCOPE(&faults->mutex);
 
-	return faults->failures;
+	return *count;
+}
+
+int file_faults_count(struct file_faults *faults)
+{
+	return read_count(faults, &faults->failures);
+}
+
+int file_faults_unsynced(struct file_faults *faults)
+{
+	return read_count(faults, &faults->unsynced);
+}
+
+int file_faults_syncs(struct file_faults *faults)
+{
+	return read_count(faults, &faults->syncs);
+}
+
+int file_faults_undo_files(struct file_faults *faults)
+{
+	return read_count(faults, &faults->undo_files);
 }

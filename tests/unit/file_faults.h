@@ -19,3 +19,8 @@ void file_faults_remove(struct file_faults *faults);
 void file_faults_set(struct file_faults *faults, int countdown, bool is_lasting, int result);
 /* How many have failed since they were set. */
 int file_faults_count(struct file_faults *faults);
+/* What a power cut would lose: writes to databases and their logs that no sync has followed. */
+int file_faults_unsynced(struct file_faults *faults);
+/* How many syncs there were, and how many files were made for the undoing of a statement, since the installation. */
+int file_faults_syncs(struct file_faults *faults);
+int file_faults_undo_files(struct file_faults *faults);
