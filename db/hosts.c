@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "db/chores.h"
 #include "db/place.h"
 #include "db/query.h"
 
@@ -287,6 +288,10 @@ static const struct obstacle {
 	  offsetof(struct db_host_burden, volumes) },
 	{ "SELECT COUNT(*) FROM chores WHERE host_id = ?1", "chores wait to be done there",
 	  offsetof(struct db_host_burden, chores) },
+	/* Without it the other host would win, though the server still runs here. */
+	{ "SELECT COUNT(*) FROM chores WHERE other_host_id = ?1"
+	  " AND kind IN ('" DB_CHORE_END_CONFLICT "', '" DB_CHORE_AWAIT_LIBVIRTD "')",
+	  "chores of other hosts end by what it shows", offsetof(struct db_host_burden, looked_at) },
 };
 
 static int64_t *number_of(struct db_host_burden *burden, const struct obstacle *obstacle)

@@ -117,7 +117,7 @@ int db_host_insert(struct db_session *session, struct db_host *host, struct erro
  * functions, so that a reading of libvirt does not undo them). */
 int db_host_update(struct db_session *session, const struct db_host *host, struct error *error);
 /* -EBUSY, with the number of them, while servers stand there, unfinished jobs touch it, or claims, kept domains, volumes of
- * ours or chores are bound to it. */
+ * ours or chores are bound to it, or chores of other hosts end by what it shows. */
 int db_host_remove(struct db_session *session, int64_t id, struct error *error);
 /* What db_host_remove counts, in all its kinds. */
 struct db_host_burden {
@@ -127,6 +127,7 @@ struct db_host_burden {
 	int64_t kept_domains;
 	int64_t volumes;
 	int64_t chores;
+	int64_t looked_at; /* chores of other hosts that end by what this one shows */
 };
 int db_host_burden(struct db_session *session, int64_t id, struct db_host_burden *ret_burden, struct error *error);
 /* Gives the host up, or takes that back; one that is given up is down from then on, since nobody looks at it any more. */
