@@ -1,0 +1,175 @@
+/* Claims: each resource alone refuses one, by what servers and claims have of it already. */
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "tests/unit/db_fixture.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* A resource, as it stands in a claim and in a capacity, and what is taken of it on the fixture's host: a server of 2 vCPUs, 1024 MiB
+ * and 10 GiB, and a claim of 1, 100 and 3. */
+static const struct resource {
+	size_t in_claim, in_capacity;
+	int64_t taken;
+	const char *words;
+} resources[] = {
+	{ offsetof(struct db_claim, vcpus), offsetof(struct db_claim_capacity, vcpus), 3, "vCPUs" },
+	{ offsetof(struct db_claim, memory_mb), offsetof(struct db_claim_capacity, memory_mb), 1124, "MiB of memory" },
+	{ offsetof(struct db_claim, disk_gb), offsetof(struct db_claim_capacity, disk_gb), 13, "GiB of disk" },
+};
+
+static int64_t *number_at(void *whole, size_t offset)
+{
+	return (int64_t *)(void *)((char *)whole + offset);
+}
+
+struct claim_request {
+	struct db_claim claim;
+	struct db_claim_capacity capacity;
+};
+
+static int make_claim(struct db_session *session, void *context, struct error *error)
+{
+	const struct claim_request *request = context;
+
+	return db_claim_make(session, &request->claim, &request->capacity, error);
+}
+
+/* The host, with what is taken of it; the request is for nothing yet, within no limit. */
+static struct claim_request make_request(struct db_fixture *fixture)
+{
+	struct claim_request request = { .claim = { .vcpus = 1, .memory_mb = 100, .disk_gb = 3 },
+					 .capacity = { -1, -1, -1 } };
+
+	request.claim.host_id = db_fixture_host(fixture, "compute-1");
+	request.claim.migration_id = db_fixture_migration(fixture, "guest", "compute-2", "compute-1");
+	db_fixture_server(fixture, "guest", request.claim.host_id, NULL);
+	db_fixture_server(fixture, "elsewhere", db_fixture_host(fixture, "compute-2"), NULL);
+	db_fixture_write(fixture, make_claim, &request);
+	request.claim.vcpus = request.claim.memory_mb = request.claim.disk_gb = 0;
+	return request;
+}
+
+static size_t count_claims(struct db_fixture *fixture, int64_t host_id)
+{
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+	CLEANUP_DB_CLAIMS struct db_claim_list list = { 0 };
+
+	OK(db_claim_by_host(session, host_id, &list, &fixture->error));
+	return list.count;
+}
+
+static void check_refused(struct db_fixture *fixture, struct claim_request *request, const char *words)
+{
+	size_t before = count_claims(fixture, request->claim.host_id);
+
+	assert_int_equal(db_write(fixture->database, make_claim, request, &fixture->error), -EBUSY);
+	assert_string_equal(fixture->error.text, words);
+	assert_int_equal(count_claims(fixture, request->claim.host_id), before);
+}
+
+/* The last of it is given, and not one more; what nothing is wanted of is not asked, however full. */
+static void each_resource_alone_refuses_a_claim(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct claim_request request = make_request(fixture);
+
+	for (size_t i = 0; i < ARRAY_LENGTH(resources); i++) {
+		const struct resource *resource = &resources[i];
+		struct claim_request one = request;
+		CLEANUP_FREE char *words = text_format("6 %s are wanted, %lld of %lld are taken", resource->words,
+						       (long long)resource->taken, (long long)resource->taken + 5);
+
+		one.capacity = (struct db_claim_capacity){ 0, 0, 0 };
+		*number_at(&one.capacity, resource->in_capacity) = resource->taken + 5;
+		*number_at(&one.claim, resource->in_claim) = 6;
+		check_refused(fixture, &one, words);
+		*number_at(&one.claim, resource->in_claim) = 5;
+		db_fixture_write(fixture, make_claim, &one);
+		*number_at(&one.claim, resource->in_claim) = 1; /* that was the last of it */
+		assert_int_equal(db_write(fixture->database, make_claim, &one, &fixture->error), -EBUSY);
+	}
+	assert_int_equal(count_claims(fixture, request.claim.host_id), 4);
+}
+
+static void resource_without_a_limit_refuses_nobody(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct claim_request request = make_request(fixture);
+
+	for (size_t i = 0; i < ARRAY_LENGTH(resources); i++) {
+		struct claim_request one = request;
+
+		*number_at(&one.claim, resources[i].in_claim) = 1000000000;
+		db_fixture_write(fixture, make_claim, &one);
+	}
+}
+
+/* It would free what others have. */
+static void claim_for_less_than_nothing_is_refused(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct claim_request request = make_request(fixture);
+
+	for (size_t i = 0; i < ARRAY_LENGTH(resources); i++) {
+		struct claim_request one = request;
+
+		*number_at(&one.claim, resources[i].in_claim) = -1;
+		assert_int_equal(db_write(fixture->database, make_claim, &one, &fixture->error), -EINVAL);
+	}
+	assert_int_equal(count_claims(fixture, request.claim.host_id), 1);
+}
+
+static int delete_server(struct db_session *session, void *context, struct error *error)
+{
+	return db_server_delete(session, context, error);
+}
+
+static int release_claims(struct db_session *session, void *context, struct error *error)
+{
+	return db_claim_release(session, *(int64_t *)context, 0, error);
+}
+
+/* Of each resource. */
+static void what_servers_and_claims_give_back_can_be_claimed(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t host = db_fixture_host(fixture, "compute-1");
+	int64_t migration = db_fixture_migration(fixture, "guest", "compute-2", "compute-1");
+	struct claim_request request = {
+		.claim = { .host_id = host, .migration_id = migration, .vcpus = 2, .memory_mb = 1024, .disk_gb = 10 },
+		.capacity = { 4, 2048, 20 },
+	};
+	char uuid[UUID_SIZE];
+
+	db_fixture_server(fixture, "guest", host, uuid);
+	db_fixture_write(fixture, make_claim, &request);
+	check_refused(fixture, &request, "2 vCPUs are wanted, 4 of 4 are taken");
+	db_fixture_write(fixture, delete_server, uuid);
+	db_fixture_write(fixture, make_claim, &request);
+	check_refused(fixture, &request, "2 vCPUs are wanted, 4 of 4 are taken");
+	db_fixture_write(fixture, release_claims, &migration);
+	assert_int_equal(count_claims(fixture, host), 0);
+	db_fixture_write(fixture, make_claim, &request);
+	db_fixture_write(fixture, make_claim, &request);
+	check_refused(fixture, &request, "2 vCPUs are wanted, 4 of 4 are taken");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, db_fixture_setup, db_fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(each_resource_alone_refuses_a_claim),
+		TEST(resource_without_a_limit_refuses_nobody),
+		TEST(claim_for_less_than_nothing_is_refused),
+		TEST(what_servers_and_claims_give_back_can_be_claimed),
+	};
+
+	return cmocka_run_group_tests_name("db_claims", tests, NULL, NULL);
+}
