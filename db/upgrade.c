@@ -197,11 +197,11 @@ static int apply_in_transaction(struct db_session *session, const struct upgrade
 	result = apply(session, plan, version, error);
 	if (result == 0)
 		result = statement_execute(session, "COMMIT", error);
-	if (result < 0) {
+	if (result < 0)
 		statement_execute(session, "ROLLBACK", NULL);
-		return result;
-	}
-	return statement_execute(session, "PRAGMA foreign_keys = ON", error);
+	/* Whichever way it ended: the session goes on with what it was opened with. */
+	int enforced = statement_execute(session, "PRAGMA foreign_keys = ON", result < 0 ? NULL : error);
+	return result < 0 ? result : enforced;
 }
 
 int upgrade_run(struct db_session *session, const struct upgrade_plan *plan, int version, struct error *error)

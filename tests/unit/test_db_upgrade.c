@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <setjmp.h>
+#include <sqlite3.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -169,6 +170,17 @@ static const struct upgrade_plan third_plan = { "CREATE TABLE things (name TEXT,
 static const struct upgrade_plan broken_plan = { "CREATE TABLE things (name TEXT, colour TEXT)", broken_steps, 3,
 						 NULL };
 
+/* Whatever became of an upgrade: no transaction is open, and references are enforced. */
+static void check_is_as_opened(struct db_session *session)
+{
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+
+	assert_true(sqlite3_get_autocommit(session->connection));
+	assert_int_equal(statement_begin(session, "PRAGMA foreign_keys", NULL, &statement, NULL), 0);
+	assert_int_equal(statement_step(statement, NULL), 1);
+	assert_int_equal(statement_column_int64(statement, 0), 1);
+}
+
 /* A file beside the fixture's, brought to a plan's newest version. */
 static int bring_to(struct db_fixture *fixture, const char *path, const struct upgrade_plan *plan, const char *sql)
 {
@@ -183,6 +195,8 @@ static int bring_to(struct db_fixture *fixture, const char *path, const struct u
 		result = upgrade_run(session, plan, version, &fixture->error);
 	if (result == 0 && sql)
 		result = statement_execute(session, sql, &fixture->error);
+	if (session)
+		check_is_as_opened(session);
 	session_close(session);
 	return result;
 }
@@ -296,32 +310,169 @@ static void check_text(struct db_fixture *fixture, const char *sql, const char *
 		fail_msg("%s\ngives   %s\ninstead %s", sql, text, expected);
 }
 
+/* What a file is made of, each part in an order of its own: columns, references, constraints and indexes with their columns, the
+ * conditions of indexes, ids that are never given twice, triggers and views. */
+static const char *const parts_of_schema[] = {
+	"SELECT group_concat(line, char(10)) FROM (SELECT tables.name || '.' || columns.name || ' ' || columns.type ||"
+	" ' ' || columns.\"notnull\" || ' ' || COALESCE(columns.dflt_value, '-') || ' ' || columns.pk AS line"
+	" FROM sqlite_schema AS tables JOIN pragma_table_xinfo(tables.name) AS columns"
+	" WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' ORDER BY line)",
+	"SELECT group_concat(line, char(10)) FROM (SELECT tables.name || '.' || keys.\"from\" || ' ' || keys.\"table\" "
+	"||"
+	" '.' || keys.\"to\" || ' ' || keys.on_update || ' ' || keys.on_delete AS line"
+	" FROM sqlite_schema AS tables JOIN pragma_foreign_key_list(tables.name) AS keys"
+	" WHERE tables.type = 'table' ORDER BY line)",
+	"SELECT group_concat(line, char(10)) FROM (SELECT tables.name || ' ' || indexes.origin || ' ' ||"
+	" indexes.\"unique\" || ' ' || indexes.partial || ' ' || CASE indexes.origin WHEN 'c' THEN indexes.name ELSE "
+	"'' END ||"
+	" ' ' || (SELECT group_concat(COALESCE(columns.name, '-') || ' ' || columns.\"desc\" || ' ' || columns.coll)"
+	" FROM pragma_index_xinfo(indexes.name) AS columns) AS line"
+	" FROM sqlite_schema AS tables JOIN pragma_index_list(tables.name) AS indexes"
+	" WHERE tables.type = 'table' ORDER BY line)",
+	"SELECT group_concat(line, char(10)) FROM (SELECT replace(replace(replace(sql, char(10), ''), char(9), ''), ' "
+	"', '')"
+	" AS line FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL ORDER BY line)",
+	"SELECT group_concat(name, char(10)) FROM (SELECT name FROM sqlite_schema WHERE sql LIKE '%AUTOINCREMENT%'"
+	" ORDER BY name)",
+	"SELECT COALESCE(group_concat(sql, char(10)), 'none') FROM (SELECT sql FROM sqlite_schema"
+	" WHERE type NOT IN ('table', 'index') ORDER BY name)",
+};
+
+static void check_becomes_what_a_new_file_is(struct db_fixture *fixture,
+					     void (*become_old)(struct db_fixture *fixture, const char *sql))
+{
+	static char of_new_file[ARRAY_LENGTH(parts_of_schema)][32768];
+	static char of_old_file[32768];
+
+	for (size_t i = 0; i < ARRAY_LENGTH(parts_of_schema); i++)
+		read_text(fixture, fixture->path, parts_of_schema[i], of_new_file[i], sizeof(of_new_file[i]));
+	become_old(fixture, NULL);
+	OK(open_again(fixture));
+	for (size_t i = 0; i < ARRAY_LENGTH(parts_of_schema); i++) {
+		read_text(fixture, fixture->path, parts_of_schema[i], of_old_file, sizeof(of_old_file));
+		assert_string_equal(of_old_file, of_new_file[i]);
+	}
+	assert_non_null(strstr(of_new_file[0], "chores.other_host_id BIGINT"));
+	assert_non_null(strstr(of_new_file[1], "chores.host_id hosts.id"));
+	assert_non_null(strstr(of_new_file[2], "chores c 1 0 chores_work"));
+	assert_non_null(strstr(of_new_file[3], "'running(post-copy)'"));
+	assert_non_null(strstr(of_new_file[4], "chores"));
+}
+
 static void version_2_becomes_what_a_new_file_is(void **state)
 {
-	static const char columns[] =
-		"SELECT group_concat(line, char(10)) FROM (SELECT tables.name || '.' || columns.name || ' ' || "
-		"columns.type ||"
-		" ' ' || columns.\"notnull\" || ' ' || COALESCE(columns.dflt_value, '-') || ' ' || columns.pk AS line"
-		" FROM sqlite_schema AS tables JOIN pragma_table_info(tables.name) AS columns"
-		" WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' ORDER BY line)";
-	static const char indexes[] =
-		"SELECT group_concat(line, char(10)) FROM (SELECT replace(replace(sql, char(10), ''), char(9), '') AS "
-		"line"
-		" FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL AND name NOT LIKE 'migrations_moving_%'"
-		" ORDER BY line)";
-	struct db_fixture *fixture = *state;
-	static char of_new_file[2][32768];
-	static char of_old_file[2][32768];
+	check_becomes_what_a_new_file_is(*state, become_version_2);
+}
 
-	read_text(fixture, fixture->path, columns, of_new_file[0], sizeof(of_new_file[0]));
-	read_text(fixture, fixture->path, indexes, of_new_file[1], sizeof(of_new_file[1]));
-	become_version_2(fixture, NULL);
+/* What version 2 brought, taken away again. */
+static const char back_to_1[] =
+	"DROP INDEX jobs_action; DROP INDEX instance_actions_updated;"
+	"DROP INDEX migrations_moving_source; DROP INDEX migrations_moving_dest;"
+	"CREATE INDEX migrations_moving_source ON migrations (source_compute) WHERE status IN ('accepted', 'queued', "
+	"'preparing', 'pre-migrating', 'running', 'migrating', 'post-migrating', 'reverting');"
+	"CREATE INDEX migrations_moving_dest ON migrations (dest_compute) WHERE status IN ('accepted', 'queued', "
+	"'preparing', 'pre-migrating', 'running', 'migrating', 'post-migrating', 'reverting');"
+	"ALTER TABLE hosts DROP COLUMN migration_interface; ALTER TABLE hosts DROP COLUMN tunnel_interface;"
+	"ALTER TABLE hosts DROP COLUMN interfaces; UPDATE schema_version SET version = 1";
+
+static void become_version_1(struct db_fixture *fixture, const char *sql)
+{
+	become_version_2(fixture, sql);
+	OK(version_2_write(fixture->path, fixture->clock, back_to_1, &fixture->error));
+}
+
+static void version_1_becomes_what_a_new_file_is(void **state)
+{
+	check_becomes_what_a_new_file_is(*state, become_version_1);
+}
+
+static void rows_of_version_1_are_kept(void **state)
+{
+	struct db_fixture *fixture = *state;
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+
+	become_version_1(fixture, rows_of_2);
 	OK(open_again(fixture));
-	read_text(fixture, fixture->path, columns, of_old_file[0], sizeof(of_old_file[0]));
-	read_text(fixture, fixture->path, indexes, of_old_file[1], sizeof(of_old_file[1]));
-	assert_non_null(strstr(of_new_file[0], "chores.other_host_id BIGINT"));
-	assert_string_equal(of_old_file[0], of_new_file[0]);
-	assert_string_equal(of_old_file[1], of_new_file[1]);
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+	OK(db_host_by_name(session, "one", &host, &fixture->error));
+	assert_null(host.migration_interface);
+	assert_null(host.interfaces);
+	assert_false(host.is_gone);
+	check_text(fixture, "SELECT COUNT(*) FROM jobs", "13");
+	check_text(fixture, "SELECT version FROM schema_version", "3");
+}
+
+/* From each version, and in a new file. */
+static void references_are_enforced_whatever_the_file_was(void **state)
+{
+	static void (*const ways[])(struct db_fixture *, const char *) = { NULL, become_version_1, become_version_2 };
+	static const char *const refused[] = {
+		"INSERT INTO claims (host_id, server_uuid, migration_id, vcpus, memory_mb, disk_gb)"
+		" VALUES (77, 's', 1, 1, 1, 1)",
+		"INSERT INTO kept_domains (host_id, server_uuid, migration_id, was_running, had_autostart)"
+		" VALUES (77, 's', 1, 1, 1)",
+		"INSERT INTO chores (kind, host_id, server_uuid, migration_id, other_host_id, pool, name, bytes,"
+		" is_complete, reason, tries, created_us, updated_us)"
+		" VALUES ('remove_guest', 77, 's', 1, 0, '', '', 0, 0, '', 0, 0, 0)",
+		"DELETE FROM hosts",
+		"DELETE FROM jobs",
+	};
+	struct db_fixture *fixture = *state;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(ways); i++) {
+		if (ways[i])
+			ways[i](fixture, rows_of_2);
+		OK(open_again(fixture));
+		for (size_t j = 0; j < ARRAY_LENGTH(refused) - (ways[i] ? 0 : 2); j++)
+			if (db_write(fixture->database, run_sql, (void *)refused[j], &fixture->error) != -EINVAL)
+				fail_msg("way %zu: %s", i, refused[j]);
+	}
+}
+
+/* An old file may hold what was written without them. */
+static void file_with_a_reference_that_leads_nowhere_is_refused_and_unchanged(void **state)
+{
+	struct db_fixture *fixture = *state;
+
+	become_version_2(fixture, rows_of_2);
+	OK(version_2_write(
+		fixture->path, fixture->clock,
+		"PRAGMA foreign_keys = OFF; UPDATE claims SET host_id = 77 WHERE id = 1; PRAGMA foreign_keys = ON",
+		&fixture->error));
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(open_again(fixture), -EIO);
+		assert_non_null(strstr(fixture->error.text,
+				       "after the upgrade a row of table claims refers to a missing row of hosts"));
+		assert_non_null(strstr(fixture->error.text, "it is unchanged"));
+		check_text(fixture, "SELECT version FROM schema_version", "2");
+		check_text(fixture, "SELECT COUNT(*) FROM sqlite_schema WHERE name = 'chores'", "0");
+	}
+}
+
+/* As SQLite wants it for most changes of a table: made new, filled, and named as the old one. */
+static void step_may_rebuild_a_table_that_others_refer_to(void **state)
+{
+	static const struct upgrade_step steps[] = {
+		{ 1, NULL },
+		{ 2, "CREATE TABLE rebuilt (id INTEGER PRIMARY KEY, name TEXT NOT NULL);"
+		     "INSERT INTO rebuilt SELECT id, name FROM parents; DROP TABLE parents;"
+		     "ALTER TABLE rebuilt RENAME TO parents" },
+	};
+	static const char schema[] = "CREATE TABLE parents (id INTEGER PRIMARY KEY, name TEXT);"
+				     "CREATE TABLE children (parent BIGINT NOT NULL REFERENCES parents (id))";
+	static const struct upgrade_plan first = { schema, steps, 1, NULL }, second = { schema, steps, 2, NULL };
+	struct db_fixture *fixture = *state;
+	char path[PATH_MAX + 16];
+	char text[32];
+
+	snprintf(path, sizeof(path), "%s/rebuilt.db", fixture->directory);
+	write_file(path, "");
+	OK(bring_to(fixture, path, &first,
+		    "INSERT INTO parents VALUES (7, 'one'); INSERT INTO children VALUES (7), (7)"));
+	OK(bring_to(fixture, path, &second, NULL));
+	read_text(fixture, path, "SELECT COUNT(*) FROM children JOIN parents ON id = parent", text, sizeof(text));
+	assert_string_equal(text, "2");
+	assert_true(bring_to(fixture, path, &second, "DELETE FROM parents") < 0);
 }
 
 static void server_keeps_its_oldest_unfinished_job_in_version_3(void **state)
@@ -418,6 +569,11 @@ int main(void)
 		TEST(old_schema_is_upgraded_after_a_backup),
 		TEST(upgrade_that_fails_changes_nothing),
 		TEST(version_2_becomes_what_a_new_file_is),
+		TEST(version_1_becomes_what_a_new_file_is),
+		TEST(rows_of_version_1_are_kept),
+		TEST(references_are_enforced_whatever_the_file_was),
+		TEST(file_with_a_reference_that_leads_nowhere_is_refused_and_unchanged),
+		TEST(step_may_rebuild_a_table_that_others_refer_to),
 		TEST(server_keeps_its_oldest_unfinished_job_in_version_3),
 		TEST(migrations_of_ended_jobs_end_in_version_3),
 		TEST(confirm_that_was_ended_can_be_asked_for_again),
