@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <strings.h>
 #include <time.h>
 
@@ -15,9 +16,9 @@
 
 #define WAIT_MAX_S 20
 
-const struct api_who api_admin = { "admin-user", "admin-project", "admin" };
-const struct api_who api_member = { "user", "project", "member" };
-const struct api_who api_stranger = { "stranger", "other-project", "member" };
+const struct api_who api_admin = { .user = "admin-user", .project = "admin-project", .role = "admin" };
+const struct api_who api_member = { .user = "user", .project = "project", .role = "member" };
+const struct api_who api_stranger = { .user = "stranger", .project = "other-project", .role = "member" };
 
 /* The request under way; one at a time. */
 struct sent {
@@ -25,6 +26,7 @@ struct sent {
 	char version[64];
 	char path[32768]; /* as much as the listener takes */
 	char body[1024];
+	const struct api_header *headers;
 	struct api_request request;
 };
 
@@ -34,12 +36,23 @@ static const char *find_header(const void *context, const char *name)
 {
 	const struct sent *request = context;
 
+	for (const struct api_header *header = request->headers; header->name; header++)
+		if (strcasecmp(name, header->name) == 0)
+			return header->value;
 	if (strcasecmp(name, "Authorization") == 0)
 		return request->token[0] ? request->token : NULL;
 	if (strcasecmp(name, "OpenStack-API-Version") == 0)
 		return request->version[0] ? request->version : NULL;
 	if (strcasecmp(name, "Content-Type") == 0)
 		return "application/json";
+	return NULL;
+}
+
+const char *api_answer_header(const struct api_answer *answer, const char *name)
+{
+	for (size_t i = 0; i < answer->header_count; i++)
+		if (strcmp(answer->headers[i].name, name) == 0)
+			return answer->headers[i].value;
 	return NULL;
 }
 
@@ -56,9 +69,10 @@ static void take_reply(void *context, struct api_reply *reply)
 	if (reply->status >= 400)
 		json_object_foreach(answer->document, name, fault)
 			TEXT_COPY(answer->message, json_string_value(json_object_get(fault, "message")));
-	for (size_t i = 0; i < reply->header_count; i++)
-		if (strcmp(reply->headers[i].name, "OpenStack-API-Version") == 0)
-			TEXT_COPY(answer->version, reply->headers[i].value);
+	memcpy(answer->headers, reply->headers, reply->header_count * sizeof(reply->headers[0]));
+	answer->header_count = reply->header_count;
+	const char *version = api_answer_header(answer, "OpenStack-API-Version");
+	TEXT_COPY(answer->version, version ? version : "");
 	answer->has_come = true;
 	pthread_cond_signal(&fixture->came);
 }
@@ -68,8 +82,10 @@ static void make_token(struct api_fixture *fixture, const struct api_who *who)
 	const char *roles[] = { who->role };
 	struct caller caller = { .user_id = who->user,
 				 .project_id = who->project,
+				 .domain_id = who->domain,
+				 .system_scope = who->system_scope,
 				 .roles = roles,
-				 .role_count = 1,
+				 .role_count = who->role ? 1 : 0,
 				 .is_admin_project = true };
 	CLEANUP_FREE char *token = NULL;
 	struct error error = { 0 };
@@ -90,6 +106,7 @@ void api_fixture_start(struct api_fixture *fixture, const struct api_who *who, c
 	TEXT_COPY(sent.version, version ? version : "");
 	TEXT_COPY(sent.path, path);
 	TEXT_COPY(sent.body, body ? body : "");
+	sent.headers = fixture->sent_headers;
 	sent.request = (struct api_request){ .method = method,
 					     .target = sent.path,
 					     .body = body ? sent.body : NULL,
@@ -147,19 +164,59 @@ int api_fixture_setup(void **state)
 	if (token_verifier_create(&tokens, &fixture->tokens, &error) < 0
 	    || policy_create(&policies, &fixture->policy, &error) < 0)
 		fail_msg("%s", error.text);
-	struct api_settings settings = { .database = fixture->db->database,
-					 .policy = fixture->policy,
-					 .tokens = fixture->tokens,
-					 .clock = fixture->db->clock,
-					 .public_endpoint = "http://nova.example:8774",
-					 .node = "node-1",
-					 .max_limit = 1000,
-					 .wait_timeout_s = 60,
-					 .max_body_bytes = 114688 };
-	if (api_create(&settings, &fixture->api, &error) < 0)
+	fixture->settings = (struct api_settings){ .database = fixture->db->database,
+						   .policy = fixture->policy,
+						   .tokens = fixture->tokens,
+						   .clock = fixture->db->clock,
+						   .public_endpoint = "http://nova.example:8774",
+						   .node = "node-1",
+						   .max_limit = 1000,
+						   .wait_timeout_s = 60,
+						   .max_body_bytes = 114688 };
+	if (api_create(&fixture->settings, &fixture->api, &error) < 0)
 		fail_msg("%s", error.text);
 	*state = fixture;
 	return 0;
+}
+
+void api_fixture_renew(struct api_fixture *fixture)
+{
+	struct error error = { 0 };
+
+	if (api_renew(fixture->api, &fixture->settings, &error) < 0)
+		fail_msg("%s", error.text);
+}
+
+void api_fixture_set_policy(struct api_fixture *fixture, const struct policy_settings *settings)
+{
+	struct policy *before = fixture->policy;
+	struct error error = { 0 };
+
+	if (policy_create(settings, &fixture->policy, &error) < 0)
+		fail_msg("%s", error.text);
+	fixture->settings.policy = fixture->policy;
+	api_fixture_renew(fixture);
+	policy_destroy(before);
+}
+
+void api_fixture_allow_all_but(struct api_fixture *fixture, const char *policy, const char *rule)
+{
+	size_t count;
+	const struct policy_default *all = policy_defaults(&count);
+	CLEANUP_FREE struct policy_override *rules = calloc(count, sizeof(*rules));
+	struct policy_settings settings = { .overrides = rules, .ignores_scope = true };
+	json_t *everybody = json_string("@"), *others = json_string(rule ? rule : "@");
+
+	/* Base rules have no colon in their names. */
+	for (size_t i = 0; i < count; i++)
+		if (strchr(all[i].name, ':'))
+			rules[settings.override_count++] =
+				(struct policy_override){ .name = all[i].name,
+							  .value = text_equal(all[i].name, policy) ? others : everybody,
+							  .file = "rules" };
+	api_fixture_set_policy(fixture, &settings);
+	json_decref(everybody);
+	json_decref(others);
 }
 
 int api_fixture_teardown(void **state)

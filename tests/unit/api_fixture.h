@@ -12,6 +12,8 @@ struct api_answer {
 	int status;
 	char message[1024]; /* of a fault; "" otherwise */
 	char version[64]; /* OpenStack-API-Version; "" when there is none */
+	struct api_header headers[API_REPLY_HEADERS_MAX];
+	size_t header_count;
 	json_t *document; /* owned by the fixture until the next request */
 	bool has_come;
 };
@@ -21,16 +23,20 @@ struct api_fixture {
 	struct policy *policy;
 	struct token_verifier *tokens;
 	struct api *api;
+	struct api_settings settings; /* api_fixture_renew puts them in force */
+	struct api_header sent_headers[4]; /* that requests bring besides; the first without a name ends them */
 	struct api_answer answer;
 	pthread_mutex_t mutex;
 	pthread_cond_t came;
 };
 
-/* Whose token a request brings. */
+/* Whose token a request brings. NULL: it does not say. */
 struct api_who {
 	const char *user;
 	const char *project;
 	const char *role;
+	const char *domain; /* that the token is scoped to */
+	const char *system_scope;
 };
 
 extern const struct api_who api_admin;
@@ -39,6 +45,12 @@ extern const struct api_who api_stranger; /* member of another project */
 
 int api_fixture_setup(void **state);
 int api_fixture_teardown(void **state);
+/* New requests are answered by fixture->settings as they are now. */
+void api_fixture_renew(struct api_fixture *fixture);
+/* Other policies, in force for new requests. */
+void api_fixture_set_policy(struct api_fixture *fixture, const struct policy_settings *settings);
+/* Every policy admits everybody, but for `policy` (NULL: none), whose rule is that one. The base rules stay. */
+void api_fixture_allow_all_but(struct api_fixture *fixture, const char *policy, const char *rule);
 /* Asks and returns at once; `who` NULL: without a token; `version` NULL: without a header; `body` NULL: none. */
 void api_fixture_start(struct api_fixture *fixture, const struct api_who *who, const char *version, const char *method,
 		       const char *path, const char *body);
@@ -47,3 +59,5 @@ const struct api_answer *api_fixture_wait(struct api_fixture *fixture);
 bool api_fixture_has_answer(struct api_fixture *fixture);
 const struct api_answer *api_fixture_ask(struct api_fixture *fixture, const struct api_who *who, const char *version,
 					 const char *method, const char *path, const char *body);
+/* NULL when the answer does not have it. */
+const char *api_answer_header(const struct api_answer *answer, const char *name);

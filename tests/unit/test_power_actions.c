@@ -170,7 +170,7 @@ static void a_lock_comes_before_the_state_and_admins_override_it(void **state)
 static void strangers_find_no_server_and_readers_may_not(void **state)
 {
 	struct bench bench = make_bench(state);
-	const struct api_who reader = { api_member.user, api_member.project, "reader" };
+	const struct api_who reader = { .user = api_member.user, .project = api_member.project, .role = "reader" };
 
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
 		assert_int_equal(post(&bench, &api_stranger, NULL, cases[i].body)->status, 404);

@@ -12,8 +12,8 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 
-static const struct api_who manager = { "manager-user", "project", "manager" };
-static const struct api_who reader = { "reader-user", "project", "reader" };
+static const struct api_who manager = { .user = "manager-user", .project = "project", .role = "manager" };
+static const struct api_who reader = { .user = "reader-user", .project = "project", .role = "reader" };
 
 struct bench {
 	struct api_fixture *fixture;

@@ -23,7 +23,7 @@
 #define EXTRA_MS_MAX 50
 #endif
 
-static const struct api_who reader = { "user", "project", "reader" };
+static const struct api_who reader = { .user = "user", .project = "project", .role = "reader" };
 
 static int insert_servers(struct db_session *session, void *context, struct error *error)
 {
