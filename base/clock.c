@@ -260,15 +260,19 @@ static bool take(const char **at, char character)
 	return true;
 }
 
-static int64_t take_fraction(const char **at)
+/* None is 0; a point without a digit behind it is no fraction. */
+static bool take_fraction(const char **at, int64_t *ret_micros)
 {
-	int64_t micros = 0, unit = 100000;
+	int64_t unit = 100000;
 
-	if (**at != '.' && **at != ',')
-		return 0;
-	for ((*at)++; **at >= '0' && **at <= '9'; (*at)++, unit /= 10)
-		micros += (**at - '0') * unit;
-	return micros;
+	*ret_micros = 0;
+	if (!take(at, '.') && !take(at, ','))
+		return true;
+	if (**at < '0' || **at > '9')
+		return false;
+	for (; **at >= '0' && **at <= '9'; (*at)++, unit /= 10)
+		*ret_micros += (**at - '0') * unit;
+	return true;
 }
 
 static bool take_offset(const char **at, int64_t *ret_seconds)
@@ -312,15 +316,14 @@ bool time_parse(const char *string, int64_t *ret_time_us)
 		    || !take_digits(&string, 2, &parts.tm_min))
 			return false;
 		if (take(&string, ':') || (is_basic && *string >= '0' && *string <= '9')) {
-			if (!take_digits(&string, 2, &parts.tm_sec))
+			if (!take_digits(&string, 2, &parts.tm_sec) || !take_fraction(&string, &micros))
 				return false;
-			micros = take_fraction(&string);
 		}
 		if (!take_offset(&string, &offset))
 			return false;
 	}
-	if (*string || month < 1 || month > 12 || parts.tm_mday < 1 || parts.tm_hour > 23 || parts.tm_min > 59
-	    || parts.tm_sec > 59)
+	if (*string || year < 1 || month < 1 || month > 12 || parts.tm_mday < 1 || parts.tm_hour > 23
+	    || parts.tm_min > 59 || parts.tm_sec > 59)
 		return false;
 
 	int day = parts.tm_mday;

@@ -36,6 +36,6 @@ bool clock_wait(struct clock *clock, pthread_cond_t *condition, pthread_mutex_t 
 /* Nova's two ways to print a time: 2026-01-02T00:00:00.000000 and 2026-01-02T00:00:00Z. */
 void time_format_micros(int64_t time_us, char ret_text[TIME_TEXT_SIZE]);
 void time_format_seconds(int64_t time_us, char ret_text[TIME_TEXT_SIZE]);
-/* ISO 8601 as clients send it: date, or date and time with T or a blank, optional fraction, optional Z or offset
- * (none is UTC). False when it is none. */
+/* ISO 8601 as clients send it, of the years 1 to 9999: date, or date and time with T or a blank, optional fraction, optional Z
+ * or offset (none is UTC). False when it is none. */
 bool time_parse(const char *string, int64_t *ret_time_us);

@@ -55,9 +55,12 @@ void log_set(struct log *log, enum log_format format, enum log_level lowest)
 	log->lowest = lowest;
 }
 
+/* Also what is no UTF-8, such as the bytes of a client's request, must not break a reader of JSON. */
 static void append_escaped(struct text *line, const char *value)
 {
-	for (const char *at = value; *at; at++) {
+	CLEANUP_TEXT struct text readable = TEXT_EMPTY;
+
+	for (const char *at = text_as_utf8(value, &readable); *at; at++) {
 		unsigned char c = (unsigned char)*at;
 
 		if (c == '"' || c == '\\')
@@ -69,6 +72,7 @@ static void append_escaped(struct text *line, const char *value)
 		else
 			text_append_bytes(line, at, 1);
 	}
+	line->failed = line->failed || text_failed(&readable);
 }
 
 static void append_quoted(struct text *line, const char *value)
@@ -86,7 +90,7 @@ static void append_text_value(struct text *line, const char *value)
 	for (const char *at = value; *at && is_plain; at++)
 		is_plain = (unsigned char)*at > 0x20 && *at != '"' && *at != '\\' && *at != '=' && *at != 0x7f;
 	if (is_plain)
-		text_append(line, value);
+		append_escaped(line, value);
 	else
 		append_quoted(line, value);
 }

@@ -296,16 +296,12 @@ static void append_label(struct text *text, const char *name, const char *value,
 {
 	CLEANUP_TEXT struct text readable = TEXT_EMPTY;
 
-	if (!text_is_utf8(value, strlen(value))) {
-		text_append_as_utf8(&readable, value);
-		text->failed = text->failed || text_failed(&readable);
-		value = readable.data ? readable.data : "";
-	}
 	text_append(text, is_first ? "{" : ",");
 	text_append(text, name);
 	text_append(text, "=\"");
-	append_escaped(text, value, true);
+	append_escaped(text, text_as_utf8(value, &readable), true);
 	text_append(text, "\"");
+	text->failed = text->failed || text_failed(&readable);
 }
 
 static void append_number(struct text *text, double value)

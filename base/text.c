@@ -182,6 +182,14 @@ void text_append_as_utf8(struct text *text, const char *string)
 	}
 }
 
+const char *text_as_utf8(const char *string, struct text *made)
+{
+	if (text_is_utf8(string, strlen(string)))
+		return string;
+	text_append_as_utf8(made, string);
+	return text_failed(made) ? "" : made->data;
+}
+
 void text_hex(const void *bytes, size_t length, char *ret_hex)
 {
 	static const char digits[] = "0123456789abcdef";

@@ -51,6 +51,8 @@ bool text_is_utf8(const void *bytes, size_t length);
 /* Appends the string where it is UTF-8, else each of its bytes as the Latin-1 character that it is there (as WSGI reads what
  * a client sends in a header), so that it can stand in a JSON document. */
 void text_append_as_utf8(struct text *text, const char *string);
+/* The string itself where it is UTF-8, else as above, made in `made`; "" when out of memory, which `made` remembers. */
+const char *text_as_utf8(const char *string, struct text *made);
 
 /* Lower-case hex of `length` bytes into `ret_hex`, which holds 2 * length + 1. */
 void text_hex(const void *bytes, size_t length, char *ret_hex);

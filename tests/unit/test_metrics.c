@@ -181,12 +181,44 @@ static void a_name_that_is_registered_again_counts_on(void **state)
 	assert_null(none);
 }
 
+#define LABELS(label, rows)                                                                                            \
+	{                                                                                                              \
+		(const char *const[]){ label }, 1, result_values, rows                                                 \
+	}
+#define MOST_SERIES 100000
+
 static void a_definition_against_the_rules_is_refused(void **state)
 {
 	struct fixture *fixture = *state;
-	static const char *const bound_name[] = { "le" };
-	static const struct metric_labels by_bound = { bound_name, 1, result_values, 2 };
+	const struct metric_labels by_bound = LABELS("le", 2), by_digit = LABELS("1st", 2), by_colon = LABELS("a:b", 2),
+				   by_dash = LABELS("a-b", 2), by_nothing = LABELS("", 2),
+				   without_rows = LABELS("a", 0), without_names = { NULL, 0, result_values, 2 },
+				   too_many = LABELS("a", MOST_SERIES / 2 + 1);
+	static const int64_t ascending[METRIC_BUCKETS_MAX + 1] = { 1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11,
+								   12, 13, 14, 15, 16, 17, 18, 19, 20, 21 };
 	const struct metric_definition wrong[] = {
+		{ .name = "", .help = "", .type = METRIC_GAUGE },
+		{ .name = "a-b", .help = "", .type = METRIC_GAUGE },
+		{ .name = "_total_", .help = "", .type = METRIC_COUNTER },
+		{ .name = "wait_total", .help = "", .type = METRIC_HISTOGRAM, .bounds = bounds_us, .bound_count = 3 },
+		{ .name = "digit", .help = "", .type = METRIC_GAUGE, .labels = { &by_digit } },
+		{ .name = "colon", .help = "", .type = METRIC_GAUGE, .labels = { &by_colon } },
+		{ .name = "dash", .help = "", .type = METRIC_GAUGE, .labels = { &by_dash } },
+		{ .name = "no_label", .help = "", .type = METRIC_GAUGE, .labels = { &by_nothing } },
+		{ .name = "no_rows", .help = "", .type = METRIC_GAUGE, .labels = { &without_rows } },
+		{ .name = "no_names", .help = "", .type = METRIC_GAUGE, .labels = { &without_names } },
+		{ .name = "second", .help = "", .type = METRIC_GAUGE, .labels = { &by_result, &by_bound } },
+		{ .name = "too_many", .help = "", .type = METRIC_GAUGE, .labels = { &by_result, &too_many } },
+		{ .name = "falling_bounds",
+		  .help = "",
+		  .type = METRIC_HISTOGRAM,
+		  .bounds = (const int64_t[]){ 5, 6, 4 },
+		  .bound_count = 3 },
+		{ .name = "many_bounds",
+		  .help = "",
+		  .type = METRIC_HISTOGRAM,
+		  .bounds = ascending,
+		  .bound_count = METRIC_BUCKETS_MAX + 1 },
 		{ .name = "no name_total", .help = "", .type = METRIC_COUNTER },
 		{ .name = "1_total", .help = "", .type = METRIC_COUNTER },
 		{ .name = "counter", .help = "A counter without its end.", .type = METRIC_COUNTER },
@@ -210,6 +242,94 @@ static void a_definition_against_the_rules_is_refused(void **state)
 		assert_non_null(strstr(error.text, wrong[i].name));
 		assert_null(family);
 	}
+}
+
+static void a_definition_at_the_edges_of_the_rules_is_taken(void **state)
+{
+	struct fixture *fixture = *state;
+	const struct metric_labels most = LABELS("_a1", MOST_SERIES / 2);
+	static const int64_t ascending[METRIC_BUCKETS_MAX] = { 1,  2,  3,  4,  5,  6,  7,  8,  9,  10,
+							       11, 12, 13, 14, 15, 16, 17, 18, 19, 20 };
+	const struct metric_definition right[] = {
+		{ .name = "a:b_1", .help = "", .type = METRIC_GAUGE },
+		{ .name = "_9", .help = "", .type = METRIC_GAUGE },
+		{ .name = "most_series", .help = "", .type = METRIC_GAUGE, .labels = { &by_result, &most } },
+		{ .name = "most_bounds",
+		  .help = "",
+		  .type = METRIC_HISTOGRAM,
+		  .bounds = ascending,
+		  .bound_count = METRIC_BUCKETS_MAX },
+		{ .name = "one_bound", .help = "", .type = METRIC_HISTOGRAM, .bounds = ascending, .bound_count = 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(right); i++) {
+		struct metric_family *family = NULL;
+		struct error error = { 0 };
+
+		if (metrics_register(fixture->metrics, &right[i], &family, &error) < 0)
+			fail_msg("%s", error.text);
+		assert_non_null(family);
+	}
+}
+
+/* One below the first bound, one beyond the last, and one that is negative. */
+static void a_histogram_has_a_bucket_for_any_value(void **state)
+{
+	struct fixture *fixture = *state;
+	CLEANUP_TEXT struct text text = TEXT_EMPTY;
+
+	metric_observe(fixture->waits, 0, -5);
+	metric_observe(fixture->waits, 0, 2000000);
+	metric_observe(fixture->waits, 0, INT64_C(3000000000000));
+	metrics_render(fixture->metrics, &text);
+	assert_non_null(strstr(text.data, "wait_seconds_bucket{result=\"ok\",le=\"0.001\"} 1\n"
+					  "wait_seconds_bucket{result=\"ok\",le=\"0.05\"} 1\n"
+					  "wait_seconds_bucket{result=\"ok\",le=\"2\"} 2\n"
+					  "wait_seconds_bucket{result=\"ok\",le=\"+Inf\"} 3\n"
+					  "wait_seconds_sum{result=\"ok\"} 3000001.999995\n"
+					  "wait_seconds_count{result=\"ok\"} 3\n"));
+}
+
+static void collect_nothing(void *context, struct text *text)
+{
+	(void)context;
+	(void)text;
+}
+
+static void more_collectors_than_there_is_place_for_are_refused(void **state)
+{
+	struct metrics *metrics = metrics_create();
+	struct error error = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 8; i++)
+		assert_int_equal(metrics_collect(metrics, collect_nothing, NULL, &error), 0);
+	assert_int_equal(metrics_collect(metrics, collect_nothing, NULL, &error), -ENOBUFS);
+	metrics_destroy(metrics);
+}
+
+static void collect_numbers(void *context, struct text *text)
+{
+	static const double numbers[] = { 0, -1, 999999999999999, 1e15, 1e300, 0.1, -0.5, INFINITY };
+	const struct metric_label empty[] = { { "empty", "" }, { 0 } };
+
+	(void)context;
+	metric_write_head(text, "numbers", METRIC_GAUGE, "a \"quoted\" \\ help\n");
+	for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++)
+		metric_write(text, "numbers", i == 0 ? empty : NULL, numbers[i]);
+}
+
+static void numbers_are_written_whole_where_they_are(void **state)
+{
+	struct metrics *metrics = metrics_create();
+	struct error error = { 0 };
+
+	(void)state;
+	assert_int_equal(metrics_collect(metrics, collect_numbers, NULL, &error), 0);
+	assert_text(metrics, "# HELP numbers a \"quoted\" \\\\ help\\n\n# TYPE numbers gauge\n"
+			     "numbers{empty=\"\"} 0\nnumbers -1\nnumbers 999999999999999\nnumbers 1e+15\n"
+			     "numbers 1e+300\nnumbers 0.1\nnumbers -0.5\nnumbers +Inf\n");
+	metrics_destroy(metrics);
 }
 
 static void collect_hosts(void *context, struct text *text)
@@ -293,6 +413,10 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_name_that_is_registered_again_counts_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_definition_against_the_rules_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_definition_at_the_edges_of_the_rules_is_taken, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_histogram_has_a_bucket_for_any_value, set_up, tear_down),
+		cmocka_unit_test(more_collectors_than_there_is_place_for_are_refused),
+		cmocka_unit_test(numbers_are_written_whole_where_they_are),
 		cmocka_unit_test(what_is_collected_comes_last_with_any_text_escaped),
 		cmocka_unit_test_setup_teardown(threads_that_count_at_once_lose_nothing, set_up, tear_down),
 	};
