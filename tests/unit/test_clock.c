@@ -162,6 +162,7 @@ static void what_is_no_time_is_refused_and_changes_nothing(void **state)
 		"2026-01-01T0000",
 		"2026-01-01T24:00:00",
 		"2026-01-01T00:60:00",
+		"2026-01-01T12:00:60",
 		"2026-01-01T23:59:60", /* a leap second: the system's time has none */
 		"2026-01-01T00:00:00 ",
 		"2026-01-01T00:00:00.",

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -109,13 +111,24 @@ static void overlong_forms_surrogates_and_broken_characters_are_no_utf8(void **s
 	}
 }
 
-/* The byte behind the end would make it whole. */
+/* Once with the byte behind the end that would make it whole, once with nothing there that could be read. */
 static void a_character_that_the_length_cuts_off_is_no_utf8(void **state)
 {
+	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	char *pages = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
 	(void)state;
+	assert_true(pages != MAP_FAILED);
+	assert_int_equal(mprotect(pages + size, size, PROT_NONE), 0);
 	for (size_t i = 0; i < ARRAY_LENGTH(characters); i++)
-		for (size_t length = 1; length < characters[i].length; length++)
+		for (size_t length = 1; length < characters[i].length; length++) {
+			char *last = pages + size - length;
+
+			memcpy(last, characters[i].bytes, length);
 			assert_false(text_is_utf8(characters[i].bytes, length));
+			assert_false(text_is_utf8(last, length));
+		}
+	munmap(pages, 2 * size);
 }
 
 static void any_bytes_can_be_told_as_utf8(void **state)
