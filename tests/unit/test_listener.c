@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -17,12 +19,16 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/metrics.h"
 #include "base/text.h"
 #include "server/listener.h"
+#include "server/probes.h"
 
 #define WAITING_MAX 64
+#define SILENT_MS   300 /* that nothing comes is believed after so long */
+#define PATIENCE_MS 10000
 
-/* Requests for /wait are kept until somebody answers them; all others are answered at once. */
+/* Requests for /wait are kept until somebody answers them, those for /hold keep their thread; all others are answered at once. */
 struct api {
 	pthread_mutex_t mutex;
 	pthread_cond_t has_waiting;
@@ -36,7 +42,9 @@ struct api {
 	char last_target[256];
 	char last_header[64];
 	char *last_body;
+	char last_remote[64];
 	bool was_too_large;
+	pthread_mutex_t held; /* a request for /hold keeps its thread until it has that */
 };
 
 static void answer(api_reply_fn reply, void *context, const char *body)
@@ -59,7 +67,9 @@ void api_handle(struct api *api, const struct api_request *incoming, api_reply_f
 	free(api->last_body);
 	api->last_body = strndup(incoming->body ? incoming->body : "", incoming->body_size);
 	api->was_too_large = incoming->is_body_too_large;
+	TEXT_COPY(api->last_remote, incoming->remote);
 	bool is_waiting = text_starts_with(incoming->target, "/wait");
+	bool is_holding = text_starts_with(incoming->target, "/hold");
 	if (is_waiting) {
 		assert_true(api->waiting_count < WAITING_MAX);
 		api->waiting[api->waiting_count].request = incoming;
@@ -69,6 +79,10 @@ void api_handle(struct api *api, const struct api_request *incoming, api_reply_f
 		pthread_cond_broadcast(&api->has_waiting);
 	}
 	pthread_mutex_unlock(&api->mutex);
+	if (is_holding) {
+		pthread_mutex_lock(&api->held);
+		pthread_mutex_unlock(&api->held);
+	}
 	if (!is_waiting)
 		answer(reply, context, "at once");
 }
@@ -79,11 +93,25 @@ struct fixture {
 	struct listener *listener;
 };
 
+static void start(struct fixture *fixture, const struct probes *probes)
+{
+	const struct listener_parts parts = { .api = &fixture->api, .probes = probes };
+	struct error error = { 0 };
+
+	if (listener_start(&fixture->settings, &parts, &fixture->listener, &error) < 0)
+		fail_msg("%s", error.text);
+}
+
+/* By the settings as they are now. */
+static void start_again(struct fixture *fixture, const struct probes *probes)
+{
+	listener_stop(fixture->listener);
+	start(fixture, probes);
+}
+
 static int set_up(void **state)
 {
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
-	struct error error = { 0 };
-	const struct listener_parts parts = { .api = &fixture->api };
 
 	fixture->settings = (struct listener_settings){ .address = "127.0.0.1",
 							.threads = 2,
@@ -94,9 +122,9 @@ static int set_up(void **state)
 							.drain_timeout_s = 1,
 							.wait_timeout_s = 30 };
 	pthread_mutex_init(&fixture->api.mutex, NULL);
+	pthread_mutex_init(&fixture->api.held, NULL);
 	pthread_cond_init(&fixture->api.has_waiting, NULL);
-	if (listener_start(&fixture->settings, &parts, &fixture->listener, &error) < 0)
-		fail_msg("%s", error.text);
+	start(fixture, NULL);
 	*state = fixture;
 	return 0;
 }
@@ -113,17 +141,25 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static int connect_to(const struct fixture *fixture)
+static int connect_from(const struct fixture *fixture, const char *own_address)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET,
 				       .sin_port = htons((uint16_t)listener_port(fixture->listener)) };
+	struct sockaddr_in own = { .sin_family = AF_INET };
 	const struct timeval patience = { .tv_sec = 10 };
 	int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
+	inet_pton(AF_INET, own_address, &own.sin_addr);
 	inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
 	setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	assert_int_equal(bind(connection, (struct sockaddr *)&own, sizeof(own)), 0);
 	assert_int_equal(connect(connection, (struct sockaddr *)&address, sizeof(address)), 0);
 	return connection;
+}
+
+static int connect_to(const struct fixture *fixture)
+{
+	return connect_from(fixture, "127.0.0.1");
 }
 
 static void send_text(int connection, const char *text)
@@ -147,6 +183,31 @@ static void read_response(int connection, char *ret_text, size_t size)
 		if (end && header && length >= (size_t)(end - ret_text) + 4 + strtoul(header + 16, NULL, 10))
 			return;
 	}
+}
+
+static void assert_answered(int connection)
+{
+	char response[4096];
+
+	send_text(connection, "GET /now HTTP/1.1\r\nHost: a\r\n\r\n");
+	read_response(connection, response, sizeof(response));
+	assert_true(text_starts_with(response, "HTTP/1.1 202 "));
+}
+
+/* Whether anything came within that time, or the other end closed. */
+static bool is_readable(int connection, int for_ms)
+{
+	struct pollfd wait = { .fd = connection, .events = POLLIN };
+
+	return poll(&wait, 1, for_ms) > 0;
+}
+
+/* Whether the other end closes within that time, without another word. */
+static bool is_closed(int connection, int for_ms)
+{
+	char byte;
+
+	return is_readable(connection, for_ms) && recv(connection, &byte, 1, 0) <= 0;
 }
 
 static void wait_for_waiting(struct api *api, size_t count)
@@ -291,19 +352,367 @@ static void an_address_or_certificate_that_is_none_is_told(void **state)
 	assert_non_null(strstr(error.text, "/nonexistent/cert.pem"));
 }
 
+/* Content-Length and chunked, just so long and one byte more. */
+static void a_body_of_just_the_limit_is_kept_whole(void **state)
+{
+	struct fixture *fixture = *state;
+	CLEANUP_FREE char *body = text_format("%01000d", 0);
+	char response[4096];
+
+	for (size_t length = 1000; length <= 1001; length++) {
+		CLEANUP_FREE char *plain =
+			text_format("POST /big HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n%s%s", length, body,
+				    length > 1000 ? "x" : "");
+		CLEANUP_FREE char *chunked = text_format(
+			"POST /big HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n%s\r\n%s0\r\n\r\n",
+			body, length > 1000 ? "1\r\nx\r\n" : "");
+		const char *const requests[] = { plain, chunked };
+
+		for (size_t i = 0; i < ARRAY_LENGTH(requests); i++) {
+			CLEANUP_CLOSE int connection = connect_to(fixture);
+
+			send_text(connection, requests[i]);
+			read_response(connection, response, sizeof(response));
+			assert_int_equal(fixture->api.was_too_large, length > 1000);
+			assert_string_equal(fixture->api.last_body, length > 1000 ? "" : body);
+		}
+	}
+}
+
+/* What is added to the limit for the answer's own head counts for the request's, too: at the limit it is taken, and with that
+ * beyond it is not. */
+static void a_head_of_just_the_limit_is_taken(void **state)
+{
+	static const int64_t limits[] = { 1024, 4096, 16384, 65536 };
+	struct fixture *fixture = *state;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(limits); i++) {
+		static const char head[] = "GET /now HTTP/1.1\r\nHost: a\r\nX-Long: \r\n\r\n";
+		int fill = (int)(limits[i] - (int64_t)strlen(head));
+		CLEANUP_FREE char *taken = text_format("GET /now HTTP/1.1\r\nHost: a\r\nX-Long: %0*d\r\n\r\n", fill, 0);
+		CLEANUP_FREE char *refused =
+			text_format("GET /now HTTP/1.1\r\nHost: a\r\nX-Long: %0*d\r\n\r\n", fill + 8192, 0);
+		char response[4096];
+
+		fixture->settings.header_bytes_max = limits[i];
+		start_again(fixture, NULL);
+		CLEANUP_CLOSE int good = connect_to(fixture);
+		CLEANUP_CLOSE int bad = connect_to(fixture);
+		send_text(good, taken);
+		read_response(good, response, sizeof(response));
+		assert_true(text_starts_with(response, "HTTP/1.1 202 "));
+		send_text(bad, refused);
+		read_response(bad, response, sizeof(response));
+		assert_true(text_starts_with(response, "HTTP/1.1 431 ") || text_starts_with(response, "HTTP/1.1 413 "));
+	}
+}
+
+static void a_connection_beyond_the_limit_waits_until_another_one_ends(void **state)
+{
+	struct fixture *fixture = *state;
+	int served[3];
+
+	fixture->settings.threads = 1;
+	fixture->settings.connections_max = ARRAY_LENGTH(served);
+	start_again(fixture, NULL);
+	for (size_t i = 0; i < ARRAY_LENGTH(served); i++) {
+		served[i] = connect_to(fixture);
+		assert_answered(served[i]);
+	}
+	CLEANUP_CLOSE int beyond = connect_to(fixture);
+	send_text(beyond, "GET /now HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_false(is_readable(beyond, SILENT_MS));
+	assert_answered(served[0]);
+	close(served[1]);
+	assert_true(is_readable(beyond, PATIENCE_MS));
+	close(served[0]);
+	close(served[2]);
+}
+
+static void an_address_has_its_own_limit_of_connections(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->settings.connections_per_address_max = 2;
+	start_again(fixture, NULL);
+	int first = connect_to(fixture);
+	CLEANUP_CLOSE int second = connect_to(fixture);
+	assert_answered(first);
+	assert_answered(second);
+	for (int i = 0; i < 3; i++) {
+		CLEANUP_CLOSE int beyond = connect_to(fixture);
+
+		assert_true(is_closed(beyond, PATIENCE_MS));
+	}
+	CLEANUP_CLOSE int other = connect_from(fixture, "127.0.0.2");
+	assert_answered(other);
+	assert_string_equal(fixture->api.last_remote, "127.0.0.2");
+	assert_answered(second);
+
+	close(first);
+	bool is_taken = false;
+	for (int i = 0; i < 100 && !is_taken; i++) { /* its end must have been seen */
+		CLEANUP_CLOSE int next = connect_to(fixture);
+
+		is_taken = !is_closed(next, 50);
+		if (is_taken)
+			assert_answered(next);
+	}
+	assert_true(is_taken);
+}
+
+static void an_address_without_a_limit_of_its_own_has_all_connections(void **state)
+{
+	struct fixture *fixture = *state;
+	int connections[20];
+
+	for (size_t i = 0; i < ARRAY_LENGTH(connections); i++) {
+		connections[i] = connect_to(fixture);
+		assert_answered(connections[i]);
+	}
+	for (size_t i = 0; i < ARRAY_LENGTH(connections); i++)
+		close(connections[i]);
+}
+
+static void fewer_connections_than_threads_are_served_too(void **state)
+{
+	struct fixture *fixture = *state;
+
+	fixture->settings.threads = 4;
+	for (fixture->settings.connections_max = 1; fixture->settings.connections_max <= 4;
+	     fixture->settings.connections_max++) {
+		start_again(fixture, NULL);
+		for (int i = 0; i < 8; i++) {
+			CLEANUP_CLOSE int connection = connect_to(fixture);
+
+			assert_answered(connection);
+		}
+	}
+}
+
+static void a_silent_connection_is_closed_after_its_time_but_not_one_that_waits(void **state)
+{
+	static const char *const words[] = { "", "GET /now HT",
+					     "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf" };
+	struct fixture *fixture = *state;
+	int silent[ARRAY_LENGTH(words)];
+	char response[4096];
+
+	fixture->settings.idle_timeout_s = 1;
+	start_again(fixture, NULL);
+	CLEANUP_CLOSE int waiting = connect_to(fixture);
+	CLEANUP_CLOSE int kept = connect_to(fixture);
+	send_text(waiting, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+	wait_for_waiting(&fixture->api, 1);
+	for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
+		silent[i] = connect_to(fixture);
+		send_text(silent[i], words[i]);
+	}
+	assert_answered(kept);
+	assert_false(is_readable(kept, SILENT_MS));
+	assert_true(is_closed(kept, PATIENCE_MS));
+	for (size_t i = 0; i < ARRAY_LENGTH(words); i++) {
+		assert_true(is_readable(silent[i], PATIENCE_MS)); /* closed, some with a word of farewell */
+		close(silent[i]);
+	}
+	assert_false(is_readable(waiting, SILENT_MS));
+	answer(fixture->api.waiting[0].reply, fixture->api.waiting[0].context, "later");
+	fixture->api.waiting_count = 0;
+	read_response(waiting, response, sizeof(response));
+	assert_true(text_starts_with(response, "HTTP/1.1 202 "));
+}
+
+static void *stop(void *context)
+{
+	struct fixture *fixture = context;
+
+	listener_stop(fixture->listener);
+	return NULL;
+}
+
+static void a_stop_lets_a_request_in_flight_end_within_its_time_and_takes_no_new_one(void **state)
+{
+	struct fixture *fixture = *state;
+	char response[4096];
+	pthread_t thread;
+
+	fixture->settings.drain_timeout_s = 30;
+	start_again(fixture, NULL);
+	CLEANUP_CLOSE int connection = connect_to(fixture);
+	send_text(connection, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+	wait_for_waiting(&fixture->api, 1);
+	int64_t begun_ms = clock_monotonic_ms(clock_system());
+	assert_int_equal(pthread_create(&thread, NULL, stop, fixture), 0);
+	assert_false(is_readable(connection, SILENT_MS));
+	CLEANUP_CLOSE int late = connect_to(fixture); /* the kernel's queue, which nobody empties any more */
+	send_text(late, "GET /now HTTP/1.1\r\nHost: a\r\n\r\n");
+	assert_false(is_readable(late, SILENT_MS));
+	answer(fixture->api.waiting[0].reply, fixture->api.waiting[0].context, "in time");
+	fixture->api.waiting_count = 0;
+	read_response(connection, response, sizeof(response));
+	assert_non_null(strstr(response, "\r\n\r\nin time"));
+	pthread_join(thread, NULL);
+	fixture->listener = NULL;
+	assert_true(clock_monotonic_ms(clock_system()) - begun_ms < PATIENCE_MS);
+}
+
+static void a_stop_gives_up_after_its_time_and_not_before(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int64_t drain_s = 0; drain_s <= 1; drain_s++) {
+		char response[4096];
+
+		fixture->settings.drain_timeout_s = drain_s;
+		start_again(fixture, NULL);
+		CLEANUP_CLOSE int connection = connect_to(fixture);
+		send_text(connection, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+		wait_for_waiting(&fixture->api, (size_t)drain_s + 1);
+		int64_t begun_ms = clock_monotonic_ms(clock_system());
+		listener_stop(fixture->listener);
+		fixture->listener = NULL;
+		int64_t took_ms = clock_monotonic_ms(clock_system()) - begun_ms;
+		assert_in_range(took_ms, drain_s * 1000, PATIENCE_MS);
+		read_response(connection, response, sizeof(response));
+		assert_true(text_starts_with(response, "HTTP/1.1 503 "));
+	}
+}
+
+static void a_request_that_keeps_its_thread_is_told_by_its_age_and_one_that_waits_is_not(void **state)
+{
+	struct fixture *fixture = *state;
+	CLEANUP_CLOSE int waiting = connect_to(fixture);
+	CLEANUP_CLOSE int holding = connect_to(fixture);
+	char response[4096];
+
+	send_text(waiting, "GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+	wait_for_waiting(&fixture->api, 1);
+	usleep(SILENT_MS * 1000);
+	assert_int_equal(listener_busy_ms(fixture->listener), 0);
+	pthread_mutex_lock(&fixture->api.held);
+	send_text(holding, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+	for (int i = 0; i < 1000 && listener_busy_ms(fixture->listener) < SILENT_MS; i++)
+		usleep(10000);
+	assert_in_range(listener_busy_ms(fixture->listener), SILENT_MS, PATIENCE_MS);
+	pthread_mutex_unlock(&fixture->api.held);
+	read_response(holding, response, sizeof(response));
+	for (int i = 0; i < 1000 && listener_busy_ms(fixture->listener) > 0; i++)
+		usleep(10000);
+	assert_int_equal(listener_busy_ms(fixture->listener), 0);
+}
+
+/* Who asks for metrics from this machine through a proxy that is not trusted may be anybody. */
+static void each_mark_of_an_unknown_proxy_makes_its_client_a_stranger(void **state)
+{
+	static const struct {
+		const char *headers;
+		const char *status;
+	} rows[] = {
+		{ "", "200" },
+		{ "X-Other: 1\r\n", "200" },
+		{ "Forwarded: for=127.0.0.1\r\n", "403" },
+		{ "X-Forwarded-For: 127.0.0.1\r\n", "403" },
+		{ "X-Forwarded-Proto: http\r\n", "403" },
+		{ "X-Forwarded-Host: a\r\n", "403" },
+		{ "X-Forwarded-Prefix: /a\r\n", "403" },
+		{ "X-Real-IP: 127.0.0.1\r\n", "403" },
+		{ "Via: 1.1 a\r\n", "403" },
+		{ "Via:\r\n", "403" },
+	};
+	struct fixture *fixture = *state;
+	const struct metrics_settings settings = { .is_enabled = true };
+	struct metrics *metrics = metrics_create();
+	const struct probes_parts parts = { .metrics = metrics, .settings = &settings };
+	struct probes *probes = NULL;
+	struct error error = { 0 };
+	char response[4096];
+
+	assert_int_equal(probes_create(&parts, &probes, &error), 0);
+	start_again(fixture, probes);
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		CLEANUP_CLOSE int connection = connect_to(fixture);
+		CLEANUP_FREE char *request = text_format("GET /metrics HTTP/1.1\r\nHost: a\r\n%s\r\n", rows[i].headers);
+
+		send_text(connection, request);
+		read_response(connection, response, sizeof(response));
+		assert_true(text_starts_with(response + strlen("HTTP/1.1 "), rows[i].status));
+	}
+	listener_stop(fixture->listener);
+	fixture->listener = NULL;
+	probes_destroy(probes);
+	metrics_destroy(metrics);
+}
+
+/* With a proxy in front that is trusted its word about the client counts, but not the first element of Forwarded, which the
+ * client may have written itself. */
+static void a_trusted_proxys_word_says_who_may_read_metrics(void **state)
+{
+	static const char *proxies[] = { "127.0.0.1" };
+	static const struct {
+		const char *headers;
+		const char *status;
+	} rows[] = {
+		{ "X-Forwarded-For: 127.0.0.2\r\n", "200" },
+		{ "X-Forwarded-For: 127.0.0.2, 203.0.113.1\r\n", "403" },
+		{ "X-Forwarded-For: 203.0.113.1, 127.0.0.2\r\n", "200" },
+		{ "X-Forwarded-For: unknown\r\n", "403" },
+		{ "Forwarded: for=127.0.0.2\r\n", "403" },
+		{ "Forwarded: for=203.0.113.1\r\n", "403" },
+		{ "Forwarded: for=203.0.113.1\r\nX-Forwarded-For: 127.0.0.2\r\n", "403" },
+		{ "Via: 1.1 a\r\n", "403" },
+	};
+	struct fixture *fixture = *state;
+	const struct metrics_settings settings = { .is_enabled = true };
+	struct metrics *metrics = metrics_create();
+	const struct probes_parts parts = { .metrics = metrics, .settings = &settings };
+	struct probes *probes = NULL;
+	struct error error = { 0 };
+	char response[4096];
+
+	fixture->settings.trusted_proxies = proxies;
+	fixture->settings.trusted_proxy_count = 1;
+	assert_int_equal(probes_create(&parts, &probes, &error), 0);
+	start_again(fixture, probes);
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		CLEANUP_CLOSE int connection = connect_to(fixture);
+		CLEANUP_FREE char *request = text_format("GET /metrics HTTP/1.1\r\nHost: a\r\n%s\r\n", rows[i].headers);
+
+		send_text(connection, request);
+		read_response(connection, response, sizeof(response));
+		if (!text_starts_with(response + strlen("HTTP/1.1 "), rows[i].status))
+			fail_msg("%s: %s", rows[i].headers, response);
+	}
+	listener_stop(fixture->listener);
+	fixture->listener = NULL;
+	probes_destroy(probes);
+	metrics_destroy(metrics);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(the_target_and_the_body_reach_the_api_as_they_were_sent, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(a_connection_is_kept_for_the_next_request, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_body_beyond_the_limit_is_told_to_the_api_and_not_kept, set_up,
-						tear_down),
-		cmocka_unit_test_setup_teardown(a_chunked_body_is_held_to_the_same_limit, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(requests_that_wait_hold_no_thread_and_stay_readable, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(a_stop_answers_what_still_waits_with_503, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(headers_beyond_the_limit_are_refused, set_up, tear_down),
-		cmocka_unit_test_setup_teardown(an_address_or_certificate_that_is_none_is_told, set_up, tear_down),
+		TEST(the_target_and_the_body_reach_the_api_as_they_were_sent),
+		TEST(a_connection_is_kept_for_the_next_request),
+		TEST(a_body_beyond_the_limit_is_told_to_the_api_and_not_kept),
+		TEST(a_chunked_body_is_held_to_the_same_limit),
+		TEST(requests_that_wait_hold_no_thread_and_stay_readable),
+		TEST(a_stop_answers_what_still_waits_with_503),
+		TEST(headers_beyond_the_limit_are_refused),
+		TEST(an_address_or_certificate_that_is_none_is_told),
+		TEST(a_body_of_just_the_limit_is_kept_whole),
+		TEST(a_head_of_just_the_limit_is_taken),
+		TEST(a_connection_beyond_the_limit_waits_until_another_one_ends),
+		TEST(an_address_has_its_own_limit_of_connections),
+		TEST(an_address_without_a_limit_of_its_own_has_all_connections),
+		TEST(fewer_connections_than_threads_are_served_too),
+		TEST(a_silent_connection_is_closed_after_its_time_but_not_one_that_waits),
+		TEST(a_stop_lets_a_request_in_flight_end_within_its_time_and_takes_no_new_one),
+		TEST(a_stop_gives_up_after_its_time_and_not_before),
+		TEST(a_request_that_keeps_its_thread_is_told_by_its_age_and_one_that_waits_is_not),
+		TEST(each_mark_of_an_unknown_proxy_makes_its_client_a_stranger),
+		TEST(a_trusted_proxys_word_says_who_may_read_metrics),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
