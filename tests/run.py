@@ -123,9 +123,9 @@ def unit(tally):
 
 
 def checkers(tally):
-    """Recorded verdicts and weights, through the programs that a developer may call by hand."""
+    """Recorded verdicts, weights and server documents, through the programs that a developer may call by hand."""
     for program, recorded, cases in (("policy_cases", "policy_cases.jsonl.xz", 600),
-                                     ("weigh_cases", "weights.jsonl.xz", 200)):
+                                     ("weigh_cases", "weights.jsonl.xz", 200), ("view_cases", "server_views.jsonl.xz", 67)):
         unpacked = subprocess.run(["xz", "-dc", str(TOP / "tests/data" / recorded)], capture_output=True, check=True)
         done = subprocess.run([str(BUILD / "tests" / program), "-"], input=unpacked.stdout, capture_output=True,
                               check=False)
