@@ -5,6 +5,10 @@ import sys
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
+sys.path.append(str(TOP / "tests/harness"))
+
+from tap import OF_TEXTS, line_of  # noqa: E402
+
 FOLDERS = {"lab": "tests/lab", "network": "tests/lab", "configuration": "tests/configuration", "unit": "tests/unit"}
 ROW = re.compile(r"^\| (?P<promise>.+?) \| (?P<suite>\w+): `(?P<sentence>[^`]+)` \| (?P<result>\w+) \|$")
 
@@ -24,9 +28,9 @@ def main():
         row = ROW.match(line)
         is_good = bool(row) and row["suite"] in FOLDERS and row["sentence"] in text_of(FOLDERS[row["suite"]])
         bad += not is_good
-        print(f"{'ok' if is_good else 'not ok'} {number} - docs/mosk.md: {row['promise'] if row else line}".replace("#", ""))
+        print(line_of(is_good, number, f"{OF_TEXTS}docs/mosk.md: {row['promise'] if row else line}"))
     is_good = len(rows) >= 20
-    print(f"{'ok' if is_good else 'not ok'} {len(rows) + 1} - docs/mosk.md has a row for each promise")
+    print(line_of(is_good, len(rows) + 1, f"{OF_TEXTS}docs/mosk.md has a row for each promise"))
     return 1 if bad or not is_good else 0
 
 

@@ -1,94 +1,27 @@
 """`./dev test [SUITE...]`: runs the suites and closes with `N passed, N failed, N skipped`.
 
-Every suite is a command that speaks TAP (`ok 1 - what`, `not ok 2 - what`, `ok 3 - what # SKIP why`). Its lines are shown
-under one running number; all else that it writes goes to build/test-logs, and is shown where something failed.
+Every suite is a command that speaks TAP, as tests/harness/tap.py has it. Its points are shown under one running number; all
+else that it writes goes to build/test-logs, and is shown where something failed. What is counted are tests of what the
+service does; checks that only read texts are told in the line before, and fail the run as well.
 """
 
 import concurrent.futures
 import json
 import os
-import re
+import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
-sys.path.append(str(TOP / "tests/lab"))
+sys.path += [str(TOP / "tests/lab"), str(TOP / "tests/harness")]
 from lab import has_kvm  # noqa: E402
+from tally import LOGS, SECONDS_OF_A_SUITE, Tally  # noqa: E402
 
-LOGS = TOP / "build" / "test-logs"
 BUILD = TOP / "build"
 SANITISED = TOP / "build" / "asan"
-POINT = re.compile(r"^(not )?ok\b\s*\d*\s*(?:-\s*)?(.*?)\s*(?:#\s*(skip)\S*\s*(.*))?$", re.IGNORECASE)
-SECONDS_OF_A_SUITE = 30 * 60
 ALL_FAULTS = "--all" in sys.argv[1:]
-
-
-class Tally:
-    """Counts and shows what the suites report."""
-
-    def __init__(self):
-        self.passed = 0
-        self.failed = 0
-        self.skipped = 0
-        self.lock = threading.RLock()  # suites may run side by side
-
-    def add(self, is_good, what, skip_reason=None):
-        with self.lock:
-            if skip_reason is not None:
-                self.skipped += 1
-            elif is_good:
-                self.passed += 1
-            else:
-                self.failed += 1
-            number = self.passed + self.failed + self.skipped
-            tail = f" # SKIP {skip_reason}" if skip_reason is not None else ""
-            print(f"{'ok' if is_good else 'not ok'} {number} - {what}{tail}", flush=True)
-
-    def relay(self, suite, command, log_name=None, **environment):
-        """Runs a command that speaks TAP, and takes over its points. Ending badly without a bad point is one too."""
-        LOGS.mkdir(parents=True, exist_ok=True)
-        log_path = LOGS / f"{(log_name or suite).replace('/', '-')}.log"
-        points = bad = 0
-        other = []
-        with open(log_path, "w", encoding="utf-8") as log, subprocess.Popen(
-                [str(word) for word in command], cwd=TOP, env={**os.environ, **environment}, text=True, errors="replace",
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
-            watchdog = threading.Timer(SECONDS_OF_A_SUITE, process.terminate)
-            watchdog.start()
-            for line in process.stdout:
-                log.write(line)
-                log.flush()
-                line = line.rstrip("\n")
-                point = POINT.match(line)
-                if not point or line.startswith("ok_"):
-                    other.append(line)
-                    continue
-                is_good = point[1] is None
-                with self.lock:
-                    if point[3]:
-                        self.add(is_good, f"{suite}: {point[2]}", point[4] or "no reason given")
-                    else:
-                        self.add(is_good, f"{suite}: {point[2]}")
-                    if not is_good:
-                        bad += 1
-                        self.show(other)
-                other.clear()
-                points += 1
-            watchdog.cancel()
-        if process.returncode != 0 and bad == 0:
-            self.add(False, f"{suite}: ends with status {process.returncode}")
-            self.show(other)
-        elif points == 0:
-            self.add(False, f"{suite}: reports something")
-            self.show(other)
-
-    @staticmethod
-    def show(lines):
-        for line in lines[-60:]:
-            print(f"# {line}" if not line.startswith("#") else line, flush=True)
 
 
 def build(folder, *options):
@@ -136,6 +69,11 @@ def checkers(tally):
         if not is_good:
             tally.show(lines + done.stderr.decode(errors="replace").splitlines())
     tally.relay("checkers/promises", ["python3", TOP / "tests/promises.py"])
+
+
+def harness(tally):
+    """That what these suites report can be believed."""
+    tally.relay("harness", ["python3", TOP / "tests/harness/suite.py"])
 
 
 def daemon(tally):
@@ -257,7 +195,7 @@ def docker(tally):
     tally.relay("docker", ["/usr/bin/python3", TOP / "tests/docker/suite.py"])
 
 
-SUITES = {"unit": unit, "faults": faults, "checkers": checkers, "daemon": daemon, "configuration": configuration, "identity": identity, "hosts": hosts, "docs": docs, "lab": lab,
+SUITES = {"unit": unit, "faults": faults, "checkers": checkers, "harness": harness, "daemon": daemon, "configuration": configuration, "identity": identity, "hosts": hosts, "docs": docs, "lab": lab,
           "clients": clients, "network": network, "replay": replay, "openapi": openapi,
           "metrics": metrics,
           "cli": cli, "simulate": simulate,
@@ -280,6 +218,12 @@ def in_groups(names):
     return groups
 
 
+def end(tally):
+    """What runs stands in process groups of its own, and would go on."""
+    tally.end_all()
+    raise SystemExit(130)
+
+
 def main():
     names = [name for name in sys.argv[1:] if name != "--all"] or list(STANDING)
     unknown = [name for name in names if name not in SUITES]
@@ -288,13 +232,14 @@ def main():
     began = time.monotonic()
     build(BUILD)
     tally = Tally()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: end(tally))
     for group in in_groups(names):
         start = time.monotonic()
         side_by_side(*(lambda suite=SUITES[name]: suite(tally) for name in group))
         print(f"# {' and '.join(group)}: {time.monotonic() - start:.0f} s", flush=True)
     print(f"# {time.monotonic() - began:.0f} s")
-    print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
-    return 0 if tally.passed + tally.skipped > 0 and tally.failed == 0 else 1
+    return tally.close()
 
 
 if __name__ == "__main__":

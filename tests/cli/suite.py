@@ -69,7 +69,7 @@ def each_key_is_in_the_manual(folder):
 
 
 def the_manual_is_clean(folder):
-    """the manual's pages are clean by mandoc's lint at every level, and groff has nothing to warn of"""
+    """text: the manual's pages are clean by mandoc's lint at every level, and groff has nothing to warn of"""
     for path in PAGES.values():
         done = subprocess.run(["mandoc", "-W", "all", "-T", "lint", str(path)], capture_output=True, text=True, check=False)
         assert done.returncode == 0 and not done.stdout and not done.stderr, done

@@ -10,6 +10,10 @@ from collections import defaultdict
 
 from texts import TOP, texts
 
+sys.path.append(str(TOP / "tests/harness"))
+
+from tap import OF_TEXTS, line_of  # noqa: E402
+
 PAGE = TOP / "docs" / "failures.md"
 SPAN = re.compile(r"``\s?(.+?)\s?``|`([^`]+)`")
 
@@ -62,7 +66,7 @@ def main():
     print(f"1..{len(results)}")
     for number, (what, why) in enumerate(results, 1):
         print("\n".join(f"# {line}" for line in why), end="\n" if why else "")
-        print(f"{'not ok' if why else 'ok'} {number} - {what}")
+        print(line_of(not why, number, OF_TEXTS + what))
     return 1 if any(why for _, why in results) else 0
 
 

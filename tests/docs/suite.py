@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "lab"), str(HERE.parent / "identity"), str(HERE.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent / "lab"), str(HERE.parent / "identity"), str(HERE.parent), str(HERE.parent / "harness")]
 
 import settings  # noqa: E402
 from blocks import TOP, blocks, broken_links, documents  # noqa: E402
@@ -26,6 +26,7 @@ from guest import OTHER_PROJECT, OTHER_USER  # noqa: E402
 from keystone_server import PASSWORD, Keystone  # noqa: E402
 from lab import Lab  # noqa: E402
 from shell import Shell  # noqa: E402
+from tap import OF_TEXTS, line_of  # noqa: E402
 from tour import write_run_env  # noqa: E402
 
 RUN_ENV = TOP / "build" / "docs.env"
@@ -51,7 +52,7 @@ class Report:
             self.failed += bool(why)
             for line in why.splitlines():
                 print(f"# {line}")
-            print(f"{'not ok' if why else 'ok'} {self.number} - {what[:170].replace('#', '·')}", flush=True)
+            print(line_of(not why, self.number, what[:170]), flush=True)
 
 
 def run_commands(report, shell, block, rewrite=lambda command: command, after=lambda command: None):
@@ -182,8 +183,8 @@ def sort_blocks(report, paths):
     for path in paths:
         found = blocks(path)
         why = "\n".join(f"{block.place}: {block.faults()}" for block in found if block.faults())
-        report.say(f"{path.relative_to(TOP)}: every file that it links is there", "\n".join(broken_links(path)))
-        report.say(f"{path.relative_to(TOP)}: each of its {len(found)} blocks is run, or is no command", why)
+        report.say(f"{OF_TEXTS}{path.relative_to(TOP)}: every file that it links is there", "\n".join(broken_links(path)))
+        report.say(f"{OF_TEXTS}{path.relative_to(TOP)}: each of its {len(found)} blocks is run, or is no command", why)
         for block in found:
             if block.runner in sorted_blocks and not block.faults():
                 sorted_blocks[block.runner].setdefault(path, []).append(block)

@@ -69,6 +69,7 @@ def proves(function, lab):
 
 def main():
     failed = 0
+    print(f"1..{len(PROOFS) + 1}", flush=True)
     with Lab() as lab:
         folder = lab.folder
         for number, (sentence, function) in enumerate(PROOFS, 1):

@@ -505,7 +505,7 @@ def page_holds(folder):
 
 
 def dashboard_whole(_):
-    """the dashboard can be imported: one data source, chosen at its top, used by each panel; rows for API, moves, hosts, database"""
+    """text: the dashboard can be imported: one data source, chosen at its top, used by each panel; rows for API, moves, hosts, database"""
     dashboard = json.loads((MONITORING / "dashboard.json").read_text())
     variables = dashboard["templating"]["list"]
     assert [variable["name"] for variable in variables if variable["type"] == "datasource"] == ["datasource"]

@@ -290,7 +290,7 @@ def mutations():
 
 
 def required_fields():
-    """what the document requires at a microversion is there at it, and none of its objects takes anything besides"""
+    """text: what the document requires at a microversion is there at it, and none of its objects takes anything besides"""
     tried = 0
     for name, schema in DOCUMENT.tree["components"]["schemas"].items():
         if schema.get("type") != "object" or "required" not in schema:
@@ -305,7 +305,7 @@ def required_fields():
 
 
 def lint():
-    """the linter finds nothing in the document"""
+    """text: the linter finds nothing in the document"""
     folder = TOP / "build" / "openapi"
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("package.json", "package-lock.json", ".npmrc"):

@@ -129,7 +129,7 @@ def lints(place):
 
 
 def says_why(place):
-    """every override of lintian has a comment above it that says why"""
+    """text: every override of lintian has a comment above it that says why"""
     for path in Path(TOP / "debian").rglob("*lintian-overrides"):
         before = "#"
         for line in path.read_text().splitlines():
