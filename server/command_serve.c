@@ -49,6 +49,7 @@
 struct serve_arguments {
 	struct verb_list files;
 	const char *simulation; /* the file of a fleet that is not real; NULL: libvirt's hosts */
+	const char *database; /* that fleet's, a new file that stays; NULL: in a folder that goes with the daemon */
 };
 
 struct daemon {
@@ -332,6 +333,7 @@ static struct config_source source_of(const struct daemon *daemon)
 	struct config_source source = command_source_of_simulation(&arguments->files, arguments->simulation);
 
 	source.simulation_folder = daemon->folder.path[0] ? daemon->folder.path : NULL;
+	source.simulation_database = arguments->database;
 	return source;
 }
 
@@ -373,6 +375,14 @@ static void tell_ready(struct daemon *daemon)
 	notify_ready(daemon->log, status ? status : "Serving");
 }
 
+/* One that goes with the daemon need not survive a power cut. */
+static int open_database(struct daemon *daemon, const char *path, struct error *error)
+{
+	bool is_temporary = daemon->folder.path[0] && !daemon->arguments.database;
+
+	return (is_temporary ? db_open_temporary : db_open)(path, daemon->clock, daemon->log, &daemon->database, error);
+}
+
 static int run(struct daemon *daemon, struct config *config, const sigset_t *signals, struct error *error)
 {
 	int result = 0;
@@ -381,8 +391,7 @@ static int run(struct daemon *daemon, struct config *config, const sigset_t *sig
 	if (!daemon->metrics)
 		result = error_no_memory(error);
 	if (result == 0)
-		result = (daemon->folder.path[0] ? db_open_temporary : db_open)(config->database, daemon->clock,
-										daemon->log, &daemon->database, error);
+		result = open_database(daemon, config->database, error);
 	if (result == 0)
 		result = db_measure(daemon->database, daemon->metrics, error);
 	if (result == 0)
@@ -425,14 +434,27 @@ static int exit_status(const struct error *error)
 	return error->code == EINVAL || error->code == ENOTSUP ? EXIT_CONFIGURATION : EXIT_FAILURE;
 }
 
+/* A simulated fleet never gets into a database that holds something: it might be that of real hosts. */
+static int check_database(const struct serve_arguments *arguments, struct error *error)
+{
+	if (arguments->database && access(arguments->database, F_OK) == 0)
+		return error_set(error, EINVAL, "%s exists: --database needs a new file", arguments->database);
+	return 0;
+}
+
 /* 0: the configuration is read; a simulated fleet has its folder. */
 static int begin(struct daemon *daemon, struct config *config)
 {
 	struct error error = { 0 };
 
-	if (daemon->arguments.simulation && simulation_folder_make(&daemon->folder, &error) < 0) {
+	if (daemon->arguments.database && !daemon->arguments.simulation)
+		return verb_refuse(verb_serve.name, "--database goes with --simulate");
+	int result = check_database(&daemon->arguments, &error);
+	if (result == 0 && daemon->arguments.simulation)
+		result = simulation_folder_make(&daemon->folder, &error);
+	if (result < 0) {
 		fprintf(stderr, "migrationd serve: %s\n", error.text);
-		return EXIT_FAILURE;
+		return exit_status(&error);
 	}
 	const struct config_source source = source_of(daemon);
 	return command_read_source(&source, config);
@@ -477,6 +499,8 @@ static const struct verb_argument options[] = {
 	VERB_OPTION_CONFIG(struct serve_arguments, files),
 	{ "FILE", "simulate", "no libvirt: hosts and servers that exist nowhere, from this file", VERB_TEXT,
 	  .offset = offsetof(struct serve_arguments, simulation), .completes = VERB_COMPLETES_FILE },
+	{ "FILE", "database", "with --simulate: a new file for the database, which stays", VERB_TEXT,
+	  .offset = offsetof(struct serve_arguments, database), .completes = VERB_COMPLETES_FILE },
 };
 
 static const char *const description[] = {
@@ -486,7 +510,9 @@ static const char *const description[] = {
 	"With --simulate it needs no libvirt and no privilege: the file's section `simulation` has the hosts, the "
 	"servers and how their moves go, all other keys may stand beside it, and the configuration's default file is "
 	"not read. The words admin and member are tokens then, unless the file says otherwise. The database is a new "
-	"one in a folder under $TMPDIR that goes with the daemon.",
+	"one in a folder under $TMPDIR that goes with the daemon, and what it writes need not be on disk.",
+	"With --database it is the file that is named, which must not exist yet and stays; each write is on disk "
+	"before it is answered, as with real hosts: for measurements, and to look into it afterwards.",
 	NULL,
 };
 

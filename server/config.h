@@ -31,6 +31,7 @@ struct config_source {
 	size_t count; /* 0, and no simulation: what holds where nothing is configured */
 	const char *simulation; /* one more file, the last, with a simulated fleet; NULL: none */
 	const char *simulation_folder; /* where that fleet's state goes, whatever the files say; NULL: as they say */
+	const char *simulation_database; /* in the place of that folder's; NULL: none */
 	bool keeps_origins; /* for config_print: from which file and line each value comes */
 };
 

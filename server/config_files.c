@@ -157,7 +157,7 @@ static int read_files(struct config_reader *reader, const struct config_source *
 	const struct tree_node *own = documents.own ? documents.own : &empty;
 	config_read_section(reader, &config_root, own, NULL, reader->config);
 	if (source->simulation)
-		config_simulate(reader, source->simulation_folder);
+		config_simulate(reader, source);
 	name_node(reader);
 	if (documents.deployment)
 		config_apply_deployment(reader, own, documents.deployment);

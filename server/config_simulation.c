@@ -120,12 +120,14 @@ static const struct config_key simulation_keys[] = {
 };
 const struct config_section config_simulation = TABLE(simulation_keys);
 
-/* In one folder, which goes with the daemon: what a real one keeps is not to be touched. An admin socket that was asked for
- * stays where it was asked for. */
-static void set_folder(struct config_reader *reader, const char *folder)
+/* In one folder, which goes with the daemon: what a real one keeps is not to be touched. A database that was asked for by the
+ * command line, and an admin socket that was asked for, stay where they were asked for. */
+static void set_folder(struct config_reader *reader, const struct config_source *source)
 {
+	const char *folder = source->simulation_folder;
 	struct config *config = reader->config;
-	CLEANUP_FREE char *database = text_format("%s/migrationd.db", folder);
+	CLEANUP_FREE char *database = source->simulation_database ? strdup(source->simulation_database)
+								  : text_format("%s/migrationd.db", folder);
 	CLEANUP_FREE char *admin_socket = text_format("%s/admin.sock", folder);
 
 	config->database = database ? yaml_tree_copy(reader->tree, database) : NULL;
@@ -151,12 +153,12 @@ static void set_tokens(struct config *config)
 	config->simulation.token_count = ARRAY_LENGTH(tokens);
 }
 
-void config_simulate(struct config_reader *reader, const char *folder)
+void config_simulate(struct config_reader *reader, const struct config_source *source)
 {
 	reader->config->hypervisor.driver = HYPERVISOR_DRIVER_SIMULATED;
 	set_tokens(reader->config);
-	if (folder)
-		set_folder(reader, folder);
+	if (source->simulation_folder)
+		set_folder(reader, source);
 }
 
 static const char *name_of(struct config_reader *reader, const char *name, int64_t count, int64_t number)

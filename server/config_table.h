@@ -135,7 +135,7 @@ void config_apply_deployment(struct config_reader *reader, const struct tree_nod
 
 /* The simulated fleet (config_simulation.c): its keys; that it is what the files describe; and what is wrong between them. */
 extern const struct config_section config_simulation;
-void config_simulate(struct config_reader *reader, const char *folder);
+void config_simulate(struct config_reader *reader, const struct config_source *source);
 void config_check_simulation(struct config_reader *reader, const struct tree_node *document);
 
 /* What is wrong between keys, though each is right (config_check.c). */

@@ -8,6 +8,7 @@ import re
 import shlex
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from api import Api  # noqa: E402
 from service import BINARY, run_checks  # noqa: E402
 
 MANUAL = TOP / "docs/ci.md"
+NO_SYNC = TOP / "build/tests/libfull_disk.so"
 WISH = {"host": None, "block_migration": "auto"}
 
 
@@ -36,14 +38,15 @@ def free_port():
 
 
 class Fleet:
-    """A daemon in front of a simulated fleet; `sections` stand beside `simulation` in its file."""
+    """A daemon in front of a simulated fleet; `sections` stand beside `simulation` in its file, `environment` beside ours."""
 
-    def __init__(self, folder, simulation, *words, **sections):
+    def __init__(self, folder, simulation, *words, environment=None, **sections):
         self.folder = Path(folder)
         self.port = free_port()
         self.file = self.folder / "fleet.yaml"
         self.log = self.folder / "log"
         self.words = words
+        self.environment = environment or {}
         self.is_large = any(row.get("count", 1) > 1000 for row in simulation.get("servers", []))
         (self.folder / "tmp").mkdir(exist_ok=True)
         self.file.write_text(json.dumps({"listener": {"port": self.port}, **sections, "simulation": simulation}))
@@ -52,7 +55,8 @@ class Fleet:
         began = time.monotonic()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen([BINARY, "serve", *self.words, "--simulate", self.file], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, env={**os.environ, "TMPDIR": str(self.folder / "tmp")})
+                                            stdout=log, stderr=log, env={**os.environ, "TMPDIR": str(self.folder / "tmp"),
+                                                                         **self.environment})
         try:
             self.wait(lambda: self.api().get("/v2.1/servers").status in (200, 401), 200 if self.is_large else 20, every=0.005)
         except BaseException:
@@ -155,6 +159,45 @@ def beside_a_configuration(folder):
         names = [host["hypervisor_hostname"] for host in fleet.api().get("/v2.1/os-hypervisors").body["hypervisors"]]
         assert sorted(names) == ["compute-1", "compute-2", "compute-3"], names
         assert fleet.api("member").act(fleet.servers()["web"]["id"], "migrate").status == 403
+
+
+def kept_database(folder):
+    """with --database it writes into that file, which stays, and each write waits for the disk, as it does not without"""
+    mark = Path(folder) / "no-sync"
+    config = Path(folder) / "real.yaml"
+    config.write_text(json.dumps({"database": f"{folder}/real.db"}))
+    kept = Path(folder) / "kept.db"
+    disk = {"LD_PRELOAD": str(NO_SYNC), "NO_SYNC_WHILE": str(mark)}
+    for words, wanted in ((("--config", config, "--database", kept), 500), ((), 202)):
+        with Fleet(folder, {**one_server(), "servers": [{"name": "web"}, {"name": "late"}]}, *words, environment=disk) as fleet:
+            assert fleet.move("web").status == 202
+            assert fleet.ends("web") == "completed"
+            mark.touch()
+            answer = fleet.move("late")
+            mark.unlink()
+            assert answer.status == wanted, (words, answer.text)
+        assert fleet.status == 0
+    assert not Path(f"{folder}/real.db").exists()
+    with sqlite3.connect(f"file:{kept}?mode=ro", uri=True) as database:
+        rows = database.execute("SELECT server_uuid, status FROM migrations").fetchall()
+        names = dict(database.execute("SELECT uuid, name FROM servers"))
+    assert [(names[uuid], status) for uuid, status in rows] == [("web", "completed")], rows
+
+
+def refused_database(folder):
+    """--database refuses a file that exists, which stays as it was, and hosts that are real"""
+    fleet = Fleet(folder, one_server())
+    for path in ("there.db", "."):
+        (Path(folder) / "there.db").write_text("mine")
+        done = subprocess.run([BINARY, "serve", "--simulate", fleet.file, "--database", f"{folder}/{path}"], capture_output=True,
+                              text=True, check=False, timeout=20)
+        assert done.returncode == 78 and "exists: --database needs a new file" in done.stderr, done
+        assert (Path(folder) / "there.db").read_text() == "mine"
+    fleet.file.write_text("{}")
+    done = subprocess.run([BINARY, "serve", "--config", fleet.file, "--database", f"{folder}/new.db"], capture_output=True, text=True,
+                          check=False, timeout=20)
+    assert done.returncode == 64 and "--database goes with --simulate" in done.stderr, done
+    assert not (Path(folder) / "new.db").exists()
 
 
 def refused_for_real(folder):
@@ -442,7 +485,7 @@ def manual_workflow(folder):
             assert done.returncode == 0, (step["name"], done)
 
 
-CHECKS = (start, loud, nothing_kept, beside_a_configuration, refused_for_real, faults, sizes, tokens, live, precheck, midway,
+CHECKS = (start, loud, nothing_kept, kept_database, refused_database, beside_a_configuration, refused_for_real, faults, sizes, tokens, live, precheck, midway,
           target_lost, never_converges, recorded_flow, mixed_moves, large, manual_commands, manual_pytest, manual_workflow)
 
 
