@@ -43,6 +43,30 @@ static void writes_that_come_during_a_commit_share_the_next(void **state)
 	write_gate_destroy(&gate);
 }
 
+/* Whoever comes first does not wait for all that come behind. */
+static void commit_takes_a_bounded_number_of_writes(void **state)
+{
+	enum { MANY = 1100 };
+	static struct submission submissions[MANY];
+	struct db_fixture *fixture = *state;
+	int completions = 0;
+	struct write_gate gate;
+	int64_t commits, writes;
+
+	write_gate_close(&gate, fixture);
+	for (int i = 0; i < MANY; i++) {
+		submissions[i] = (struct submission){ .request_id = "many", .completions = &completions };
+		submission_submit(fixture, &submissions[i]);
+	}
+	write_gate_open(&gate);
+	write_barrier(fixture);
+	db_statistics(fixture->database, &commits, &writes);
+	assert_int_equal(completions, MANY);
+	assert_int_equal(writes, MANY + 2);
+	assert_in_range(commits, 4, 5); /* the gate's, and three of at most 512; the barrier may come alone */
+	write_gate_destroy(&gate);
+}
+
 static void failing_write_is_undone_alone(void **state)
 {
 	struct db_fixture *fixture = *state;
@@ -482,6 +506,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(writes_that_come_during_a_commit_share_the_next),
+		TEST(commit_takes_a_bounded_number_of_writes),
 		TEST(failing_write_is_undone_alone),
 		TEST(watchers_learn_of_each_row_once_after_the_completion),
 		TEST(host_counts_as_changed_when_its_usage_changes),
