@@ -191,6 +191,22 @@ def a_full_disk(folder):
     service.kill()
 
 
+def a_disk_that_does_not_sync(folder):
+    """nothing is accepted that the disk has not confirmed: it is refused and not there, and what comes later is accepted again"""
+    mark = Path(folder) / "unsynced"
+    service = Service(folder).start(LD_PRELOAD=str(FULL_DISK), NO_SYNC_WHILE=str(mark)).load()
+    member = service.api("member", "reader")
+    mark.touch()
+    answer = service.migrate(member)
+    assert answer.status in (500, 503), answer.status
+    assert service.jobs() == [], service.jobs()
+    assert member.get(f"/v2.1/servers/{state.server_uuid(1)}").status == 200
+    mark.unlink()
+    assert service.migrate(member).status == 202
+    assert service.jobs() == [(state.server_uuid(1), "cold")]
+    service.kill()
+
+
 def one_of_many(folder):
     """of fifty that migrate one server at once, one is accepted and 49 get 409"""
     service = Service(folder).start().load()
@@ -386,8 +402,8 @@ def a_silent_host(folder):
 
 
 CHECKS = (a_missing_configuration, a_wrong_setting, a_missing_key, a_wrong_policy, a_foreign_database, a_newer_database,
-          a_used_port, a_second_daemon, an_end_by_signal, a_kill, a_full_disk, one_of_many, many_connections, hostile_bytes,
-          a_silent_client, long_heads, log_lines, implied_roles,
+          a_used_port, a_second_daemon, an_end_by_signal, a_kill, a_full_disk,
+          a_disk_that_does_not_sync, one_of_many, many_connections, hostile_bytes, a_silent_client, long_heads, log_lines, implied_roles,
           an_end_at_a_gate, many_moves, a_silent_host, *doors.CHECKS, *patterns.CHECKS, *records.CHECKS)
 
 
