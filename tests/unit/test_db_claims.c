@@ -93,6 +93,8 @@ static void each_resource_alone_refuses_a_claim(void **state)
 		db_fixture_write(fixture, make_claim, &one);
 		*number_at(&one.claim, resource->in_claim) = 1; /* that was the last of it */
 		assert_int_equal(db_write(fixture->database, make_claim, &one, &fixture->error), -EBUSY);
+		*number_at(&one.capacity, resource->in_capacity) = 0; /* a limit like others, not none */
+		assert_int_equal(db_write(fixture->database, make_claim, &one, &fixture->error), -EBUSY);
 	}
 	assert_int_equal(count_claims(fixture, request.claim.host_id), 4);
 }
@@ -160,6 +162,35 @@ static void what_servers_and_claims_give_back_can_be_claimed(void **state)
 	check_refused(fixture, &request, "2 vCPUs are wanted, 4 of 4 are taken");
 }
 
+static int insert_server(struct db_session *session, void *context, struct error *error)
+{
+	return db_server_insert(session, context, error);
+}
+
+/* Root, ephemeral and swap, in whole GiB: of one host and of all. */
+static void disk_of_a_server_is_all_that_its_flavor_has(void **state)
+{
+	struct db_fixture *fixture = *state;
+	CLEANUP_DB_SERVER struct db_server server = {
+		.uuid = "5e0a6b8c-0000-4000-8000-000000000001",
+		.vm_state = "active",
+		.host_id = db_fixture_host(fixture, "compute-1"),
+		.flavor = { .name = "f", .vcpus = 1, .disk_gb = 7, .ephemeral_gb = 20, .swap_mb = 1025 },
+	};
+	struct claim_request request = { .claim = { .host_id = server.host_id, .disk_gb = 1 },
+					 .capacity = { -1, -1, 29 } };
+	CLEANUP_DB_USAGES struct db_host_usage_list usages = { 0 };
+
+	db_fixture_write(fixture, insert_server, &server);
+	request.claim.migration_id = db_fixture_migration(fixture, "guest", "compute-2", "compute-1");
+	check_refused(fixture, &request, "1 GiB of disk are wanted, 29 of 29 are taken");
+	assert_int_equal(db_flavor_disk_gb(&server.flavor), 29);
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+	OK(db_host_usage_all(session, &usages, &fixture->error));
+	assert_int_equal(usages.count, 1);
+	assert_int_equal(usages.items[0].usage.disk_gb, 29);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, db_fixture_setup, db_fixture_teardown)
 
 int main(void)
@@ -169,6 +200,7 @@ int main(void)
 		TEST(resource_without_a_limit_refuses_nobody),
 		TEST(claim_for_less_than_nothing_is_refused),
 		TEST(what_servers_and_claims_give_back_can_be_claimed),
+		TEST(disk_of_a_server_is_all_that_its_flavor_has),
 	};
 
 	return cmocka_run_group_tests_name("db_claims", tests, NULL, NULL);

@@ -90,6 +90,67 @@ static struct db_host read_host(int64_t id)
 	return host;
 }
 
+struct figures_request {
+	int64_t host_id;
+	int64_t failed_migrations;
+};
+
+static int write_figures(struct db_session *session, void *context, struct error *error)
+{
+	const struct figures_request *request = context;
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	int result = db_host_by_id(session, request->host_id, &host, error);
+
+	host.vcpus = 3;
+	host.memory_mb = 5000;
+	host.disk_gb = 70;
+	host.cpu_allocation_ratio = 1.5;
+	host.ram_allocation_ratio = 2.5;
+	host.disk_allocation_ratio = 3.5;
+	host.reserved_memory_mb = 11;
+	host.reserved_disk_gb = 13;
+	if (result == 0)
+		result = db_host_update(session, &host, error);
+	return result < 0 ? result : db_host_set_failed_migrations(session, host.id, request->failed_migrations, error);
+}
+
+static bool is_ratio(double found, double wanted)
+{
+	return found > wanted - 0.01 && found < wanted + 0.01;
+}
+
+/* Each its own, in the scheduler's units. */
+static void figures_of_a_host_are_those_of_its_row_and_of_what_it_carries(void **state)
+{
+	struct figures_request request = { .host_id = db_fixture_host(fixture, "one"), .failed_migrations = 17 };
+	struct db_claim claim = { .host_id = request.host_id, .vcpus = 3, .memory_mb = 100, .disk_gb = 5 };
+	struct host_state seen = look(request.host_id);
+
+	(void)state;
+	assert_int_equal(seen.memory_mb_reserved, -1); /* the settings' */
+	assert_int_equal(seen.disk_mb_reserved, -1);
+	assert_true(is_ratio(seen.cpu_allocation_ratio, 0));
+	db_fixture_write(fixture, write_figures, &request);
+	db_fixture_server(fixture, "guest", request.host_id, NULL);
+	claim.migration_id = db_fixture_migration(fixture, "guest", "two", "one");
+	assert_int_equal(db_fixture_claim(fixture, &claim, -1), 0);
+	seen = look(request.host_id);
+	assert_int_equal(seen.vcpus_total, 3);
+	assert_int_equal(seen.memory_mb_total, 5000);
+	assert_int_equal(seen.disk_mb_total, 70 * 1024);
+	assert_true(is_ratio(seen.cpu_allocation_ratio, 1.5));
+	assert_true(is_ratio(seen.ram_allocation_ratio, 2.5));
+	assert_true(is_ratio(seen.disk_allocation_ratio, 3.5));
+	assert_int_equal(seen.memory_mb_reserved, 11);
+	assert_int_equal(seen.disk_mb_reserved, 13 * 1024);
+	assert_int_equal(seen.failed_migrations, 17);
+	assert_int_equal(seen.vcpus_used, 2 + 3);
+	assert_int_equal(seen.memory_mb_used, 1024 + 100);
+	assert_int_equal(seen.disk_mb_used, (10 + 5) * 1024);
+	assert_int_equal(seen.num_instances, 1);
+	assert_int_equal(seen.num_io_ops, 1);
+}
+
 static void check_that_changes_are_seen(void)
 {
 	char uuid[UUID_SIZE];
@@ -206,6 +267,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_choice_sees_what_changed_before_it, setup, teardown),
+		cmocka_unit_test_setup_teardown(figures_of_a_host_are_those_of_its_row_and_of_what_it_carries, setup,
+						teardown),
 		cmocka_unit_test_setup_teardown(a_choice_sees_it_also_beside_the_thread_that_follows, setup, teardown),
 		cmocka_unit_test_setup_teardown(more_changes_than_are_remembered_are_all_seen, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_a_host_offers_is_read_from_its_facts, setup, teardown),

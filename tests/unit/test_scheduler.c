@@ -190,6 +190,74 @@ static void memory_and_disk_count_with_ratio_and_reservation(void **state)
 	assert_int_equal(capacity.disk_mb, 100000);
 }
 
+static void check_capacity(struct fleet *fleet, const struct host_state *host, int64_t vcpus, int64_t memory_mb,
+			   int64_t disk_mb)
+{
+	const struct host_capacity capacity = scheduler_capacity(&fleet->settings, host);
+
+	assert_int_equal(capacity.vcpus, vcpus);
+	assert_int_equal(capacity.memory_mb, memory_mb);
+	assert_int_equal(capacity.disk_mb, disk_mb);
+}
+
+/* The host's own, and the settings' where it has none. */
+static void capacity_of_each_resource_has_its_own_ratio_and_reservation(void **state)
+{
+	struct fleet *fleet = *state;
+	struct host_state host = fleet_host(2, "compute-2"); /* 4, 8192 and 102400 */
+
+	fleet->settings.cpu_allocation_ratio = 2;
+	fleet->settings.ram_allocation_ratio = 3;
+	fleet->settings.disk_allocation_ratio = 5;
+	fleet->settings.reserved_host_memory_mb = 1000;
+	fleet->settings.reserved_host_disk_mb = 2000;
+	check_capacity(fleet, &host, 8, 3 * 7192, 5 * 100400);
+	host.memory_mb_reserved = 192;
+	check_capacity(fleet, &host, 8, 3 * 8000, 5 * 100400);
+	host.disk_mb_reserved = 400;
+	check_capacity(fleet, &host, 8, 3 * 8000, 5 * 102000);
+	host.memory_mb_reserved = host.disk_mb_reserved = 0; /* nothing is its own word, too */
+	check_capacity(fleet, &host, 8, 3 * 8192, 5 * 102400);
+	host.cpu_allocation_ratio = 1.5;
+	check_capacity(fleet, &host, 6, 3 * 8192, 5 * 102400);
+	host.ram_allocation_ratio = 2.5;
+	check_capacity(fleet, &host, 6, 20480, 5 * 102400);
+	host.disk_allocation_ratio = 0.5;
+	check_capacity(fleet, &host, 6, 20480, 51200);
+	host.memory_mb_reserved = 8193; /* more than there is */
+	host.disk_mb_reserved = 102401;
+	check_capacity(fleet, &host, 6, 0, 0);
+}
+
+/* With as much as can be of the other two. */
+static void each_resource_alone_refuses_a_host(void **state)
+{
+	struct fleet *fleet = *state;
+	const struct host_state empty = fleet_host(2, "compute-2");
+	struct host_state host = empty;
+
+	fleet->settings.cpu_allocation_ratio = fleet->settings.ram_allocation_ratio =
+		fleet->settings.disk_allocation_ratio = 1;
+	fleet->settings.reserved_host_memory_mb = fleet->settings.reserved_host_disk_mb = 0;
+	fleet->request.requested_host_id = 2;
+	fleet->request.vcpus = 4;
+	fleet->request.memory_mb = 8192;
+	fleet->request.disk_mb = 102400;
+	fleet_put(fleet, &host, NULL);
+	fleet_expect_choice(fleet, 2); /* all of it */
+	host.vcpus_used = 1;
+	fleet_put(fleet, &host, NULL);
+	fleet_expect_refusal(fleet, 2, "CoreFilter: 4 vCPUs are needed, 3 of 4 are free");
+	host = empty;
+	host.memory_mb_used = 1;
+	fleet_put(fleet, &host, NULL);
+	fleet_expect_refusal(fleet, 2, "RamFilter: 8192 MiB of memory are needed, 8191 of 8192 are free");
+	host = empty;
+	host.disk_mb_used = 1;
+	fleet_put(fleet, &host, NULL);
+	fleet_expect_refusal(fleet, 2, "DiskFilter: 102400 MiB of disk are needed, 102399 of 102400 are free");
+}
+
 static void limits_of_servers_and_moves_count_only_when_enabled(void **state)
 {
 	struct fleet *fleet = *state;
@@ -381,6 +449,8 @@ int main(void)
 		TEST(a_pinned_guest_needs_its_cpu_numbers),
 		TEST(cpu_overcommit_counts_as_the_ratio_says),
 		TEST(memory_and_disk_count_with_ratio_and_reservation),
+		TEST(capacity_of_each_resource_has_its_own_ratio_and_reservation),
+		TEST(each_resource_alone_refuses_a_host),
 		TEST(limits_of_servers_and_moves_count_only_when_enabled),
 		TEST(the_host_with_most_free_is_chosen_and_its_shares_add_up),
 		TEST(a_failed_migration_outweighs_everything_else),

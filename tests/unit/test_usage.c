@@ -14,7 +14,7 @@
 #include "server/worker/simulated/fleet.h"
 #include "tests/unit/worker_fixture.h"
 
-#define MEMORY_MB 1024 /* of the fixture's servers */
+#define MEMORY_MB 1024 /* of the fixture's servers, which have 2 vCPUs and 10 GiB */
 
 /* What was seen at each phase of the job: the worker's thread writes, the test reads when it has ended. */
 static struct {
@@ -30,7 +30,11 @@ static int64_t used_mb(struct db_session *session, int64_t host_id)
 	struct db_host_usage usage = { 0 };
 	struct error error = { 0 };
 
-	return db_host_usage(session, host_id, &usage, &error) == 0 ? usage.memory_mb : -1;
+	if (db_host_usage(session, host_id, &usage, &error) < 0)
+		return -1;
+	bool is_all =
+		usage.vcpus * MEMORY_MB == usage.memory_mb * 2 && usage.disk_gb * MEMORY_MB == usage.memory_mb * 10;
+	return is_all ? usage.memory_mb : -1; /* one without the others */
 }
 
 /* One snapshot: source and target have it once at the most, and it is counted somewhere. */
