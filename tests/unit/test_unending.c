@@ -77,25 +77,6 @@ static void count_turns(void *context, const char *host, const char *operation, 
 		turns++;
 }
 
-static int write_moving(struct db_session *session, void *context, struct error *error)
-{
-	struct db_job *wanted = context;
-	CLEANUP_DB_JOB struct db_job job = { 0 };
-	int result = db_job_by_id(session, wanted->id, &job, error);
-
-	TEXT_COPY(job.phase, "moving");
-	job.target_host_id = wanted->target_host_id;
-	return result < 0 ? result : db_job_update(session, &job, error);
-}
-
-/* As a daemon that was killed in the copy leaves it. */
-static void set_moving(struct worker_fixture *fixture, const struct worker_order *order)
-{
-	struct db_job moving = { .id = order->job_id, .target_host_id = fixture->hosts[TWO] };
-
-	db_fixture_write(fixture->db, write_moving, &moving);
-}
-
 /* The source handed it over and shows no job any more, the target has not taken it yet: asked again and again. */
 static void a_job_that_goes_round_needs_no_more_stack_with_each_turn(void **state)
 {
@@ -104,7 +85,7 @@ static void a_job_that_goes_round_needs_no_more_stack_with_each_turn(void **stat
 	pthread_attr_t small, before;
 
 	worker_fixture_order(fixture, &order, "live", ONE, TWO);
-	set_moving(fixture, &order);
+	worker_fixture_set_moving(fixture, &order, TWO);
 	if (simulated_put_guest(fixture->fleet, "one", order.uuid, GUEST_HANDED_OVER, 1024, &fixture->db->error) < 0
 	    || simulated_put_guest(fixture->fleet, "two", order.uuid, GUEST_ARRIVING, 1024, &fixture->db->error) < 0)
 		fail_msg("%s", fixture->db->error.text);
@@ -193,7 +174,7 @@ static void a_live_move_whose_source_is_down_is_completed_when_the_target_shows_
 	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
 
 	worker_fixture_order(fixture, &order, "live", ONE, TWO);
-	set_moving(fixture, &order);
+	worker_fixture_set_moving(fixture, &order, TWO);
 	if (simulated_put_guest(fixture->fleet, "one", order.uuid, GUEST_HANDED_OVER, 1024, &fixture->db->error) < 0
 	    || simulated_put_guest(fixture->fleet, "two", order.uuid, GUEST_ARRIVING, 1024, &fixture->db->error) < 0)
 		fail_msg("%s", fixture->db->error.text);
