@@ -213,6 +213,7 @@ void watch_once(struct job_run *run, struct move_watch *watch);
 bool watch_is_blind(const struct job_run *run, const struct move_watch *watch);
 
 #define POWER_RUNNING 1 /* of a server's power_state, by Nova's numbers */
+#define POWER_PAUSED  3
 #define POWER_OFF     4
 
 /* record.c: each is one transaction. */

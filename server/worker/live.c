@@ -87,17 +87,27 @@ static int refuse(struct job_run *run, const char *for_others, const char *for_a
 	return job_finish(run, &end, error);
 }
 
-/* The guest runs on on the source before anything else is done; what the target has of it is a chore. */
+/* A guest that the move holds runs on; one that its user paused stands still again after that, as its server's state says. */
+static int release_guest(struct job_run *run, struct error *error)
+{
+	const char *uuid = run->job.server_uuid;
+	bool is_held = run->action == RECOVER_RESUME_SOURCE
+		       /* We let it stand still so that its copy would end. */
+		       || (run->at_source.state == GUEST_PAUSED && run->server.power_state == POWER_RUNNING);
+	bool was_released = run->is_entered_again && run->at_source.state == GUEST_RUNNING;
+	int result = is_held ? job_operations(run)->start_guest(run->source, uuid, false, error) : 0;
+
+	if (result < 0 || run->server.power_state != POWER_PAUSED || (!is_held && !was_released))
+		return result;
+	return job_operations(run)->pause_guest(run->source, uuid, error);
+}
+
+/* The guest is on the source as it was before anything else is done; what the target has of it is a chore. */
 int live_restore(struct job_run *run, struct error *error)
 {
-	bool is_held = run->action == RECOVER_RESUME_SOURCE
-		       /* We let it stand still so that its copy would end: a user's pause is in its server's state. */
-		       || (run->at_source.state == GUEST_PAUSED && run->server.power_state == POWER_RUNNING);
 	unsigned int leftovers = CHORE_TARGET_VOLUMES;
-	int result = 0;
+	int result = release_guest(run, error);
 
-	if (is_held)
-		result = job_operations(run)->start_guest(run->source, run->job.server_uuid, false, error);
 	if (result < 0)
 		return error_set(error, EAGAIN, "server %s is to run on on %s: %s", run->job.server_uuid,
 				 run->source_name, error->text);
