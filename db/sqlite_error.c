@@ -53,8 +53,8 @@ static int errno_of_log(sqlite3 *connection)
 	return log_errno;
 }
 
-/* The system's own reason is truer than SQLite's, where there is one that callers act upon. ENOENT is none: it says of a row that it
- * is not there, and a server would pass for deleted because the file was taken away. */
+/* The system's own reason is truer than SQLite's, where there is one that callers act upon. ENOENT is none: it says of a row that
+ * it is not there, and a server would pass for deleted because the file was taken away. */
 static int code_of_system_error(sqlite3 *connection, int result)
 {
 	int system_errno = 0;

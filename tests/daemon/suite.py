@@ -403,8 +403,8 @@ def a_silent_host(folder):
 
 CHECKS = (a_missing_configuration, a_wrong_setting, a_missing_key, a_wrong_policy, a_foreign_database, a_newer_database,
           a_used_port, a_second_daemon, an_end_by_signal, a_kill, a_full_disk,
-          a_disk_that_does_not_sync, one_of_many, many_connections, hostile_bytes, a_silent_client, long_heads, log_lines, implied_roles,
-          an_end_at_a_gate, many_moves, a_silent_host, *doors.CHECKS, *patterns.CHECKS, *records.CHECKS)
+          a_disk_that_does_not_sync, one_of_many, many_connections, hostile_bytes, a_silent_client, long_heads, log_lines,
+          implied_roles, an_end_at_a_gate, many_moves, a_silent_host, *doors.CHECKS, *patterns.CHECKS, *records.CHECKS)
 
 
 def main():

@@ -1,5 +1,5 @@
-/* The claim decides, in the transaction that makes it, whatever the scheduler took for free: here it takes everything for free. Each
- * resource alone refuses a move, and what is claimed is all that the server has. */
+/* The claim decides, in the transaction that makes it, whatever the scheduler took for free: here it takes everything for free.
+ * Each resource alone refuses a move, and what is claimed is all that the server has. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -20,8 +20,8 @@
 
 #include <cmocka.h>
 
-/* What is brought to disk and what gets a name, in its order, one a line: "sync NAME" or "name NAME"; "." is the fixture's directory.
- * These three stand before libc's; SQLite's own syncs of data are not seen. */
+/* What is brought to disk and what gets a name, in its order, one a line: "sync NAME" or "name NAME"; "." is the fixture's
+ * directory. These three stand before libc's; SQLite's own syncs of data are not seen. */
 static struct {
 	char directory[64];
 	struct text text;

@@ -11,8 +11,8 @@
 
 #include <cmocka.h>
 
-/* A resource, as it stands in a claim and in a capacity, and what is taken of it on the fixture's host: a server of 2 vCPUs, 1024 MiB
- * and 10 GiB, and a claim of 1, 100 and 3. */
+/* A resource, as it stands in a claim and in a capacity, and what is taken of it on the fixture's host: a server of 2 vCPUs,
+ * 1024 MiB and 10 GiB, and a claim of 1, 100 and 3. */
 static const struct resource {
 	size_t in_claim, in_capacity;
 	int64_t taken;

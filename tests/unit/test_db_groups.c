@@ -1,5 +1,5 @@
-/* Groups of writes of which something goes wrong in the middle: whatever becomes of the others, none is told of success that is not on
- * disk, and what was refused is not there. */
+/* Groups of writes of which something goes wrong in the middle: whatever becomes of the others, none is told of success that is not
+ * on disk, and what was refused is not there. */
 #include "base/cleanup.h"
 #include "base/metrics.h"
 #include "base/text.h"

@@ -1,5 +1,5 @@
-/* What a guest is after a move that did not come about: as it was before, running or standing still or off, also where it was held for
- * the move's sake. */
+/* What a guest is after a move that did not come about: as it was before, running or standing still or off, also where it was held
+ * for the move's sake. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>

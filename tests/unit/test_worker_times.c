@@ -1,5 +1,5 @@
-/* When the worker does things again: a job's next try, its lease, a chore's growing pauses; and what counts as under way meanwhile, also
- * after a restart. The clock is the test's, so that each second is seen to make a difference, or none. */
+/* When the worker does things again: a job's next try, its lease, a chore's growing pauses; and what counts as under way
+ * meanwhile, also after a restart. The clock is the test's, so that each second is seen to make a difference, or none. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -20,7 +20,7 @@
 
 #define RETRY_S 5 /* the fixture's */
 #define LEASE_S 60
-#define WAIT_MS 20000
+#define WAIT_MS 5000
 
 /* How often an operation was begun on a host. */
 static struct {

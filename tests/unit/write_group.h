@@ -1,4 +1,4 @@
-/* Writes that share one commit: a gate holds the writer up, and all that is submitted meanwhile goes into the next group, in its order.
+/* Writes that share one commit: a gate holds the writer up, and all that is submitted meanwhile goes into the next group.
  *
  *     struct write_gate gate;
  *     write_gate_close(&gate, fixture);                 // a write of its own stands there
