@@ -94,9 +94,25 @@ static void a_running_server_runs_on_after_a_live_move_that_failed(void **state)
 	fail_move(*state, "live", SIMULATED_COPY_RAISES, &running, "failed");
 }
 
+static atomic_int starts;
+
+static void count_starts(void *context, const char *host, const char *operation, const char *uuid, bool is_after)
+{
+	(void)context;
+	(void)host;
+	(void)uuid;
+	starts += !is_after && text_equal(operation, "start_guest");
+}
+
+/* Not for a moment does it run. */
 static void a_paused_server_stays_paused_after_a_live_move_that_failed(void **state)
 {
-	fail_move(*state, "live", SIMULATED_COPY_RAISES, &paused, "failed");
+	struct worker_fixture *fixture = *state;
+
+	starts = 0;
+	simulated_set_hook(fixture->fleet, count_starts, NULL);
+	fail_move(fixture, "live", SIMULATED_COPY_RAISES, &paused, "failed");
+	assert_int_equal(starts, 0);
 }
 
 static void a_running_server_runs_again_after_a_cold_move_that_failed(void **state)
