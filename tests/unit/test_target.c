@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -178,6 +179,102 @@ static void a_source_that_fails_in_the_copy_is_not_charged_to_the_target(void **
 	assert_int_equal(worker_fixture_failures(fixture, TWO), 0);
 }
 
+/* What it is charged with ends with the next move to it that goes well, and not with one that goes elsewhere. */
+static void a_target_is_cleared_by_a_move_that_goes_well(struct worker_fixture *fixture, const char *kind,
+							 const char *failed, const char *done)
+{
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+	struct worker_order other = worker_fixture_server(fixture, "other", ONE);
+
+	simulated_script(fixture->fleet, "two", SIMULATED_COPY_FAILS, 2);
+	worker_fixture_start(fixture);
+	for (int i = 1; i <= 2; i++) {
+		worker_fixture_order(fixture, &order, kind, ONE, TWO);
+		worker_fixture_wait_ended(fixture, &order);
+		worker_fixture_check(fixture, &order, "active", ONE, failed);
+		assert_int_equal(worker_fixture_failures(fixture, TWO), i);
+		worker_fixture_wait_no_chores(fixture);
+	}
+	worker_fixture_order(fixture, &other, kind, ONE, THREE);
+	worker_fixture_wait_ended(fixture, &other);
+	assert_int_equal(worker_fixture_failures(fixture, TWO), 2);
+	worker_fixture_order(fixture, &order, kind, ONE, TWO);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_check(fixture, &order, text_equal(kind, "live") ? "active" : "resized", TWO, done);
+	assert_int_equal(worker_fixture_failures(fixture, TWO), 0);
+}
+
+static void failures_of_live_moves_are_counted_until_one_goes_well(void **state)
+{
+	a_target_is_cleared_by_a_move_that_goes_well(*state, "live", "failed", "completed");
+}
+
+static void failures_of_cold_moves_are_counted_until_one_goes_well(void **state)
+{
+	a_target_is_cleared_by_a_move_that_goes_well(*state, "cold", "error", "finished");
+}
+
+static int ask_for_abort(struct db_session *session, void *context, struct error *error)
+{
+	return db_job_request(session, *(int64_t *)context, true, false, error);
+}
+
+/* At the gate of its copy; then what is to end it, and time. */
+static void end_in_the_copy(struct worker_fixture *fixture, db_write_fn request, const char *status)
+{
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+
+	assert_int_equal(worker_set_limits(fixture->worker, &fixture->settings, &fixture->scheduler, NULL), 0);
+	simulated_close_gate(fixture->fleet, SIMULATED_GATE_LIVE);
+	worker_fixture_order(fixture, &order, "live", ONE, TWO);
+	worker_fixture_start(fixture);
+	simulated_wait_at_gate(fixture->fleet, SIMULATED_GATE_LIVE);
+	if (request)
+		db_fixture_write(fixture->db, request, &order.job_id);
+	for (int i = 0; i < 200 && !worker_fixture_has_ended(fixture, &order); i++) {
+		clock_manual_advance(fixture->db->clock, 1000000);
+		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+	}
+	worker_fixture_check(fixture, &order, "active", ONE, status);
+	assert_int_equal(worker_fixture_failures(fixture, TWO), 0);
+}
+
+static void a_move_that_its_user_calls_off_is_charged_to_nobody(void **state)
+{
+	end_in_the_copy(*state, ask_for_abort, "cancelled");
+}
+
+/* It was too much for its limit, whoever had it. */
+static void a_move_that_takes_longer_than_its_limit_is_charged_to_nobody(void **state)
+{
+	struct worker_fixture *fixture = *state;
+
+	fixture->settings.live_migration_completion_timeout_s = 2;
+	end_in_the_copy(fixture, NULL, "cancelled");
+}
+
+static void a_source_that_goes_away_in_a_cold_copy_is_not_charged_to_the_target(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+	const struct simulated_place one = { .host = "one" };
+
+	simulated_close_gate(fixture->fleet, SIMULATED_GATE_DISK);
+	worker_fixture_order(fixture, &order, "cold", ONE, TWO);
+	worker_fixture_start(fixture);
+	simulated_wait_at_gate(fixture->fleet, SIMULATED_GATE_DISK);
+	assert_int_equal(simulated_inject(fixture->fleet, SIMULATED_LIBVIRTD_DIES, &one, NULL), 0);
+	simulated_open_gate(fixture->fleet, SIMULATED_GATE_DISK);
+	worker_fixture_wait_idle(fixture);
+	assert_int_equal(simulated_inject(fixture->fleet, SIMULATED_LIBVIRTD_STARTS, &one, NULL), 0);
+	for (int i = 0; i < 200 && !worker_fixture_has_ended(fixture, &order); i++) {
+		clock_manual_advance(fixture->db->clock, 1000000);
+		nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+	}
+	assert_true(worker_fixture_has_ended(fixture, &order));
+	assert_int_equal(worker_fixture_failures(fixture, TWO), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, worker_fixture_setup, worker_fixture_teardown)
 
 int main(void)
@@ -191,6 +288,11 @@ int main(void)
 		TEST(a_source_that_is_silent_in_the_check_is_asked_once_and_named),
 		TEST(a_target_that_fails_in_the_copy_is_charged_with_it),
 		TEST(a_source_that_fails_in_the_copy_is_not_charged_to_the_target),
+		TEST(failures_of_live_moves_are_counted_until_one_goes_well),
+		TEST(failures_of_cold_moves_are_counted_until_one_goes_well),
+		TEST(a_move_that_its_user_calls_off_is_charged_to_nobody),
+		TEST(a_move_that_takes_longer_than_its_limit_is_charged_to_nobody),
+		TEST(a_source_that_goes_away_in_a_cold_copy_is_not_charged_to_the_target),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
