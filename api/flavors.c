@@ -68,14 +68,16 @@ static int answer_list(struct request *request, bool is_detail, struct error *er
 	filter.marker = parameter(&parameters, "marker");
 	filter.limit = parameter_limit(request, &parameters);
 	int result = db_read_begin(request->settings->database, &session, error);
-	/* None is private, and a page of none is empty. */
+	/* None is private, and a page of none is empty; a marker is looked up nevertheless. */
 	bool is_empty = !filter.limit || text_equal(parameter(&parameters, "is_public"), "False");
-	if (result == 0 && !is_empty)
+	if (result == 0 && (!is_empty || filter.marker))
 		result = db_flavor_find(session, &filter, &list, error);
 	if (result == -ENOENT)
 		return request_reply_fault(request, 400, "marker [%s] not found", filter.marker);
 	if (result < 0)
 		return result;
+	if (is_empty)
+		db_flavor_list_clear(&list);
 	return request_reply_json(request, 200, list_document(request, &parameters, &list, filter.limit, is_detail));
 }
 

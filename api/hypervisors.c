@@ -153,7 +153,9 @@ static json_t *next_links(const struct hypervisor_query *query, const struct db_
 static int fill_page(struct hypervisor_query *query, size_t first, json_t *document, struct error *error)
 {
 	const char *pattern = parameter(&query->parameters, "hypervisor_hostname_pattern");
-	const int64_t limit = parameter_limit(query->request, &query->parameters);
+	const bool has_pages = query->request->minor >= PAGES_SINCE_MINOR;
+	/* Before pages all hosts come at once: there is no link that leads to the rest. */
+	const int64_t limit = has_pages ? parameter_limit(query->request, &query->parameters) : INT64_MAX;
 	json_t *rows = json_array();
 	const struct db_host *last = NULL;
 
@@ -171,7 +173,7 @@ static int fill_page(struct hypervisor_query *query, size_t first, json_t *docum
 		json_array_append_new(rows, row);
 		last = host;
 	}
-	if (last && query->request->minor >= PAGES_SINCE_MINOR && (int64_t)json_array_size(rows) == limit)
+	if (last && has_pages && (int64_t)json_array_size(rows) == limit)
 		json_object_set_new(document, "hypervisors_links", next_links(query, last));
 	return 0;
 }

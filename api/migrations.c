@@ -52,7 +52,7 @@ static struct db_migration_filter filter_of(const struct request *request, const
 		.source_compute = parameter(parameters, "source_compute"),
 		.user_id = parameter(parameters, "user_id"),
 		.project_id = parameter(parameters, "project_id"),
-		.marker = parameter(parameters, "marker"),
+		.marker = parameter_marker(parameters),
 		.changes_since_us = parameter_time_us(parameters, "changes-since"),
 		.changes_before_us = parameter_time_us(parameters, "changes-before"),
 		.limit = request->minor >= PAGES_SINCE_MINOR ? parameter_limit(request, parameters) : 0,

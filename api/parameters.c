@@ -120,7 +120,7 @@ static bool check_value(struct request *request, const struct parameter_rule *ru
 	case PARAMETER_LIMIT:
 		if (!text[0])
 			return refuse_value(request, rule->name, value, "is too short");
-		if (text[strspn(text, "0123456789")])
+		if (strspn(text, "0123456789") != json_string_length(value)) /* a NUL is no digit, either */
 			return refuse_value(request, rule->name, value, "does not match '^[0-9]*$'");
 		break;
 	case PARAMETER_TIME:
@@ -260,6 +260,13 @@ static const json_t *last_value(const struct parameters *parameters, const char 
 const char *parameter(const struct parameters *parameters, const char *name)
 {
 	return json_string_value(last_value(parameters, name));
+}
+
+const char *parameter_marker(const struct parameters *parameters)
+{
+	const char *marker = parameter(parameters, "marker");
+
+	return marker && marker[0] ? marker : NULL;
 }
 
 int parameter_pattern(struct parameters *parameters, const char *name, struct pattern **ret_pattern)

@@ -51,6 +51,8 @@ int parameter_refuse_pattern(struct request *request, const struct parameters *p
 
 /* The last value; NULL when there is none. */
 const char *parameter(const struct parameters *parameters, const char *name);
+/* The marker of a list of servers or migrations: an empty one counts as none there, as in Nova. */
+const char *parameter_marker(const struct parameters *parameters);
 /* Microseconds; 0 when there is none. */
 int64_t parameter_time_us(const struct parameters *parameters, const char *name);
 /* Rows of a page: `limit`, at most the settings' max_limit, which stands also for none. */

@@ -334,7 +334,7 @@ bool server_query_read(struct server_query *query, const char *policy, const cha
 	    || !read_statuses(query) || !read_projects(query, policy_for_all))
 		return false;
 	/* A marker stands for those before it in the order asked for. */
-	query->filter.marker = server_sort_is_wanted(parameters) ? NULL : parameter(parameters, "marker");
+	query->filter.marker = server_sort_is_wanted(parameters) ? NULL : parameter_marker(parameters);
 	query->filter.changes_since_us = parameter_time_us(parameters, "changes-since");
 	/* Who follows changes wants to hear of deletions. */
 	query->filter.has_deleted = query->filter.has_deleted || query->filter.changes_since_us != 0

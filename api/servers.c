@@ -52,7 +52,7 @@ static json_t *document_of(struct request *request, const struct db_server *serv
 /* Sorts by what was asked for; then the first row is that behind the marker. -ENOENT: no row is it. */
 static int sort(const struct server_query *query, struct db_server_list *list, size_t *ret_first)
 {
-	const char *marker = parameter(&query->parameters, "marker");
+	const char *marker = parameter_marker(&query->parameters);
 
 	if (!server_sort_is_wanted(&query->parameters))
 		return 0;
@@ -111,7 +111,7 @@ static int answer_list(struct server_query *query, bool is_detail, struct error 
 	CLEANUP_DB_SERVERS struct db_server_list list = { 0 };
 	CLEANUP_DB_HOSTS struct db_host_list hosts = { 0 };
 	int64_t limit = parameter_limit(request, &query->parameters);
-	const char *marker = parameter(&query->parameters, "marker");
+	const char *marker = parameter_marker(&query->parameters);
 	size_t first = 0;
 	int result = db_read_begin(request->settings->database, &session, error);
 

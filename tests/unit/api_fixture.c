@@ -235,3 +235,24 @@ int api_fixture_teardown(void **state)
 	free(fixture);
 	return result;
 }
+
+int api_fixture_setup_within(void **state, size_t size)
+{
+	struct api_fixture **own = calloc(1, size);
+	void *fixture = NULL;
+
+	if (!own || api_fixture_setup(&fixture) < 0)
+		return -1;
+	*own = fixture;
+	*state = own;
+	return 0;
+}
+
+int api_fixture_teardown_within(void **state)
+{
+	struct api_fixture **own = *state;
+	void *fixture = *own;
+
+	free(own);
+	return api_fixture_teardown(&fixture);
+}

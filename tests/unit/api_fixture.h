@@ -45,6 +45,9 @@ extern const struct api_who api_stranger; /* member of another project */
 
 int api_fixture_setup(void **state);
 int api_fixture_teardown(void **state);
+/* The same for a test's own struct of `size` bytes, zeroed, which begins with a pointer to the fixture. */
+int api_fixture_setup_within(void **state, size_t size);
+int api_fixture_teardown_within(void **state);
 /* New requests are answered by fixture->settings as they are now. */
 void api_fixture_renew(struct api_fixture *fixture);
 /* Other policies, in force for new requests. */

@@ -328,28 +328,15 @@ static int write_action(struct db_session *session, void *context, struct error 
 
 static int set_up(void **state)
 {
-	struct world *world = calloc(1, sizeof(*world));
-	void *fixture = NULL;
-
-	if (!world || api_fixture_setup(&fixture) < 0)
+	if (api_fixture_setup_within(state, sizeof(struct world)) < 0)
 		return -1;
-	world->fixture = fixture;
+	struct world *world = *state;
 	world->host = db_fixture_host(world->fixture->db, "host1");
 	db_fixture_host(world->fixture->db, "host2");
 	db_fixture_server(world->fixture->db, "vm", world->host, world->server);
 	world->migration = db_fixture_migration(world->fixture->db, world->server, "host1", "host2");
 	db_fixture_write(world->fixture->db, write_action, world);
-	*state = world;
 	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct world *world = *state;
-	void *fixture = world->fixture;
-
-	free(world);
-	return api_fixture_teardown(&fixture);
 }
 
 struct change {
@@ -618,7 +605,7 @@ static void every_policy_that_is_asked_has_its_roles_listed(void **state)
 		}
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, api_fixture_teardown_within)
 
 int main(void)
 {

@@ -94,12 +94,9 @@ static int insert_one(struct db_session *session, void *context, struct error *e
 
 static int set_up(void **state)
 {
-	struct world *world = calloc(1, sizeof(*world));
-	void *fixture = NULL;
-
-	if (!world || api_fixture_setup(&fixture) < 0)
+	if (api_fixture_setup_within(state, sizeof(struct world)) < 0)
 		return -1;
-	world->fixture = fixture;
+	struct world *world = *state;
 	assert_int_equal(db_fixture_host(world->fixture->db, "host1"), 1);
 	db_fixture_host(world->fixture->db, "host2");
 	world->own.project = "project";
@@ -108,17 +105,7 @@ static int set_up(void **state)
 	db_fixture_write(world->fixture->db, insert_one, &world->own);
 	db_fixture_write(world->fixture->db, insert_one, &world->other);
 	db_fixture_write(world->fixture->db, insert_one, &world->nobodys);
-	*state = world;
 	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct world *world = *state;
-	void *fixture = world->fixture;
-
-	free(world);
-	return api_fixture_teardown(&fixture);
 }
 
 static const struct api_answer *get(struct world *world, const struct api_who *who, const char *version,
@@ -519,7 +506,7 @@ static void a_faults_details_are_for_admins(void **state)
 	}
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, api_fixture_teardown_within)
 
 int main(void)
 {
