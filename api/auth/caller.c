@@ -14,6 +14,15 @@ struct caller_block {
 	/* roles' pointers and texts follow */
 };
 
+bool caller_is_good_text(const char *text)
+{
+	const char *place = text;
+
+	while ((unsigned char)*place >= 0x20 && *place != 0x7f)
+		place++;
+	return !*place && place - text <= CALLER_ID_MAX;
+}
+
 static size_t text_size(const char *string)
 {
 	return string ? strlen(string) + 1 : 0;

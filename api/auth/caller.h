@@ -24,6 +24,9 @@ struct caller {
 	int64_t expires_us; /* UTC; INT64_MAX: never */
 };
 
+/* Whether an id or a role's name may be taken from others: at most CALLER_ID_MAX bytes, and no control characters, so that it is
+ * fit for logs, rows and headers. */
+bool caller_is_good_text(const char *text);
 /* Copies `fields` with all its texts into a caller with one reference. NULL when out of memory. Thread-safe. */
 struct caller *caller_create(const struct caller *fields);
 /* One more owner; returns `caller`. */

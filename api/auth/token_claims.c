@@ -99,15 +99,6 @@ static const json_t *find_claim(const json_t *object, const char *path)
 	return found;
 }
 
-/* Fit for logs, rows and headers. */
-static bool is_clean(const char *text)
-{
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			return false;
-	return true;
-}
-
 /* A text of up to CALLER_ID_MAX bytes; absent, null and "" are NULL. */
 static int read_id(const json_t *payload, const char *path, const char **ret_id, struct error *error)
 {
@@ -119,7 +110,7 @@ static int read_id(const json_t *payload, const char *path, const char **ret_id,
 		return 0;
 	if (!text)
 		return error_set(error, EBADMSG, "its claim %s is no text", path);
-	if (strlen(text) > CALLER_ID_MAX || !is_clean(text))
+	if (!caller_is_good_text(text))
 		return error_set(error, EBADMSG, "its claim %s is longer than %d bytes or has control characters", path,
 				 CALLER_ID_MAX);
 	if (*text)
@@ -144,7 +135,7 @@ static int add_role(struct roles *roles, const char *path, const char *name, str
 		return error_set(error, EBADMSG, "its claim %s has a role that is neither a text nor has a name", path);
 	if (*name == '\0')
 		return 0;
-	if (strlen(name) > CALLER_ID_MAX || !is_clean(name))
+	if (!caller_is_good_text(name))
 		return error_set(error, EBADMSG,
 				 "its claim %s has a role that is longer than %d bytes or has control characters", path,
 				 CALLER_ID_MAX);

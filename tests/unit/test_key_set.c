@@ -462,6 +462,35 @@ static void answers_that_are_none_are_refused(void **state)
 		"{\"token\": {\"user\": {\"id\": \"u\"}, \"expires_at\": \"some day\"}}",
 		GOOD_START "\"roles\": [{\"name\": 1}]}}",
 		GOOD_START "\"roles\": [\"admin\"]}}",
+		GOOD_START "\"roles\": [{\"name\": \"\"}]}}",
+		GOOD_START "\"roles\": [{\"name\": \"a\\nb\"}]}}",
+		GOOD_START "\"roles\": {\"name\": \"admin\"}}}",
+		GOOD_START "\"roles\": \"admin\"}}",
+		/* Scopes that are not whole: such a token is none of no project, no domain, or not of the system. */
+		GOOD_START "\"project\": {\"name\": \"demo\"}}}",
+		GOOD_START "\"project\": {\"id\": \"\"}}}",
+		GOOD_START "\"project\": {\"id\": null}}}",
+		GOOD_START "\"project\": {\"id\": 7}}}",
+		GOOD_START "\"project\": {\"id\": \"a\\u007fb\"}}}",
+		GOOD_START "\"project\": \"p\"}}",
+		GOOD_START "\"project\": {\"id\": \"p\", \"domain\": {\"id\": 7}}}}",
+		GOOD_START "\"project\": {\"id\": \"p\", \"domain\": \"d\"}}}",
+		GOOD_START "\"domain\": {\"name\": \"Default\"}}}",
+		GOOD_START "\"domain\": {\"id\": 7}}}",
+		GOOD_START "\"domain\": true}}",
+		GOOD_START "\"system\": true}}",
+		GOOD_START "\"system\": {}}}",
+		GOOD_START "\"system\": {\"all\": false}}}",
+		GOOD_START "\"system\": {\"all\": \"true\"}}}",
+		GOOD_START "\"is_admin_project\": \"yes\"}}",
+		GOOD_START "\"is_admin_project\": 1}}",
+		/* Two answers in one. */
+		GOOD_START "\"project\": {\"id\": \"p\"}, \"project\": {\"id\": \"q\"}}}",
+		"{\"token\": {\"user\": \"u\", \"expires_at\": \"2026-11-25T12:00:00Z\"}}",
+		"{\"token\": {\"user\": {\"id\": \"a\\nb\"}, \"expires_at\": \"2026-11-25T12:00:00Z\"}}",
+		"{\"token\": {\"user\": {\"id\": \"u\"}, \"expires_at\": 1795608000}}",
+		"{\"token\": {\"user\": {\"id\": \"u\", \"domain\": {\"id\": []}}, \"expires_at\": "
+		"\"2026-11-25T12:00:00Z\"}}",
 	};
 	/* NOLINTEND(bugprone-suspicious-missing-comma) */
 
@@ -472,6 +501,93 @@ static void answers_that_are_none_are_refused(void **state)
 		assert_int_equal(read_answer(texts[i], &caller), -EBADMSG);
 		assert_null(caller);
 	}
+}
+
+static void parts_that_are_absent_or_null_are_none(void **state)
+{
+	/* Long ones have parts. NOLINTBEGIN(bugprone-suspicious-missing-comma) */
+	static const char *const texts[] = {
+		GOOD_START "\"roles\": null}}",
+		GOOD_START "\"project\": null, \"domain\": null, \"system\": null, \"is_admin_project\": null}}",
+		GOOD_START "\"methods\": [\"password\"]}}",
+		"{\"token\": {\"user\": {\"id\": \"u\", \"domain\": null}, \"expires_at\": \"2026-11-25T12:00:00Z\"}}",
+		"{\"token\": {\"user\": {\"id\": \"u\", \"domain\": {\"id\": null}}, \"expires_at\": "
+		"\"2026-11-25T12:00:00Z\"}}",
+	};
+	/* NOLINTEND(bugprone-suspicious-missing-comma) */
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+		CLEANUP_CALLER struct caller *caller = NULL;
+
+		assert_int_equal(read_answer(texts[i], &caller), 0);
+		assert_null(caller->project_id);
+		assert_null(caller->domain_id);
+		assert_null(caller->system_scope);
+		assert_null(caller->user_domain_id);
+		assert_int_equal(caller->role_count, 0);
+		assert_true(caller->is_admin_project);
+	}
+}
+
+/* `before` and `after` around so many `x`. */
+static int read_long(const char *before, size_t count, const char *after)
+{
+	CLEANUP_TEXT struct text text = TEXT_EMPTY;
+	CLEANUP_CALLER struct caller *caller = NULL;
+
+	text_append(&text, before);
+	for (size_t i = 0; i < count; i++)
+		text_append(&text, "x");
+	text_append(&text, after);
+	return read_answer(text.data, &caller);
+}
+
+static int read_many_roles(size_t count)
+{
+	CLEANUP_TEXT struct text text = TEXT_EMPTY;
+	CLEANUP_CALLER struct caller *caller = NULL;
+
+	text_append(&text, GOOD_START "\"roles\": [");
+	for (size_t i = 0; i < count; i++)
+		text_append_format(&text, "%s{\"name\": \"role-%zu\"}", i ? "," : "", i);
+	text_append(&text, "]}}");
+	return read_answer(text.data, &caller);
+}
+
+static void names_and_roles_of_an_answer_have_bounds(void **state)
+{
+	static const struct {
+		const char *before, *after;
+	} names[] = {
+		{ "{\"token\": {\"expires_at\": \"2026-11-25T12:00:00Z\", \"user\": {\"id\": \"", "\"}}}" },
+		{ GOOD_START "\"project\": {\"id\": \"", "\"}}}" },
+		{ GOOD_START "\"domain\": {\"id\": \"", "\"}}}" },
+		{ GOOD_START "\"project\": {\"id\": \"p\", \"domain\": {\"id\": \"", "\"}}}}" },
+		{ GOOD_START "\"roles\": [{\"name\": \"", "\"}]}}" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+		assert_int_equal(read_long(names[i].before, 1, names[i].after), 0);
+		assert_int_equal(read_long(names[i].before, CALLER_ID_MAX, names[i].after), 0);
+		assert_int_equal(read_long(names[i].before, CALLER_ID_MAX + 1, names[i].after), -EBADMSG);
+	}
+	assert_int_equal(read_many_roles(CALLER_ROLE_MAX), 0);
+	assert_int_equal(read_many_roles(CALLER_ROLE_MAX + 1), -EBADMSG);
+}
+
+static void an_answer_tells_domain_and_admin_project(void **state)
+{
+	CLEANUP_CALLER struct caller *of_domain = NULL;
+	CLEANUP_CALLER struct caller *of_admin_project = NULL;
+
+	(void)state;
+	assert_int_equal(read_answer(GOOD_START "\"domain\": {\"id\": \"d\"}}}", &of_domain), 0);
+	assert_string_equal(of_domain->domain_id, "d");
+	assert_null(of_domain->project_id);
+	assert_int_equal(read_answer(GOOD_START "\"is_admin_project\": true}}", &of_admin_project), 0);
+	assert_true(of_admin_project->is_admin_project);
 }
 
 int main(void)
@@ -492,6 +608,9 @@ int main(void)
 		cmocka_unit_test(keystones_answer_becomes_a_caller),
 		cmocka_unit_test(a_token_of_the_system_has_no_project),
 		cmocka_unit_test(answers_that_are_none_are_refused),
+		cmocka_unit_test(parts_that_are_absent_or_null_are_none),
+		cmocka_unit_test(names_and_roles_of_an_answer_have_bounds),
+		cmocka_unit_test(an_answer_tells_domain_and_admin_project),
 	};
 
 	return cmocka_run_group_tests(tests, make_published, free_published);

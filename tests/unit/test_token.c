@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
 #include <openssl/pem.h>
 #include <pthread.h>
 
@@ -19,12 +18,7 @@
 #include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
-
-#define SECRET       "0123456789abcdef0123456789abcdef"
-#define OTHER_SECRET "fedcba9876543210fedcba9876543210"
-#define SECOND_US    INT64_C(1000000)
-#define NOW_S        INT64_C(1767312000)
-#define NOW_US       (NOW_S * SECOND_US)
+#include "token_fixture.h"
 
 /* Key pairs as PEM, made once for all tests. */
 struct pair {
@@ -108,37 +102,6 @@ static struct token_verifier *make_with_keys(const struct token_key *keys, size_
 {
 	return make_verifier((struct token_settings){ .keys = keys, .key_count = count });
 }
-
-static void append_base64(struct text *text, const void *bytes, size_t length)
-{
-	char encoded[4 * TOKEN_TEXT_MAX];
-
-	EVP_EncodeBlock((unsigned char *)encoded, bytes, (int)length);
-	for (char *place = encoded; *place && *place != '='; place++)
-		text_append_bytes(text, *place == '+' ? "-" : *place == '/' ? "_" : place, 1);
-}
-
-/* A token of any header and payload, signed with HMAC-SHA256 by `secret`; NULL: an empty signature. */
-static char *forge(const char *header, const char *payload, const char *secret)
-{
-	struct text text = TEXT_EMPTY;
-	unsigned char signature[EVP_MAX_MD_SIZE];
-	unsigned int length = 0;
-
-	append_base64(&text, header, strlen(header));
-	text_append(&text, ".");
-	append_base64(&text, payload, strlen(payload));
-	if (secret)
-		HMAC(EVP_sha256(), secret, (int)strlen(secret), (const unsigned char *)text.data, text.length,
-		     signature, &length);
-	text_append(&text, ".");
-	append_base64(&text, signature, length);
-	return text_take(&text);
-}
-
-#define HEADER "{\"alg\":\"HS256\",\"typ\":\"JWT\"}"
-/* A payload that is good but for what a test adds. */
-#define PAYLOAD(more) "{\"sub\":\"user-1\",\"exp\":1767312600" more "}"
 
 /* The verdict about a text at NOW; *ret_caller may be NULL. */
 static int verify(struct token_verifier *verifier, const char *text, struct caller **ret_caller, struct error *error)
