@@ -73,6 +73,39 @@ static void malformed_is_told_from_out_of_range(void **state)
 	check(cases, ARRAY_LENGTH(cases));
 }
 
+static void both_ends_of_the_range_are_taken_and_no_number_beyond(void **state)
+{
+	static const struct version_case cases[] = {
+		{ "compute 2.1", NULL, 0, 1 },
+		{ "compute 2.104", NULL, 0, MICROVERSION_MINOR_MAX },
+		{ NULL, "2.1", 0, 1 },
+		{ NULL, "2.104", 0, MICROVERSION_MINOR_MAX },
+		{ NULL, "2.0", -ERANGE, 0 },
+		{ NULL, "2.105", -ERANGE, 0 },
+		{ NULL, "latest", 0, MICROVERSION_MINOR_MAX },
+		{ NULL, "2.30, 2.40", 0, 40 },
+		{ "compute 9999.1", NULL, -ERANGE, 0 },
+		{ "compute 99999.1", NULL, -EINVAL, 0 },
+		/* The most digits that are read; what they say is beyond the range whatever a long holds. */
+		{ "compute 2.99999999999999999999999999999999999999999999999999", NULL, -ERANGE, 0 },
+		{ "compute 2.999999999999999999999999999999999999999999999999999", NULL, -EINVAL, 0 },
+		/* 2 to the power of 64, and one more. */
+		{ "compute 2.18446744073709551616", NULL, -ERANGE, 0 },
+		{ "compute 2.18446744073709551617", NULL, -ERANGE, 0 },
+		{ "compute 2.4294967297", NULL, -ERANGE, 0 },
+		{ "compute -2.1", NULL, -EINVAL, 0 },
+		{ "compute 2.-1", NULL, -EINVAL, 0 },
+		{ "compute 2.", NULL, -EINVAL, 0 },
+		{ "compute .1", NULL, -EINVAL, 0 },
+		{ "compute 2.1x", NULL, -EINVAL, 0 },
+		{ "compute latest2", NULL, -EINVAL, 0 },
+		{ "computer 2.60", NULL, 0, 1 },
+	};
+
+	(void)state;
+	check(cases, ARRAY_LENGTH(cases));
+}
+
 static void refusals_have_novas_words(void **state)
 {
 	struct microversion version = { 0 };
@@ -94,6 +127,7 @@ int main(void)
 		cmocka_unit_test(the_first_header_with_a_compute_entry_counts),
 		cmocka_unit_test(a_header_without_a_compute_entry_is_absent),
 		cmocka_unit_test(malformed_is_told_from_out_of_range),
+		cmocka_unit_test(both_ends_of_the_range_are_taken_and_no_number_beyond),
 		cmocka_unit_test(refusals_have_novas_words),
 	};
 
