@@ -417,8 +417,17 @@ static void no_more_tokens_are_asked_about_than_the_queue_has_space_for(void **s
 	assert_int_equal(finish(&again), -EHOSTUNREACH);
 	for (size_t i = 0; i < 1024; i++)
 		assert_int_equal(finish(&asked[i]), -EHOSTUNREACH);
-	expect(world, "later", -EHOSTUNREACH, fake_keystone_questions(&world->keystone));
 	free(asked);
+}
+
+static void after_the_end_nobody_is_asked(void **state)
+{
+	struct world *world = *state;
+
+	expect(world, "seen", 0, 1);
+	identity_stop(world->identity);
+	expect(world, "new", -EHOSTUNREACH, 1);
+	expect(world, "seen", 0, 1);
 }
 
 static void no_more_answers_are_remembered_than_configured(void **state)
@@ -558,6 +567,7 @@ int main(void)
 		TEST(an_answer_of_more_than_a_mebibyte_is_none),
 		TEST(a_token_is_asked_about_once_at_a_time),
 		TEST(no_more_tokens_are_asked_about_than_the_queue_has_space_for),
+		TEST(after_the_end_nobody_is_asked),
 		TEST(no_more_answers_are_remembered_than_configured),
 		TEST(a_text_that_no_header_can_hold_is_not_sent),
 		TEST(the_services_own_token_is_renewed_before_its_end),

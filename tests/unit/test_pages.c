@@ -270,6 +270,22 @@ static void an_unknown_marker_is_refused_and_an_empty_one_counts_as_none_for_ser
 	}
 }
 
+static void a_page_of_none_is_empty_behind_a_marker_too(void **state)
+{
+	struct world *world = *state;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(lists); i++) {
+		const struct api_answer *answer = ask(world, &lists[i], MICROVERSION_MINOR_MAX, "limit=1");
+		const json_t *first = json_array_get(json_object_get(answer->document, lists[i].list), 0);
+		CLEANUP_FREE char *query =
+			text_format("limit=0&marker=%s", json_string_value(json_object_get(first, lists[i].id)));
+
+		answer = ask(world, &lists[i], MICROVERSION_MINOR_MAX, query);
+		assert_int_equal(count(&lists[i], answer, query), 0);
+		assert_null(link_of(&lists[i], answer));
+	}
+}
+
 static void before_pages_there_is_neither_cut_nor_marker_nor_link(void **state)
 {
 	struct world *world = *state;
@@ -299,6 +315,7 @@ int main(void)
 		TEST(what_is_no_limit_is_refused),
 		TEST(walking_from_page_to_page_gives_every_row_once_in_order),
 		TEST(an_unknown_marker_is_refused_and_an_empty_one_counts_as_none_for_servers_and_migrations),
+		TEST(a_page_of_none_is_empty_behind_a_marker_too),
 		TEST(before_pages_there_is_neither_cut_nor_marker_nor_link),
 	};
 

@@ -33,11 +33,11 @@ struct asked {
 /* A request, and how it ends for one who may. */
 struct row {
 	const char *method, *pattern, *action;
-	int status;
 	const char *body; /* of an action: its value */
 	const char *query;
-	int minor; /* 0: the newest */
 	const char *locked_by;
+	int status;
+	int minor; /* 0: the newest */
 	struct asked asked[ASKED_MAX]; /* ends with NULL */
 };
 
