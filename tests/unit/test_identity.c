@@ -44,9 +44,9 @@ struct world {
 /* A question and what came of it. */
 struct asked {
 	struct world *world;
-	int result;
 	struct caller *caller;
 	char why[ERROR_TEXT_SIZE];
+	int result;
 	bool has_come;
 };
 
