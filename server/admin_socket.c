@@ -23,6 +23,7 @@
 #include "server/admin_migration.h"
 #include "server/config_table.h"
 #include "server/registry.h"
+#include "server/stale_socket.h"
 #include "server/worker/worker.h"
 
 #define REQUEST_BYTES_MAX 65536
@@ -378,7 +379,9 @@ static int bind_socket(const char *path, int *ret_listening, struct error *error
 	CLEANUP_CLOSE int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (probe >= 0 && connect(probe, (struct sockaddr *)&address, sizeof(address)) == 0)
 		return error_set(error, EADDRINUSE, "another daemon already listens on %s", path);
-	unlink(path);
+	result = stale_socket_remove(path, error);
+	if (result < 0)
+		return result;
 	listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (listening < 0 || bind(listening, (struct sockaddr *)&address, sizeof(address)) < 0
 	    || chmod(path, S_IRUSR | S_IWUSR) < 0 || listen(listening, 8) < 0)

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "server/simulation.h"
+#include "server/stale_socket.h"
 
 struct control_socket {
 	char *path;
@@ -92,7 +93,9 @@ static int bind_socket(struct control_socket *control, struct error *error)
 
 	if (!TEXT_COPY(address.sun_path, control->path))
 		return error_set(error, ENAMETOOLONG, "the control socket's path %s is too long", control->path);
-	unlink(control->path);
+	int result = stale_socket_remove(control->path, error);
+	if (result < 0)
+		return result;
 	control->listening = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (control->listening < 0 || bind(control->listening, (struct sockaddr *)&address, sizeof(address)) < 0
 	    || chmod(control->path, S_IRUSR | S_IWUSR) < 0 || listen(control->listening, 4) < 0)

@@ -105,6 +105,17 @@ def a_used_port(folder):
         says(service, "127.0.0.1", str(other.getsockname()[1]))
 
 
+def a_file_at_a_sockets_path(folder):
+    """a file at the path of a socket stops the start, is told and stays as it was"""
+    file = Path(folder) / "somebodys"
+    file.write_text("precious\n")
+    service = Service(folder, admin_socket=str(file))
+    says(service, f"{file} is there and is no socket")
+    service = Service(folder, hypervisor={"driver": "simulated", "control_socket": str(file)})
+    says(service, f"{file} is there and is no socket")
+    assert file.read_text() == "precious\n"
+
+
 def a_second_daemon(folder):
     """a second daemon on the same database stops at its start and leaves the first one whole"""
     first = Service(folder).start().load()
@@ -402,7 +413,7 @@ def a_silent_host(folder):
 
 
 CHECKS = (a_missing_configuration, a_wrong_setting, a_missing_key, a_wrong_policy, a_foreign_database, a_newer_database,
-          a_used_port, a_second_daemon, an_end_by_signal, a_kill, a_full_disk,
+          a_used_port, a_file_at_a_sockets_path, a_second_daemon, an_end_by_signal, a_kill, a_full_disk,
           a_disk_that_does_not_sync, one_of_many, many_connections, hostile_bytes, a_silent_client, long_heads, log_lines,
           implied_roles, an_end_at_a_gate, many_moves, a_silent_host, *doors.CHECKS, *patterns.CHECKS, *records.CHECKS)
 

@@ -1,12 +1,18 @@
 /* Hosts registered by the configuration and over the operator's socket, against a real database. */
+#include <fcntl.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -348,6 +354,183 @@ static void a_second_daemon_does_not_take_the_socket_away(void **state)
 	assert_string_equal(answer, "{\"hosts\":[]}");
 }
 
+/* A second socket beside the fixture's; NULL, with the error, when it cannot be. */
+static struct admin_socket *start_at(struct fixture *fixture, const char *path, struct error *error)
+{
+	const struct admin_socket_parts parts = { .database = fixture->database };
+	struct admin_socket *admin = NULL;
+	int result = admin_socket_start(path, &parts, &(struct registry_settings){ .fleet = &fleet_settings }, &admin,
+					error);
+
+	assert_int_equal(result, result < 0 ? -error->code : 0);
+	return admin;
+}
+
+/* A socket to that path, connected (or else bound there). */
+static int open_socket(const char *path, bool is_connected)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	assert_true(TEXT_COPY(address.sun_path, path));
+	int result = is_connected ? connect(descriptor, (struct sockaddr *)&address, sizeof(address))
+				  : bind(descriptor, (struct sockaddr *)&address, sizeof(address));
+	assert_int_equal(result, 0);
+	return descriptor;
+}
+
+static void a_socket_that_a_killed_daemon_left_is_taken_over_and_goes_at_the_end(void **state)
+{
+	struct fixture *fixture = *state;
+	CLEANUP_FREE char *path = text_format("%s/left.sock", fixture->folder);
+	struct error error = { 0 };
+	struct stat status;
+
+	close(open_socket(path, false));
+	assert_int_equal(chmod(path, 0777), 0);
+	struct admin_socket *admin = start_at(fixture, path, &error);
+	assert_non_null(admin);
+	assert_int_equal(stat(path, &status), 0);
+	assert_int_equal(status.st_mode & 0777, 0600);
+	CLEANUP_FREE char *answer = ask_at(path, "{\"verb\": \"host list\"}", 5);
+	assert_string_equal(answer, "{\"hosts\":[]}");
+	admin_socket_stop(admin);
+	assert_int_equal(stat(path, &status), -1);
+}
+
+static void what_is_no_socket_stays_where_it_is(void **state)
+{
+	struct fixture *fixture = *state;
+	CLEANUP_FREE char *file = text_format("%s/file", fixture->folder);
+	CLEANUP_FREE char *link = text_format("%s/link", fixture->folder);
+	const char *const paths[] = { file, link, fixture->folder };
+	struct stat status;
+
+	close(open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+	assert_int_equal(symlink(file, link), 0);
+	for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
+		struct error error = { 0 };
+
+		assert_null(start_at(fixture, paths[i], &error));
+		assert_int_equal(error.code, EINVAL);
+		assert_non_null(strstr(error.text, paths[i]));
+		assert_int_equal(lstat(paths[i], &status), 0);
+	}
+}
+
+static void a_socket_that_cannot_be_made_is_told_with_its_path(void **state)
+{
+	struct fixture *fixture = *state;
+	CLEANUP_FREE char *nowhere = text_format("%s/none/admin.sock", fixture->folder);
+	struct error error = { 0 };
+
+	assert_null(start_at(fixture, nowhere, &error));
+	assert_int_equal(error.code, ENOENT);
+	assert_non_null(strstr(error.text, nowhere));
+	for (int length = 107; length <= 108; length++) { /* of which the kernel takes 107 */
+		CLEANUP_FREE char *path =
+			text_format("%s/%0*d", fixture->folder, length - (int)strlen(fixture->folder) - 1, 0);
+		struct admin_socket *admin = start_at(fixture, path, &error);
+
+		assert_int_equal(admin != NULL, length == 107);
+		admin_socket_stop(admin);
+	}
+	assert_int_equal(error.code, ENAMETOOLONG);
+}
+
+/* What the socket's other end is told to be. */
+static atomic_uint pretended_user;
+
+/* In the library's stead; 0: the truth. */
+int getsockopt(int descriptor, int level, int name, void *value, socklen_t *length)
+{
+	int result = (int)syscall(SYS_getsockopt, descriptor, level, name, value, length);
+
+	if (result == 0 && name == SO_PEERCRED && atomic_load(&pretended_user))
+		((struct ucred *)value)->uid = atomic_load(&pretended_user);
+	return result;
+}
+
+static void only_root_and_the_daemons_own_user_are_answered(void **state)
+{
+	atomic_store(&pretended_user, geteuid() + 1);
+	CLEANUP_FREE char *refused = ask(*state, "{\"verb\": \"host list\"}");
+	atomic_store(&pretended_user, geteuid());
+	CLEANUP_FREE char *answered = ask(*state, "{\"verb\": \"host list\"}");
+	atomic_store(&pretended_user, 0);
+
+	assert_string_equal(refused, "{\"error\": \"only root may speak here\"}");
+	assert_string_equal(answered, "{\"hosts\":[]}");
+}
+
+static void a_request_that_is_too_long_is_not_answered(void **state)
+{
+	struct fixture *fixture = *state;
+
+	for (int length = 65536; length <= 65537; length++) {
+		CLEANUP_FREE char *line = text_format("{\"verb\": \"%0*d\"}", length - 12, 0);
+		CLEANUP_FREE char *answer = NULL;
+		struct error error = { 0 };
+
+		assert_int_equal(strlen(line), length);
+		int result = admin_socket_ask_within(fixture->socket_path, line, 10, &answer, &error);
+		assert_int_equal(result == 0, length == 65536);
+	}
+}
+
+static void a_client_that_says_nothing_holds_the_others_up_for_seconds_at_most(void **state)
+{
+	struct fixture *fixture = *state;
+	CLEANUP_CLOSE int silent = open_socket(fixture->socket_path, true);
+	CLEANUP_FREE char *answer = ask_at(fixture->socket_path, "{\"verb\": \"host list\"}", 30);
+	char byte;
+
+	assert_string_equal(answer, "{\"hosts\":[]}");
+	assert_int_equal(recv(silent, &byte, 1, 0), 0);
+}
+
+static void a_reason_has_255_bytes_at_most(void **state)
+{
+	add_host(*state, "compute-1");
+	for (int length = 255; length <= 256; length++) {
+		CLEANUP_FREE char *request = text_format(
+			"{\"verb\": \"host disable\", \"name\": \"compute-1\", \"reason\": \"%0*d\"}", length, 0);
+		CLEANUP_FREE char *answer = ask(*state, request);
+
+		if (length == 255)
+			assert_string_equal(answer, "{}");
+		else
+			assert_non_null(strstr(answer, "longer than 255 bytes"));
+	}
+}
+
+static void the_settings_of_a_configuration_that_was_read_anew_count(void **state)
+{
+	static const char request[] =
+		"{\"verb\": \"host add\", \"name\": \"compute-1\", \"uri\": \"qemu+tcp://127.1.0.1/session\"}";
+	struct fixture *fixture = *state;
+
+	admin_socket_renew(fixture->admin,
+			   &(struct registry_settings){ .fleet = &fleet_settings, .demands_tls = true });
+	CLEANUP_FREE char *refused = ask(fixture, request);
+	admin_socket_renew(fixture->admin, &(struct registry_settings){ .fleet = &fleet_settings });
+	CLEANUP_FREE char *taken = ask(fixture, request);
+
+	assert_non_null(strstr(refused, "\"error\""));
+	assert_string_equal(taken, "{}");
+}
+
+static void a_ping_tells_the_port_that_is_listened_on(void **state)
+{
+	struct fixture *fixture = *state;
+	CLEANUP_FREE char *before = ask(fixture, "{\"verb\": \"ping\"}");
+
+	admin_socket_set_port(fixture->admin, 8774);
+	CLEANUP_FREE char *after = ask(fixture, "{\"verb\": \"ping\"}");
+	assert_string_equal(before, "{\"port\":0}");
+	assert_string_equal(after, "{\"port\":8774}");
+}
+
 static void the_configuration_is_loaded_again_without_losing_what_an_operator_set(void **state)
 {
 	struct fixture *fixture = *state;
@@ -397,6 +580,18 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_doctor_tells_what_is_broken_with_what_to_do, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(only_the_owner_may_reach_the_socket, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_second_daemon_does_not_take_the_socket_away, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_socket_that_a_killed_daemon_left_is_taken_over_and_goes_at_the_end,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_no_socket_stays_where_it_is, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_socket_that_cannot_be_made_is_told_with_its_path, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(only_root_and_the_daemons_own_user_are_answered, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_request_that_is_too_long_is_not_answered, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_client_that_says_nothing_holds_the_others_up_for_seconds_at_most,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_reason_has_255_bytes_at_most, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(the_settings_of_a_configuration_that_was_read_anew_count, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(a_ping_tells_the_port_that_is_listened_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(the_configuration_is_loaded_again_without_losing_what_an_operator_set,
 						set_up, tear_down),
 	};
