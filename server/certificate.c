@@ -26,6 +26,8 @@ struct pair {
 
 /* GnuTLS hands the callback nothing of ours. */
 static struct pair *_Atomic newest;
+/* Of the newest, for who may ask when the pair goes; 0: there is none. */
+static _Atomic int64_t newest_expires_s;
 
 static void destroy(struct pair *pair)
 {
@@ -147,14 +149,11 @@ static int read_pair(const char *certificate_file, const char *key_file, struct 
 	return result;
 }
 
-int certificate_check(const char *certificate_file, const char *key_file, int64_t *ret_expires_s, struct error *error)
+int certificate_check(const char *certificate_file, const char *key_file, struct error *error)
 {
 	__attribute__((cleanup(cleanup_pair))) struct pair *pair = NULL;
-	int result = read_pair(certificate_file, key_file, &pair, error);
 
-	if (result == 0 && ret_expires_s)
-		*ret_expires_s = pair->expires_s;
-	return result;
+	return read_pair(certificate_file, key_file, &pair, error);
 }
 
 int certificate_use(const char *certificate_file, const char *key_file, struct error *error)
@@ -167,7 +166,17 @@ int certificate_use(const char *certificate_file, const char *key_file, struct e
 	pair->older = atomic_load(&newest);
 	while (!atomic_compare_exchange_weak(&newest, &pair->older, pair))
 		;
+	atomic_store(&newest_expires_s, pair->expires_s);
 	return 0;
+}
+
+bool certificate_in_use(int64_t *ret_expires_s)
+{
+	int64_t expires_s = atomic_load(&newest_expires_s);
+
+	if (expires_s != 0)
+		*ret_expires_s = expires_s;
+	return expires_s != 0;
 }
 
 static int retrieve(gnutls_session_t session, const gnutls_datum_t *issuers, int issuer_count,
@@ -203,6 +212,7 @@ void certificate_forget(void)
 {
 	struct pair *pair = atomic_exchange(&newest, NULL);
 
+	atomic_store(&newest_expires_s, 0);
 	while (pair) {
 		struct pair *older = pair->older;
 

@@ -182,8 +182,6 @@ static int open_probes(struct daemon *daemon, struct error *error)
 		.settings = &config->metrics,
 		.node = config->node,
 		.driver = daemon->hypervisor->operations->driver_name,
-		.certificate_file = config->listener.certificate_file,
-		.key_file = config->listener.key_file,
 	};
 	result = service_metrics_create(&parts, &daemon->service_metrics, error);
 	if (result < 0)

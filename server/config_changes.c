@@ -66,8 +66,8 @@ uint64_t config_fingerprint(const struct config *config)
 	return digest;
 }
 
-/* Keys that are read once, at the start. */
-static bool needs_restart(const char *key)
+/* Keys that are read once, at the start. A certificate can be exchanged, but TLS not begun or ended. */
+static bool needs_restart(const char *key, const char *before, const char *after)
 {
 	static const char *const fixed[] = { "node",        "database",  "admin_socket", "log.",
 					     "hypervisor.", "listener.", "metrics.",     "simulation." };
@@ -77,7 +77,7 @@ static bool needs_restart(const char *key)
 	for (size_t i = 0; i < ARRAY_LENGTH(changeable); i++)
 		if (strcmp(key, changeable[i]) == 0
 		    || (text_ends_with(changeable[i], ".") && text_starts_with(key, changeable[i])))
-			return false;
+			return text_equal(before, "null") != text_equal(after, "null");
 	for (size_t i = 0; i < ARRAY_LENGTH(fixed); i++)
 		if (strcmp(key, fixed[i]) == 0 || (text_ends_with(fixed[i], ".") && text_starts_with(key, fixed[i])))
 			return true;
@@ -153,7 +153,7 @@ int config_compare(const struct config *before, const struct config *after, conf
 		const char *is = order >= 0 ? value_of(new.rows[j++]) : "";
 
 		if (strcmp(was, is) != 0)
-			on_change(context, key, was, is, needs_restart(key));
+			on_change(context, key, was, is, needs_restart(key, was, is));
 	}
 	return 0;
 }

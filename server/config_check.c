@@ -150,7 +150,7 @@ static void check_certificate(struct config_reader *reader, const struct tree_no
 
 	if (reader->problem_count > 0 || !listener->certificate_file || !listener->key_file)
 		return;
-	if (certificate_check(listener->certificate_file, listener->key_file, NULL, &error) < 0)
+	if (certificate_check(listener->certificate_file, listener->key_file, &error) < 0)
 		config_problem(reader, config_mark_of(document, "listener", "certificate_file"), NULL, "listener: %s",
 			       error.text);
 }

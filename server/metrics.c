@@ -64,15 +64,12 @@ static void collect_readiness(void *context, struct text *text)
 
 static void collect_certificate(void *context, struct text *text)
 {
-	const struct service_metrics *service = context;
-	struct error ignored = { 0 };
-	int64_t expires_s = 0;
+	int64_t expires_s;
 
-	if (!service->parts.certificate_file
-	    || certificate_check(service->parts.certificate_file, service->parts.key_file, &expires_s, &ignored) < 0)
-		return;
-	metric_write_one(text, "migrationd_certificate_expiry_timestamp_seconds", METRIC_GAUGE,
-			 "When the listener's certificate ends, as its file has it.", (double)expires_s);
+	(void)context;
+	if (certificate_in_use(&expires_s))
+		metric_write_one(text, "migrationd_certificate_expiry_timestamp_seconds", METRIC_GAUGE,
+				 "When the certificate ends that the listener shows.", (double)expires_s);
 }
 
 /* Each family whole, one after another, from the same counts. */

@@ -20,8 +20,6 @@ struct service_metrics_parts {
 	const struct metrics_settings *settings;
 	const char *node;
 	const char *driver; /* of the hypervisor: libvirt, simulated */
-	const char *certificate_file; /* the listener's; NULL: none */
-	const char *key_file;
 };
 
 /* Nobody may ask for the metrics any more when it is destroyed. */

@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -142,6 +143,48 @@ def certificate_exchanged(folder):
     service.kill()
 
 
+def half_exchanged(folder):
+    """of a pair that is exchanged file by file nothing is shown until both are there; other paths count at once, TLS ends with a restart"""
+    service = Secure(folder, metrics={"address": "127.0.0.1", "port": 0}).start()
+    place = json.loads(next(line for line in service.log.read_text().splitlines() if "metrics are listening" in line))["port"]
+
+    def ends():
+        """When the certificate ends, as the metrics have it and as a client sees it."""
+        connection = http.client.HTTPConnection("127.0.0.1", place, timeout=10)
+        connection.request("GET", "/metrics")
+        told = re.search(r"^migrationd_certificate_expiry_timestamp_seconds (\S+)$", connection.getresponse().read().decode(), re.M)
+        with socket.create_connection(("127.0.0.1", service.port)) as plain, service.context().wrap_socket(
+                plain, server_hostname="127.0.0.1") as secure:
+            return float(told[1]), float(ssl.cert_time_to_seconds(secure.getpeercert()["notAfter"]))
+    first = ends()
+    assert first[0] == first[1], first
+    time.sleep(1.1)  # so that the next ones end at another second
+    certificate, key = service.authority.issue("second", dns=["localhost"], addresses=["127.0.0.1"])
+    before = service.log.read_text().count("is refused")
+    shutil.copyfile(certificate, service.certificate)
+    service.wait(lambda: service.log.read_text().count("is refused") > before)  # by itself
+    assert service.named() == "first" and ends() == first
+    shutil.copyfile(key, service.key)
+    service.wait(lambda: service.named() == "second")
+    second = ends()
+    assert second[0] == second[1] > first[1], (first, second)
+    time.sleep(1.1)
+    paths = [str(path) for path in service.authority.issue("third", dns=["localhost"], addresses=["127.0.0.1"])]
+    service.sections["listener"] |= dict(zip(("certificate_file", "key_file"), paths))
+    service.config.write_text(json.dumps(service.sections))
+    service.process.send_signal(signal.SIGHUP)
+    service.wait(lambda: service.named() == "third")
+    third = ends()
+    assert third[0] == third[1] > second[1], (second, third)
+    assert "takes effect at the next start" not in service.log.read_text()
+    del service.sections["listener"]["certificate_file"], service.sections["listener"]["key_file"]
+    service.config.write_text(json.dumps(service.sections))
+    service.process.send_signal(signal.SIGHUP)
+    service.wait(lambda: service.log.read_text().count("takes effect at the next start") == 2)
+    assert service.named() == "third" and ends() == third
+    service.kill()
+
+
 def broken_handshakes(folder):
     """a thousand handshakes that are broken off leave no descriptor behind, and others are served meanwhile"""
     service = Secure(folder).start()
@@ -223,5 +266,5 @@ def public_links(folder):
     service.kill()
 
 
-CHECKS = (tls_versions, openstack_over_tls, waiting_over_tls, certificate_exchanged, broken_handshakes, wrong_pairs, behind_a_proxy,
+CHECKS = (tls_versions, openstack_over_tls, waiting_over_tls, certificate_exchanged, half_exchanged, broken_handshakes, wrong_pairs, behind_a_proxy,
           public_links)

@@ -1,6 +1,7 @@
 /* Files of a configuration for one test. */
 #include "tests/unit/config_fixture.h"
 
+#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -25,17 +26,19 @@ int config_fixture_setup(void **state)
 	return 0;
 }
 
+static int remove_one(const char *path, const struct stat *status, int type, struct FTW *ftw)
+{
+	(void)status;
+	(void)type;
+	(void)ftw;
+	return remove(path);
+}
+
 int config_fixture_teardown(void **state)
 {
-	static const char *const names[] = { "c.yaml", "d.yaml", "policy.yaml", "secret", "other" };
 	struct place *place = *state;
 
-	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
-		CLEANUP_FREE char *path = text_format("%s/%s", place->directory, names[i]);
-
-		unlink(path);
-	}
-	assert_int_equal(rmdir(place->directory), 0);
+	assert_int_equal(nftw(place->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 	free(place);
 	return 0;
 }
