@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -159,7 +160,15 @@ static void read_rules_file(struct config_reader *reader, const char *path, stru
 
 static int is_visible(const struct dirent *entry)
 {
-	return entry->d_name[0] != '.' && entry->d_type != DT_DIR;
+	return entry->d_name[0] != '.';
+}
+
+/* Also by a link. */
+static bool is_directory(const char *path)
+{
+	struct stat status;
+
+	return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
 }
 
 static int compare_names(const struct dirent **a, const struct dirent **b)
@@ -179,10 +188,10 @@ static void read_rules_dir(struct config_reader *reader, const char *path, struc
 	for (int i = 0; i < count; i++) {
 		CLEANUP_FREE char *file = text_format("%s/%s", path, entries[i]->d_name);
 
-		if (file)
-			read_rules_file(reader, file, mark, place);
-		else
+		if (!file)
 			config_out_of_memory(reader);
+		else if (!is_directory(file))
+			read_rules_file(reader, file, mark, place);
 		free(entries[i]);
 	}
 	free(entries);

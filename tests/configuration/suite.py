@@ -3,11 +3,14 @@ and two hundred ways to get them wrong. Speaks TAP; a check is a function whose 
 """
 
 import json
+import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -80,10 +83,14 @@ def may(client, policy):
     return status not in (403, 404)
 
 
-def matrix(service):
-    clients = {who: bearer(service, roles) for who, roles in WITH_ROLES.items()}
-    clients["stranger"] = bearer(service, WITH_ROLES["member"], "7f70656e737461636b20342065766572")
-    return {(who, policy): may(client, policy) for who, client in clients.items() for policy in ACTIONS}
+def clients_of(service):
+    return {**{who: bearer(service, roles) for who, roles in WITH_ROLES.items()},
+            "stranger": bearer(service, WITH_ROLES["member"], "7f70656e737461636b20342065766572")}
+
+
+def matrix(service, clients=None):
+    """Who may what; the clients are made anew by the configuration unless they are given."""
+    return {(who, policy): may(client, policy) for who, client in (clients or clients_of(service)).items() for policy in ACTIONS}
 
 
 def expected(member):
@@ -185,6 +192,103 @@ def refused_whole(folder):
     assert not any(allowed for (_, policy), allowed in found.items() if policy == "migrate"), found
     assert found["admin", "migrate_live"]
     service.kill()
+
+
+def half_written(folder):
+    """a file of policy.d that is half written, faulty or cannot be read keeps the policy of before; the next right one counts, and one gone too"""
+    service = Configured(folder, "kind: OpenStackDeployment\nspec: {}\n")
+    directory = service.folder / "policy.d"
+    directory.mkdir()
+    own = directory / "50-own.yaml"
+    own.write_text(f'"{MIGRATE}migrate": "!"\n')
+    service.start().load()
+    clients = clients_of(service)  # their tokens could not be made while a file is wrong
+    closed = {key: allowed and key[1] != "migrate" for key, allowed in DEFAULTS.items()}
+
+    def hold(wanted, what):
+        found = matrix(service, clients)
+        assert not differences(found, wanted), (what, differences(found, wanted))
+    hold(closed, "at the start")
+    broken = {f'"{MIGRATE}migrate": "role:mem': ":1: this is not YAML", f'"{MIGRATE}migrate"': ":1: expected a mapping",
+              f'"{MIGRATE}migrate": "role:member and"\n': f":1: policy {MIGRATE}migrate", f'"{MIGRATE}migrate": 5\n': ":1: policy"}
+    for text, words in broken.items():
+        own.write_text(text)
+        service.hangup(REFUSED)
+        assert service.said(f"{own}{words}"), (words, service.log.read_text()[-2000:])
+        hold(closed, text)
+    own.write_text(f'"{MIGRATE}migrate": "!"\n')
+    (directory / "60-gone.yaml").symlink_to("nowhere")
+    service.hangup(REFUSED)
+    hold(closed, "a link to nowhere")
+    (directory / "60-gone.yaml").unlink()
+    (directory / "60-open.yaml").write_text(f'"{MIGRATE}migrate": "rule:project_member_or_admin"\n')
+    service.hangup(IN_FORCE)
+    hold(DEFAULTS, "one more file")
+    (directory / "60-open.yaml").unlink()
+    service.hangup(IN_FORCE)
+    hold(closed, "that file gone")
+    service.kill()
+
+
+def written_slowly(folder):
+    """a file that is still being written is not read anew until it is at rest, though each part of it would be right"""
+    service = Configured(folder, REVERT).start().load()
+    with open(service.deployment, "w") as file:
+        for number in range(20):  # over two looks at it and more
+            file.write(f"# {number}\n")
+            file.flush()
+            time.sleep(0.4)
+            assert not service.said(IN_FORCE), service.log.read_text()[-2000:]
+        file.write("kind: OpenStackDeployment\nspec: {}\n")
+    service.wait(lambda: service.said(IN_FORCE))
+    assert service.said(IN_FORCE) == 1
+    assert not differences(matrix(service), DEFAULTS), differences(matrix(service), DEFAULTS)
+    service.kill()
+
+
+def admin_socket_anew(folder):
+    """the admin socket stays what it is when the configuration is read anew; another path counts from the next start on, also after kill -9"""
+    service = Configured(folder).start().load()
+
+    def listed(path):
+        config = service.folder / "ask.yaml"
+        config.write_text(json.dumps({**service.sections, "admin_socket": str(path)}))
+        done = subprocess.run([BINARY, "host", "list", "--config", config], capture_output=True, text=True, check=False)
+        return "host1" in done.stdout and done.returncode == 0
+
+    def facts(path):
+        status = path.stat()
+        return status.st_ino, stat.S_IMODE(status.st_mode), status.st_uid, stat.S_ISSOCK(status.st_mode)
+    old, new = service.folder / "admin.sock", service.folder / "other.sock"
+    before = facts(old)
+    assert before[1:] == (0o600, os.geteuid(), True) and listed(old), before
+    service.sections["admin_socket"] = str(new)
+    service.sections["api"] = {"max_limit": 1}
+    service.config.write_text(json.dumps(service.sections))
+    service.hangup(IN_FORCE)
+    assert service.said("takes effect at the next start") == 1 and service.said('"admin_socket"') == 1, service.log.read_text()
+    assert facts(old) == before and listed(old) and not new.exists()
+    service.sections["api"] = {"max_limit": 0}
+    service.config.write_text(json.dumps(service.sections))
+    service.hangup(REFUSED)
+    del service.sections["api"]  # the command reads the configuration, too
+    assert facts(old) == before and listed(old)
+    service.sections["libvirt"] = {"live_migration_with_native_tls": True}
+    service.config.write_text(json.dumps(service.sections))
+    service.hangup(IN_FORCE)
+    assert listed(old)  # which writes where it is to ask
+    done = subprocess.run([BINARY, "host", "add", "plain", "qemu+tcp://192.0.2.1/system", "--config", service.folder / "ask.yaml"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "TLS is demanded" in done.stderr, done
+    service.kill()
+    service.start()
+    assert facts(new)[1:] == before[1:] and listed(new) and not listed(old)
+    service.kill()
+    assert new.exists()
+    service.start()
+    assert facts(new)[1:] == before[1:] and listed(new)
+    service.process.send_signal(signal.SIGTERM)
+    assert service.process.wait(10) == 0 and not new.exists()
 
 
 def keys_anew(folder):
@@ -313,8 +417,8 @@ def broken(folder):
     assert not wrong, "\n".join(wrong[:12])
 
 
-CHECKS = [the_documents_start, the_four_policies, each_policy_alone, precedence, changed_files, refused_whole, keys_anew, under_load,
-          limits_and_hosts, policy_words, odd_rules, broken]
+CHECKS = [the_documents_start, the_four_policies, each_policy_alone, precedence, changed_files, refused_whole, half_written, written_slowly,
+          admin_socket_anew, keys_anew, under_load, limits_and_hosts, policy_words, odd_rules, broken]
 
 if __name__ == "__main__":
     sys.exit(run_checks(CHECKS, sys.argv[1:]))

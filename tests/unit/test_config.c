@@ -300,6 +300,64 @@ static void a_file_too_deep_or_too_large_is_refused(void **state)
 	assert_int_equal(yaml_tree_read(path, &tree, &error), -EFBIG);
 }
 
+/* Lists in lists below the mapping, which is one level itself. */
+static void a_file_of_just_the_greatest_depth_is_read(void **state)
+{
+	for (int depth = YAML_DEPTH_MAX; depth <= YAML_DEPTH_MAX + 1; depth++) {
+		CLEANUP_TEXT struct text deep = TEXT_EMPTY;
+		struct yaml_tree *tree = NULL;
+		struct error error = { 0 };
+
+		text_append(&deep, "a: ");
+		for (int i = 1; i < depth; i++)
+			text_append(&deep, "[");
+		for (int i = 1; i < depth; i++)
+			text_append(&deep, "]");
+		CLEANUP_FREE char *path = write_file(*state, "other", deep.data);
+		assert_int_equal(yaml_tree_read(path, &tree, &error), depth == YAML_DEPTH_MAX ? 0 : -EINVAL);
+		yaml_tree_destroy(tree);
+	}
+}
+
+/* Values and, where they are used again, aliases: the mapping, two keys, and the list beside its members. */
+static void a_file_of_just_the_most_values_is_read(void **state)
+{
+	static const char *const members[] = { "a,", "*m," };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(members); i++)
+		for (int count = YAML_NODES_MAX; count <= YAML_NODES_MAX + 1; count++) {
+			CLEANUP_TEXT struct text text = TEXT_EMPTY;
+			struct yaml_tree *tree = NULL;
+			struct error error = { 0 };
+
+			text_append(&text, "a: &m x\nb: [");
+			for (int j = 5; j < count; j++)
+				text_append(&text, members[i]);
+			text_append(&text, "]\n");
+			CLEANUP_FREE char *path = write_file(*state, "other", text.data);
+			int result = yaml_tree_read(path, &tree, &error);
+			assert_int_equal(result, count == YAML_NODES_MAX ? 0 : -EINVAL);
+			if (result < 0)
+				assert_non_null(strstr(error.text, "too many values"));
+			yaml_tree_destroy(tree);
+		}
+}
+
+static void a_file_of_just_the_greatest_size_is_read(void **state)
+{
+	CLEANUP_FREE char *large = malloc(YAML_FILE_MAX + 1);
+
+	memset(large, '#', YAML_FILE_MAX + 1);
+	for (size_t size = YAML_FILE_MAX; size <= YAML_FILE_MAX + 1; size++) {
+		CLEANUP_FREE char *path = write_bytes(*state, "other", large, size);
+		struct yaml_tree *tree = NULL;
+		struct error error = { 0 };
+
+		assert_int_equal(yaml_tree_read(path, &tree, &error), size == YAML_FILE_MAX ? 0 : -EFBIG);
+		yaml_tree_destroy(tree);
+	}
+}
+
 static void a_file_that_cannot_be_read_is_told(void **state)
 {
 	CLEANUP_CONFIG struct config config = { 0 };
@@ -432,6 +490,9 @@ int main(void)
 		TEST(a_key_that_is_set_twice_is_told_with_both_lines),
 		TEST(broken_yaml_is_told_with_its_line),
 		TEST(a_file_too_deep_or_too_large_is_refused),
+		TEST(a_file_of_just_the_greatest_depth_is_read),
+		TEST(a_file_of_just_the_most_values_is_read),
+		TEST(a_file_of_just_the_greatest_size_is_read),
 		TEST(a_file_that_cannot_be_read_is_told),
 		TEST(a_key_file_that_is_no_good_is_told_with_its_line),
 		TEST(a_key_that_cannot_verify_is_told_with_its_line),

@@ -294,9 +294,9 @@ static void a_number_is_written_in_figures_alone(void **state)
 					     "'5,'",
 					     "inf",
 					     "9223372036854775808" };
-	static const char *const decimal[] = { "''",  "' 5'", "'5 '",  "0x5", "inf",     "-inf",  "nan",
-					       "5,0", "5_0",  "five",  "[5]", "5e",      "1e400", "1e-400e",
-					       ".",   "'-'",  "5.5.5", "+-5", "infinity" };
+	static const char *const decimal[] = { "''",    "' 5'", "'5 '",  "0x5", "inf",     "-inf",  "nan",
+					       "'5,0'", "5_0",  "five",  "[5]", "5e",      "1e400", "1e-400e",
+					       ".",     "'-'",  "5.5.5", "+-5", "infinity" };
 
 	for (size_t i = 0; i < ARRAY_LENGTH(whole); i++) {
 		CLEANUP_FREE char *refused = problem_of(*state, "worker.lease", whole[i]);
@@ -306,9 +306,13 @@ static void a_number_is_written_in_figures_alone(void **state)
 	}
 	for (size_t i = 0; i < ARRAY_LENGTH(decimal); i++) {
 		CLEANUP_FREE char *refused = problem_of(*state, "cpu_allocation_ratio", decimal[i]);
+		CLEANUP_FREE char *none = problem_of(*state, "hosts[0].cpu_allocation_ratio", decimal[i]);
 
 		if (!refused || !strstr(refused, "expected a number from 0.01 to 1e+06"))
 			fail_msg("%s: %s", decimal[i], refused ? refused : "is taken");
+		if (!none
+		    || !strstr(none, "expected a number from 0 to 1e+06")) /* where nothing could be taken for 0 */
+			fail_msg("%s: %s", decimal[i], none ? none : "is taken");
 	}
 	CLEANUP_FREE char *quoted = problem_of(*state, "worker.lease", "'30'");
 	CLEANUP_FREE char *zeros = problem_of(*state, "worker.lease", "0030");
