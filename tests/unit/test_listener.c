@@ -5,15 +5,10 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-
-#include <arpa/inet.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 
 #include "api/api.h"
 #include "base/cleanup.h"
@@ -23,6 +18,7 @@
 #include "base/text.h"
 #include "server/listener.h"
 #include "server/probes.h"
+#include "tests/unit/http_fixture.h"
 
 #define WAITING_MAX 64
 #define SILENT_MS   300 /* that nothing comes is believed after so long */
@@ -143,46 +139,12 @@ static int tear_down(void **state)
 
 static int connect_from(const struct fixture *fixture, const char *own_address)
 {
-	struct sockaddr_in address = { .sin_family = AF_INET,
-				       .sin_port = htons((uint16_t)listener_port(fixture->listener)) };
-	struct sockaddr_in own = { .sin_family = AF_INET };
-	const struct timeval patience = { .tv_sec = 10 };
-	int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	inet_pton(AF_INET, own_address, &own.sin_addr);
-	inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
-	setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-	assert_int_equal(bind(connection, (struct sockaddr *)&own, sizeof(own)), 0);
-	assert_int_equal(connect(connection, (struct sockaddr *)&address, sizeof(address)), 0);
-	return connection;
+	return connect_to_port(listener_port(fixture->listener), own_address);
 }
 
 static int connect_to(const struct fixture *fixture)
 {
 	return connect_from(fixture, "127.0.0.1");
-}
-
-static void send_text(int connection, const char *text)
-{
-	assert_int_equal(send(connection, text, strlen(text), MSG_NOSIGNAL), strlen(text));
-}
-
-/* One whole response with a Content-Length. */
-static void read_response(int connection, char *ret_text, size_t size)
-{
-	size_t length = 0;
-
-	for (;;) {
-		ssize_t step = recv(connection, ret_text + length, size - 1 - length, 0);
-		if (step <= 0)
-			fail_msg("no whole response: %.*s", (int)length, ret_text);
-		length += (size_t)step;
-		ret_text[length] = '\0';
-		const char *end = strstr(ret_text, "\r\n\r\n");
-		const char *header = strcasestr(ret_text, "Content-Length: ");
-		if (end && header && length >= (size_t)(end - ret_text) + 4 + strtoul(header + 16, NULL, 10))
-			return;
-	}
 }
 
 static void assert_answered(int connection)
@@ -192,22 +154,6 @@ static void assert_answered(int connection)
 	send_text(connection, "GET /now HTTP/1.1\r\nHost: a\r\n\r\n");
 	read_response(connection, response, sizeof(response));
 	assert_true(text_starts_with(response, "HTTP/1.1 202 "));
-}
-
-/* Whether anything came within that time, or the other end closed. */
-static bool is_readable(int connection, int for_ms)
-{
-	struct pollfd wait = { .fd = connection, .events = POLLIN };
-
-	return poll(&wait, 1, for_ms) > 0;
-}
-
-/* Whether the other end closes within that time, without another word. */
-static bool is_closed(int connection, int for_ms)
-{
-	char byte;
-
-	return is_readable(connection, for_ms) && recv(connection, &byte, 1, 0) <= 0;
 }
 
 static void wait_for_waiting(struct api *api, size_t count)
@@ -606,6 +552,26 @@ static void a_request_that_keeps_its_thread_is_told_by_its_age_and_one_that_wait
 	assert_int_equal(listener_busy_ms(fixture->listener), 0);
 }
 
+static void a_request_that_keeps_its_thread_leaves_the_others_to_be_served(void **state)
+{
+	struct fixture *fixture = *state;
+	CLEANUP_CLOSE int holding = connect_to(fixture);
+	CLEANUP_CLOSE int other = connect_to(fixture);
+	char response[4096];
+
+	pthread_mutex_lock(&fixture->api.held);
+	send_text(holding, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+	for (int i = 0; i < 500 && listener_busy_ms(fixture->listener) == 0; i++)
+		usleep(10000);
+	CLEANUP_CLOSE int later = connect_to(fixture);
+	send_text(later, "GET /now HTTP/1.1\r\nHost: a\r\n\r\n");
+	bool is_served = is_readable(later, PATIENCE_MS / 2);
+	pthread_mutex_unlock(&fixture->api.held);
+	assert_true(is_served);
+	read_response(holding, response, sizeof(response));
+	assert_answered(other);
+}
+
 /* Who asks for metrics from this machine through a proxy that is not trusted may be anybody. */
 static void each_mark_of_an_unknown_proxy_makes_its_client_a_stranger(void **state)
 {
@@ -716,6 +682,7 @@ int main(void)
 		TEST(a_stop_lets_a_request_in_flight_end_within_its_time_and_takes_no_new_one),
 		TEST(a_stop_gives_up_after_its_time_and_not_before),
 		TEST(a_request_that_keeps_its_thread_is_told_by_its_age_and_one_that_waits_is_not),
+		TEST(a_request_that_keeps_its_thread_leaves_the_others_to_be_served),
 		TEST(each_mark_of_an_unknown_proxy_makes_its_client_a_stranger),
 		TEST(a_trusted_proxys_word_says_who_may_read_metrics),
 	};

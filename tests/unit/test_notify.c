@@ -230,6 +230,36 @@ static void a_part_that_does_not_come_back_silences_it_until_it_does(void **stat
 	db_fixture_reopen(*state);
 }
 
+static int64_t busy_of_part(void *part)
+{
+	return *(const int64_t *)part;
+}
+
+/* Which of them it is makes no difference, and what the others do neither. */
+static void any_of_several_parts_silences_it_alone(void **state)
+{
+	static const char *const names[WATCHDOG_PARTS_MAX] = { "one", "two", "three", "four" };
+	struct db_fixture *fixture = *state;
+
+	for (size_t stuck = 0; stuck < WATCHDOG_PARTS_MAX; stuck++) {
+		int64_t busy[WATCHDOG_PARTS_MAX] = { 0 };
+		struct watchdog watchdog;
+
+		atomic_store(&signs, 0);
+		watchdog_init(&watchdog, fixture->database, NULL, INTERVAL_MS, count_sign);
+		for (size_t i = 0; i < WATCHDOG_PARTS_MAX; i++)
+			watchdog_add_part(&watchdog, names[i], busy_of_part, &busy[i]);
+		watchdog_add_part(&watchdog, "one too many", busy_of_part, &busy[0]);
+		assert_true(look_until(&watchdog, 1, PATIENCE_MS));
+		busy[stuck] = INTERVAL_MS;
+		assert_false(look_until(&watchdog, 2, 2 * INTERVAL_MS));
+		assert_string_equal(watchdog.silent_about, names[stuck]);
+		busy[stuck] = 0;
+		assert_true(look_until(&watchdog, 2, PATIENCE_MS));
+		db_fixture_reopen(fixture); /* its last writes know the watchdog */
+	}
+}
+
 int main(void)
 {
 #define WITH_DATABASE(test) cmocka_unit_test_setup_teardown(test, db_fixture_setup, db_fixture_teardown)
@@ -242,6 +272,7 @@ int main(void)
 		WITH_DATABASE(a_writer_that_stands_still_silences_it_until_it_goes_on),
 		WITH_DATABASE(a_write_that_fails_is_no_reason_for_silence),
 		WITH_DATABASE(a_part_that_does_not_come_back_silences_it_until_it_does),
+		WITH_DATABASE(any_of_several_parts_silences_it_alone),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
