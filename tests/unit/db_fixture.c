@@ -1,6 +1,7 @@
 /* The database for tests. */
 #include "tests/unit/db_fixture.h"
 
+#include "base/cleanup.h"
 #include "base/text.h"
 
 #include <dirent.h>
@@ -76,6 +77,31 @@ struct db_session *db_fixture_read(struct db_fixture *fixture)
 	if (db_read_begin(fixture->database, &session, &fixture->error) < 0)
 		fail_msg("%s", fixture->error.text);
 	return session;
+}
+
+static int stand_at_gate(struct db_session *session, void *context, struct error *error)
+{
+	struct db_gate *gate = context;
+
+	(void)session;
+	(void)error;
+	atomic_store(&gate->is_reached, true);
+	LOCK_SCOPE(&gate->mutex);
+	return 0;
+}
+
+void db_gate_stop_writer(struct db_gate *gate, struct db_fixture *fixture)
+{
+	*gate = (struct db_gate){ .mutex = PTHREAD_MUTEX_INITIALIZER };
+	pthread_mutex_lock(&gate->mutex);
+	db_submit(fixture->database, stand_at_gate, NULL, gate);
+	while (!atomic_load(&gate->is_reached))
+		usleep(1000);
+}
+
+void db_gate_open(struct db_gate *gate)
+{
+	pthread_mutex_unlock(&gate->mutex);
 }
 
 static int insert_host(struct db_session *session, void *context, struct error *error)

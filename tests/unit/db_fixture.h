@@ -14,6 +14,7 @@
 
 #include <limits.h>
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define FIXTURE_START_US 1767312000000000 /* 2026-01-02T00:00:00Z */
 
@@ -41,6 +42,15 @@ struct db_session *db_fixture_read(struct db_fixture *fixture);
 		if ((call) < 0)                                                                                        \
 			fail_msg("%s:%d: %s", __FILE__, __LINE__, fixture->error.text);                                \
 	} while (0)
+
+/* Where the writer stands until it is let on. */
+struct db_gate {
+	pthread_mutex_t mutex; /* held: the writer stands */
+	atomic_bool is_reached;
+};
+/* Returns when the writer stands there. */
+void db_gate_stop_writer(struct db_gate *gate, struct db_fixture *fixture);
+void db_gate_open(struct db_gate *gate);
 
 /* A host with 8 vCPUs, 8192 MiB and 100 GiB; returns its id. */
 int64_t db_fixture_host(struct db_fixture *fixture, const char *name);

@@ -402,12 +402,16 @@ static void what_is_no_socket_stays_where_it_is(void **state)
 {
 	struct fixture *fixture = *state;
 	CLEANUP_FREE char *file = text_format("%s/file", fixture->folder);
+	CLEANUP_FREE char *left = text_format("%s/left.sock", fixture->folder);
 	CLEANUP_FREE char *link = text_format("%s/link", fixture->folder);
-	const char *const paths[] = { file, link, fixture->folder };
+	CLEANUP_FREE char *socket_link = text_format("%s/socket-link", fixture->folder);
+	const char *const paths[] = { file, link, socket_link, fixture->folder };
 	struct stat status;
 
 	close(open(file, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+	close(open_socket(left, false));
 	assert_int_equal(symlink(file, link), 0);
+	assert_int_equal(symlink(left, socket_link), 0);
 	for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
 		struct error error = { 0 };
 

@@ -145,6 +145,12 @@ static void each_change_of_a_policy_directory_is_seen(void **state)
 	assert_changed(&seen, true);
 	rename_to(*state, "b.d", "a.d");
 	assert_changed(&seen, true);
+	take_away(*state, "a.d/.hidden");
+	take_away(*state, "a.d/1");
+	take_away(*state, "a.d/2");
+	assert_changed(&seen, true);
+	take_away(*state, "a.d"); /* which was empty */
+	assert_changed(&seen, true);
 }
 
 struct changes {

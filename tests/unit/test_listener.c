@@ -572,13 +572,43 @@ static void a_request_that_keeps_its_thread_leaves_the_others_to_be_served(void 
 	assert_answered(other);
 }
 
+/* A client's headers, and how its question for metrics is answered. */
+struct question {
+	const char *headers;
+	const char *status;
+};
+
+static void ask_for_metrics(struct fixture *fixture, const struct question *questions, size_t count)
+{
+	const struct metrics_settings settings = { .is_enabled = true };
+	struct metrics *metrics = metrics_create();
+	const struct probes_parts parts = { .metrics = metrics, .settings = &settings };
+	struct probes *probes = NULL;
+	struct error error = { 0 };
+
+	assert_int_equal(probes_create(&parts, &probes, &error), 0);
+	start_again(fixture, probes);
+	for (size_t i = 0; i < count; i++) {
+		CLEANUP_CLOSE int connection = connect_to(fixture);
+		CLEANUP_FREE char *request =
+			text_format("GET /metrics HTTP/1.1\r\nHost: a\r\n%s\r\n", questions[i].headers);
+		char response[4096];
+
+		send_text(connection, request);
+		read_response(connection, response, sizeof(response));
+		if (!text_starts_with(response + strlen("HTTP/1.1 "), questions[i].status))
+			fail_msg("%s: %s", questions[i].headers, response);
+	}
+	listener_stop(fixture->listener);
+	fixture->listener = NULL;
+	probes_destroy(probes);
+	metrics_destroy(metrics);
+}
+
 /* Who asks for metrics from this machine through a proxy that is not trusted may be anybody. */
 static void each_mark_of_an_unknown_proxy_makes_its_client_a_stranger(void **state)
 {
-	static const struct {
-		const char *headers;
-		const char *status;
-	} rows[] = {
+	static const struct question rows[] = {
 		{ "", "200" },
 		{ "X-Other: 1\r\n", "200" },
 		{ "Forwarded: for=127.0.0.1\r\n", "403" },
@@ -590,28 +620,8 @@ static void each_mark_of_an_unknown_proxy_makes_its_client_a_stranger(void **sta
 		{ "Via: 1.1 a\r\n", "403" },
 		{ "Via:\r\n", "403" },
 	};
-	struct fixture *fixture = *state;
-	const struct metrics_settings settings = { .is_enabled = true };
-	struct metrics *metrics = metrics_create();
-	const struct probes_parts parts = { .metrics = metrics, .settings = &settings };
-	struct probes *probes = NULL;
-	struct error error = { 0 };
-	char response[4096];
 
-	assert_int_equal(probes_create(&parts, &probes, &error), 0);
-	start_again(fixture, probes);
-	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		CLEANUP_CLOSE int connection = connect_to(fixture);
-		CLEANUP_FREE char *request = text_format("GET /metrics HTTP/1.1\r\nHost: a\r\n%s\r\n", rows[i].headers);
-
-		send_text(connection, request);
-		read_response(connection, response, sizeof(response));
-		assert_true(text_starts_with(response + strlen("HTTP/1.1 "), rows[i].status));
-	}
-	listener_stop(fixture->listener);
-	fixture->listener = NULL;
-	probes_destroy(probes);
-	metrics_destroy(metrics);
+	ask_for_metrics(*state, rows, ARRAY_LENGTH(rows));
 }
 
 /* With a proxy in front that is trusted its word about the client counts, but not the first element of Forwarded, which the
@@ -619,10 +629,7 @@ static void each_mark_of_an_unknown_proxy_makes_its_client_a_stranger(void **sta
 static void a_trusted_proxys_word_says_who_may_read_metrics(void **state)
 {
 	static const char *proxies[] = { "127.0.0.1" };
-	static const struct {
-		const char *headers;
-		const char *status;
-	} rows[] = {
+	static const struct question rows[] = {
 		{ "X-Forwarded-For: 127.0.0.2\r\n", "200" },
 		{ "X-Forwarded-For: 127.0.0.2, 203.0.113.1\r\n", "403" },
 		{ "X-Forwarded-For: 203.0.113.1, 127.0.0.2\r\n", "200" },
@@ -633,30 +640,10 @@ static void a_trusted_proxys_word_says_who_may_read_metrics(void **state)
 		{ "Via: 1.1 a\r\n", "403" },
 	};
 	struct fixture *fixture = *state;
-	const struct metrics_settings settings = { .is_enabled = true };
-	struct metrics *metrics = metrics_create();
-	const struct probes_parts parts = { .metrics = metrics, .settings = &settings };
-	struct probes *probes = NULL;
-	struct error error = { 0 };
-	char response[4096];
 
 	fixture->settings.trusted_proxies = proxies;
 	fixture->settings.trusted_proxy_count = 1;
-	assert_int_equal(probes_create(&parts, &probes, &error), 0);
-	start_again(fixture, probes);
-	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-		CLEANUP_CLOSE int connection = connect_to(fixture);
-		CLEANUP_FREE char *request = text_format("GET /metrics HTTP/1.1\r\nHost: a\r\n%s\r\n", rows[i].headers);
-
-		send_text(connection, request);
-		read_response(connection, response, sizeof(response));
-		if (!text_starts_with(response + strlen("HTTP/1.1 "), rows[i].status))
-			fail_msg("%s: %s", rows[i].headers, response);
-	}
-	listener_stop(fixture->listener);
-	fixture->listener = NULL;
-	probes_destroy(probes);
-	metrics_destroy(metrics);
+	ask_for_metrics(fixture, rows, ARRAY_LENGTH(rows));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)

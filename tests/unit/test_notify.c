@@ -158,38 +158,19 @@ static void nobody_who_watches_gets_no_sign(void **state)
 	assert_int_equal(atomic_load(&signs), 0);
 }
 
-struct gate {
-	pthread_mutex_t mutex; /* held: the writer stands */
-	atomic_bool is_reached;
-};
-
-static int stand_at_gate(struct db_session *session, void *context, struct error *error)
-{
-	struct gate *gate = context;
-
-	(void)session;
-	(void)error;
-	atomic_store(&gate->is_reached, true);
-	LOCK_SCOPE(&gate->mutex);
-	return 0;
-}
-
 static void a_writer_that_stands_still_silences_it_until_it_goes_on(void **state)
 {
 	struct db_fixture *fixture = *state;
-	struct gate gate = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+	struct db_gate gate;
 	struct watchdog watchdog;
 
 	begin(&watchdog, fixture);
 	assert_true(look_until(&watchdog, 1, PATIENCE_MS));
-	pthread_mutex_lock(&gate.mutex);
-	db_submit(fixture->database, stand_at_gate, NULL, &gate);
-	while (!atomic_load(&gate.is_reached))
-		sleep_ms(1);
+	db_gate_stop_writer(&gate, fixture);
 	int before = atomic_load(&signs);
 	assert_false(look_until(&watchdog, before + 1, 4 * INTERVAL_MS));
 	assert_string_equal(watchdog.silent_about, "the database's writer");
-	pthread_mutex_unlock(&gate.mutex);
+	db_gate_open(&gate);
 	assert_true(look_until(&watchdog, before + 2, PATIENCE_MS));
 	assert_null(watchdog.silent_about);
 	db_fixture_reopen(fixture);

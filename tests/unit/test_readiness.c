@@ -166,40 +166,21 @@ static void a_disk_that_fails_is_a_reason_until_it_is_well_again(void **state)
 	}
 }
 
-struct gate {
-	pthread_mutex_t mutex; /* held: the writer stands */
-	atomic_bool is_reached;
-};
-
-static int stand_at_gate(struct db_session *session, void *context, struct error *error)
-{
-	struct gate *gate = context;
-
-	(void)session;
-	(void)error;
-	atomic_store(&gate->is_reached, true);
-	LOCK_SCOPE(&gate->mutex);
-	return 0;
-}
-
 /* What is found is judged when the writer goes on, or a failure would wait for it without end. */
 static void a_disk_that_hangs_is_a_reason_and_is_waited_for_a_second_at_most(void **state)
 {
 	struct fixture *fixture = *state;
-	struct gate gate = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+	struct db_gate gate;
 	struct readiness_found first, later;
 
-	pthread_mutex_lock(&gate.mutex);
-	db_submit(fixture->db->database, stand_at_gate, NULL, &gate);
-	while (!atomic_load(&gate.is_reached))
-		usleep(1000);
+	db_gate_stop_writer(&gate, fixture->db);
 	int64_t begun_ms = clock_monotonic_ms(clock_system());
 	bool is_ready = readiness_ask(fixture->readiness, &first);
 	int64_t took_ms = clock_monotonic_ms(clock_system()) - begun_ms;
 	for (int i = 0; i < 20; i++) /* who asks later does not wait again */
 		is_ready = readiness_ask(fixture->readiness, &later) || is_ready;
 	int64_t took_together_ms = clock_monotonic_ms(clock_system()) - begun_ms;
-	pthread_mutex_unlock(&gate.mutex);
+	db_gate_open(&gate);
 
 	assert_false(is_ready);
 	assert_string_equal(first.reasons[READINESS_DATABASE],
