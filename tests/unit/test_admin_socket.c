@@ -28,6 +28,19 @@
 /* Nothing is said about all hosts. */
 static const struct fleet_settings fleet_settings;
 
+/* What the socket's other end is told to be. */
+static atomic_uint pretended_user;
+
+/* In the library's stead; 0: the truth. */
+int getsockopt(int descriptor, int level, int name, void *value, socklen_t *length)
+{
+	int result = (int)syscall(SYS_getsockopt, descriptor, level, name, value, length);
+
+	if (result == 0 && name == SO_PEERCRED && atomic_load(&pretended_user))
+		((struct ucred *)value)->uid = atomic_load(&pretended_user);
+	return result;
+}
+
 struct fixture {
 	char folder[64];
 	char *socket_path;
@@ -40,6 +53,7 @@ static int set_up(void **state)
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 	struct error error = { 0 };
 
+	atomic_store(&pretended_user, 0);
 	TEXT_COPY(fixture->folder, "/tmp/test_admin.XXXXXX");
 	assert_non_null(mkdtemp(fixture->folder));
 	fixture->socket_path = text_format("%s/admin.sock", fixture->folder);
@@ -227,6 +241,8 @@ static void a_request_of_no_good_form_is_refused_with_the_reason(void **state)
 		{ "nonsense", "no JSON object" },
 		{ "[]", "no JSON object" },
 		{ "{}", "knows no verb" },
+		{ "{\"verb\": \"ping\", \"verb\": \"host list\"}", "no JSON object" },
+		{ "{\"verb\": \"host add\", \"name\": \"\", \"uri\": \"test:///a\"}", "a name and a URI" },
 		{ "{\"verb\": \"host add\", \"name\": \"a\"}", "a name and a URI" },
 		{ "{\"verb\": \"host add\", \"name\": \"a b\", \"uri\": \"qemu+tcp://127.1.0.1/session\"}",
 		  "name must be" },
@@ -442,19 +458,6 @@ static void a_socket_that_cannot_be_made_is_told_with_its_path(void **state)
 	assert_int_equal(error.code, ENAMETOOLONG);
 }
 
-/* What the socket's other end is told to be. */
-static atomic_uint pretended_user;
-
-/* In the library's stead; 0: the truth. */
-int getsockopt(int descriptor, int level, int name, void *value, socklen_t *length)
-{
-	int result = (int)syscall(SYS_getsockopt, descriptor, level, name, value, length);
-
-	if (result == 0 && name == SO_PEERCRED && atomic_load(&pretended_user))
-		((struct ucred *)value)->uid = atomic_load(&pretended_user);
-	return result;
-}
-
 static void only_root_and_the_daemons_own_user_are_answered(void **state)
 {
 	atomic_store(&pretended_user, geteuid() + 1);
@@ -465,6 +468,19 @@ static void only_root_and_the_daemons_own_user_are_answered(void **state)
 
 	assert_string_equal(refused, "{\"error\": \"only root may speak here\"}");
 	assert_string_equal(answered, "{\"hosts\":[]}");
+}
+
+/* Also by the time at which the question comes the other end is gone. */
+static void who_is_refused_hears_why_however_late_the_question_is(void **state)
+{
+	struct fixture *fixture = *state;
+
+	atomic_store(&pretended_user, geteuid() + 1);
+	for (int i = 0; i < 200; i++) {
+		CLEANUP_FREE char *refused = ask(fixture, "{\"verb\": \"host list\"}");
+
+		assert_string_equal(refused, "{\"error\": \"only root may speak here\"}");
+	}
 }
 
 static void a_request_that_is_too_long_is_not_answered(void **state)
@@ -589,6 +605,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_no_socket_stays_where_it_is, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_socket_that_cannot_be_made_is_told_with_its_path, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(only_root_and_the_daemons_own_user_are_answered, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(who_is_refused_hears_why_however_late_the_question_is, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(a_request_that_is_too_long_is_not_answered, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_client_that_says_nothing_holds_the_others_up_for_seconds_at_most,
 						set_up, tear_down),
