@@ -32,12 +32,12 @@ static const struct fleet_settings fleet_settings;
 static atomic_uint pretended_user;
 
 /* In the library's stead; 0: the truth. */
-int getsockopt(int descriptor, int level, int name, void *value, socklen_t *length)
+int getsockopt(int fd, int level, int name, void *optval, socklen_t *optlen)
 {
-	int result = (int)syscall(SYS_getsockopt, descriptor, level, name, value, length);
+	int result = (int)syscall(SYS_getsockopt, fd, level, name, optval, optlen);
 
 	if (result == 0 && name == SO_PEERCRED && atomic_load(&pretended_user))
-		((struct ucred *)value)->uid = atomic_load(&pretended_user);
+		((struct ucred *)optval)->uid = atomic_load(&pretended_user);
 	return result;
 }
 
