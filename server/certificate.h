@@ -11,7 +11,8 @@ struct error;
 int certificate_check(const char *certificate_file, const char *key_file, struct error *error);
 /* From now on handshakes use this pair; one that cannot be used leaves the one before. */
 int certificate_use(const char *certificate_file, const char *key_file, struct error *error);
-/* Whether a pair is in use, and when its certificate ends, in seconds since 1970. Thread-safe, also while it is exchanged or forgotten. */
+/* Whether a pair is in use, and when its certificate ends, in seconds since 1970. Thread-safe, also while it is exchanged or
+ * forgotten. */
 bool certificate_in_use(int64_t *ret_expires_s);
 /* What libmicrohttpd takes as MHD_OPTION_HTTPS_CERT_CALLBACK. */
 void *certificate_callback(void);

@@ -222,9 +222,9 @@ static void add_host(struct fixture *fixture, const struct host_state *host)
 
 static void hosts_of_which_none_answers_are_a_reason(void **state)
 {
-	static const struct host_state silent[] = { { .name = "down" },
-						    { .name = "down-disabled", .is_disabled = true },
-						    { .name = "forced", .is_up = true, .is_forced_down = true } };
+	static const struct host_state silent[] = { { .name = "down-disabled", .is_disabled = true },
+						    { .name = "forced", .is_up = true, .is_forced_down = true },
+						    { .name = "down" } };
 	struct fixture *fixture = *state;
 
 	for (size_t i = 0; i < ARRAY_LENGTH(silent); i++) {
