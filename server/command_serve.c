@@ -483,6 +483,7 @@ int command_serve(const void *arguments, const struct worker_observer *observer)
 	simulation_folder_remove(&daemon.folder);
 	if (!is_closed) {
 		/* Every commit is on disk, and the move is taken up again by the next start. */
+		log_event(daemon.log, LOG_LEVEL_WARNING, NULL, "calls upon hosts have not returned, and are left");
 		_exit(EXIT_SUCCESS);
 	}
 	return result < 0 ? exit_status(&error) : EXIT_SUCCESS;
