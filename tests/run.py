@@ -16,6 +16,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[1]
 sys.path += [str(TOP / "tests/lab"), str(TOP / "tests/harness")]
+from daemon_process import SANITISERS  # noqa: E402
 from lab import has_kvm  # noqa: E402
 from tally import LOGS, SECONDS_OF_A_SUITE, Tally  # noqa: E402
 
@@ -46,13 +47,13 @@ def unit(tally):
     """The cmocka programs, built with the address and undefined-behaviour sanitisers."""
     build(SANITISED, "-Db_sanitize=address,undefined", "-Db_lundef=false")
     asked = subprocess.run(["meson", "introspect", "--tests", str(SANITISED)], capture_output=True, text=True, check=True)
-    # The checkers stand in meson's list too; here they are a suite of their own.
+    # The other suites stand in meson's list too; the checkers are a suite of their own here.
     tests = [test for test in sorted(json.loads(asked.stdout), key=lambda test: test["name"])
-             if Path(test["cmd"][0]).is_relative_to(SANITISED)]
+             if "unit" in [suite.split(":")[-1] for suite in test["suite"]] and Path(test["cmd"][0]).is_relative_to(SANITISED)]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as threads:
         list(threads.map(lambda test: tally.relay(
             f"unit/{test['name']}", test["cmd"], CMOCKA_MESSAGE_OUTPUT="tap", **test["env"],
-            ASAN_OPTIONS="detect_leaks=1:halt_on_error=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1"), tests))
+            **SANITISERS), tests))
 
 
 def checkers(tally):
@@ -87,8 +88,7 @@ def configuration(tally):
     tally.relay("configuration", ["python3", TOP / "tests/configuration/suite.py"])
     build(SANITISED, "-Db_sanitize=address,undefined", "-Db_lundef=false")
     tally.relay("configuration/sanitised", ["python3", TOP / "tests/configuration/suite.py", "broken", "refused", "under_load"],
-                MIGRATIOND=str(SANITISED / "migrationd"), ASAN_OPTIONS="detect_leaks=1",
-                UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
+                MIGRATIOND=str(SANITISED / "migrationd"), **SANITISERS)
 
 
 def replay(tally):
@@ -99,7 +99,7 @@ def replay(tally):
         lambda: tally.relay("replay", ["python3", TOP / "tests/replay/suite.py"]),
         lambda: tally.relay("replay/lies", ["python3", TOP / "tests/replay/lies.py"]),
         lambda: tally.relay("replay/sanitised", ["python3", TOP / "tests/replay/suite.py"], MIGRATIOND=str(SANITISED / "migrationd"),
-                            ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1"))
+                            **SANITISERS))
 
 
 def faults(tally):
@@ -117,7 +117,7 @@ def simulate(tally):
     build(SANITISED, "-Db_sanitize=address,undefined", "-Db_lundef=false")
     tally.relay("simulate/sanitised", ["/usr/bin/python3", TOP / "tests/simulate/suite.py", "faults", "tokens", "precheck", "midway",
                                        "target", "never"], MIGRATIOND=str(SANITISED / "migrationd"),
-                ASAN_OPTIONS="detect_leaks=1", UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1")
+                **SANITISERS)
 
 
 def identity(tally):

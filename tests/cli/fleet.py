@@ -41,12 +41,8 @@ class Fleet(Service):
         self.simulation = self.folder / "fleet.yaml"
         self.simulation.write_text(json.dumps({"simulation": simulation or SIMULATION}))
 
-    def launch(self, **environment):
-        self.config.write_text(json.dumps(self.sections))
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([BINARY, "serve", "--config", self.config, "--simulate", self.simulation],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **environment})
-        return self
+    def files(self):
+        return [*super().files(), "--simulate", self.simulation]
 
     def words(self, *words):
         return [str(BINARY), *words, "--config", str(self.config)]

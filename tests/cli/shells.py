@@ -4,11 +4,11 @@ import re
 import time
 from pathlib import Path
 
-from fleet import BINARY, TOP, Fleet
+from fleet import BINARY, Fleet
 from terminal import Terminal
 
-BASH = TOP / "build/docs/migrationd"
-ZSH = TOP / "build/docs/_migrationd"
+BASH = BINARY.parent / "docs/migrationd"
+ZSH = BINARY.parent / "docs/_migrationd"
 
 
 class Shell:
@@ -75,7 +75,7 @@ def in_shell(name, folder):
         assert "manager" in shell.complete("migrationd token --role ma", "manager", tabs="\t")
     finally:
         shell.close()
-    fleet.kill()
+    fleet.stop()
 
 
 def in_bash(folder):

@@ -21,7 +21,7 @@ from fleet import BINARY, Fleet, twins  # noqa: E402
 from service import run_checks  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
-PAGES = {"8": TOP / "build/docs/migrationd.8", "5": TOP / "build/docs/migrationd.yaml.5"}
+PAGES = {"8": BINARY.parent / "docs/migrationd.8", "5": BINARY.parent / "docs/migrationd.yaml.5"}
 
 
 def run(*words, **rest):
@@ -379,7 +379,7 @@ def over_https(folder):
     for more in ((), ("--cacert", str(authority.certificate)), ("--cacert", str(stranger.certificate))):
         done = run(*far, *more)
         assert done.returncode == 69 and not done.stdout, (more, done)  # the name is another, or the authority is
-    fleet.kill()
+    fleet.stop()
     certificate, key = authority.issue("here", addresses=["127.0.0.1"])
     fleet.sections["listener"] |= {"certificate_file": str(certificate), "key_file": str(key)}
     fleet.launch()

@@ -47,13 +47,8 @@ class Configured(Service):
         if deployment:
             self.deployment.write_text(deployment)
 
-    def launch(self, **environment):
-        self.config.write_text(json.dumps(self.sections))
-        self.config.chmod(0o600)
-        files = ["--config", self.config] + (["--config", self.deployment] if self.deployment.exists() else [])
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([BINARY, "serve", *files], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        return self
+    def files(self):
+        return super().files() + (["--config", self.deployment] if self.deployment.exists() else [])
 
     def said(self, words):
         return self.log.read_text().count(words)
@@ -110,7 +105,7 @@ def differences(found, wanted):
 def the_documents_start(folder):
     """the YAML of the documents, word for word, starts the daemon, as a file of its own and behind our own settings"""
     service = Configured(folder, REVERT).start()
-    service.kill()
+    service.stop()
     service.deployment.unlink()
     own = json.dumps(service.sections)
     service.config.write_text(f"{own}\n---\n{REVERT}")
@@ -126,13 +121,13 @@ def the_four_policies(folder):
     service.deployment.write_text(REVERT)
     service.hangup(IN_FORCE)
     assert not differences(matrix(service), REVERTED), differences(matrix(service), REVERTED)
-    service.kill()
+    service.stop()
     service.start().load()
     assert not differences(matrix(service), REVERTED), differences(matrix(service), REVERTED)
     service.deployment.write_text("kind: OpenStackDeployment\nspec: {}\n")
     service.hangup(IN_FORCE)
     assert not differences(matrix(service), DEFAULTS), differences(matrix(service), DEFAULTS)
-    service.kill()
+    service.stop()
 
 
 def each_policy_alone(folder):
@@ -145,7 +140,7 @@ def each_policy_alone(folder):
         wanted = {(who, asked): allowed if asked != policy else who != "stranger" for (who, asked), allowed in DEFAULTS.items()}
         found = matrix(service)
         assert not differences(found, wanted), (policy, differences(found, wanted))
-    service.kill()
+    service.stop()
 
 
 def precedence(folder):
@@ -160,7 +155,7 @@ def precedence(folder):
     service.hangup(IN_FORCE)
     found = matrix(service)
     assert not any(allowed for (_, policy), allowed in found.items() if policy == "migrate"), found
-    service.kill()
+    service.stop()
 
 
 def changed_files(folder):
@@ -174,7 +169,7 @@ def changed_files(folder):
     service.wait(lambda: not may(member, "migrate"))
     (service.folder / "policy.yaml").write_text(f'"{MIGRATE}migrate": "role:member"\n')
     service.wait(lambda: may(member, "migrate"))
-    service.kill()
+    service.stop()
 
 
 def refused_whole(folder):
@@ -191,7 +186,7 @@ def refused_whole(folder):
     found = matrix(service)
     assert not any(allowed for (_, policy), allowed in found.items() if policy == "migrate"), found
     assert found["admin", "migrate_live"]
-    service.kill()
+    service.stop()
 
 
 def half_written(folder):
@@ -305,7 +300,7 @@ def keys_anew(folder):
     assert new.get("/v2.1/servers").status == 401
     service.hangup(IN_FORCE)
     assert (old.get("/v2.1/servers").status, new.get("/v2.1/servers").status) == (401, 200)
-    service.kill()
+    service.stop()
 
 
 def under_load(folder):
@@ -327,7 +322,7 @@ def under_load(folder):
             asker.result()
     assert set(seen) <= {200, "migrate 202", "migrate 403", "migrate 409"} and seen["migrate 403"] and seen["migrate 409"], seen
     assert service.process.poll() is None
-    service.kill()
+    service.stop()
 
 
 def limits_and_hosts(folder):
@@ -346,7 +341,7 @@ def limits_and_hosts(folder):
     page = admin.get("/v2.1/servers?all_tenants=1").body
     assert len(page["servers"]) == 1 and page["servers_links"][0]["href"].startswith("https://compute.example/root/"), page
     assert service.said("takes effect at the next start") == 1 and service.said('"log.level"') == 1, service.log.read_text()
-    service.kill()
+    service.stop()
 
 
 def policy_words(folder):
@@ -383,7 +378,7 @@ def odd_rules(folder):
     log = service.log.read_text()
     for words in ("the rule is empty and grants everything to everybody", "the name is deprecated", "nothing here asks for"):
         assert words in log, (words, log)
-    service.kill()
+    service.stop()
 
 
 def keys_of(folder):

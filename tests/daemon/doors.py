@@ -82,7 +82,7 @@ def tls_versions(folder):
     done = subprocess.run(["curl", "-sS", "--cacert", service.authority.certificate, f"https://localhost:{service.port}/healthz"],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0 and "ok" in done.stdout, done
-    service.kill()
+    service.stop()
 
 
 def openstack_over_tls(folder):
@@ -95,7 +95,7 @@ def openstack_over_tls(folder):
                           check=False)
     assert done.returncode == 0 and "nova-compute" in done.stdout, done
     assert subprocess.run(listing, capture_output=True, text=True, check=False).returncode != 0
-    service.kill()
+    service.stop()
 
 
 def waiting_over_tls(folder):
@@ -109,7 +109,7 @@ def waiting_over_tls(folder):
                        json.dumps({"os-migrateLive": {"host": None, "block_migration": "auto"}}),
                        {"X-Auth-Token": token, "OpenStack-API-Version": "compute 2.25", "Content-Type": "application/json"})
     assert connection.getresponse().status == 202
-    service.kill()
+    service.stop()
 
 
 def certificate_exchanged(folder):
@@ -140,7 +140,7 @@ def certificate_exchanged(folder):
     for asker in askers:
         asker.join()
     assert set(seen) == {200} and sum(seen.values()) > 50, seen
-    service.kill()
+    service.stop()
 
 
 def half_exchanged(folder):
@@ -200,7 +200,7 @@ def broken_handshakes(folder):
     while len(os.listdir(descriptors)) > before + 8 and time.monotonic() < deadline:
         time.sleep(0.1)
     assert len(os.listdir(descriptors)) <= before + 8, (before, len(os.listdir(descriptors)))
-    service.kill()
+    service.stop()
 
 
 def wrong_pairs(folder):
@@ -236,11 +236,11 @@ def behind_a_proxy(folder):
     assert link(X_Forwarded_Host="x" * 300) == own
     link(X_Forwarded_For="203.0.113.9, 192.0.2.44, 127.0.0.1")
     assert '"client": "192.0.2.44"' in service.log.read_text() and "203.0.113.9" not in service.log.read_text()
-    service.kill()
+    service.stop()
     service.sections["listener"]["trusted_proxies"] = ["192.0.2.0/24"]
     service.start().load()
     assert link(X_Forwarded_Proto="https", X_Forwarded_Host="compute.example", Forwarded="host=d.example") == own
-    service.kill()
+    service.stop()
 
 
 def public_links(folder):
@@ -264,7 +264,7 @@ def public_links(folder):
     # Beside our own there are links to the documentation, and the bookmarks, which stand at the endpoint's root in Nova, too.
     ours = [link for link in links if "docs.openstack.org" not in link]
     assert len(ours) > 8 and all(link.startswith("https://public.example/compute/") for link in ours), ours
-    service.kill()
+    service.stop()
 
 
 CHECKS = (tls_versions, openstack_over_tls, waiting_over_tls, certificate_exchanged, half_exchanged, broken_handshakes, wrong_pairs, behind_a_proxy,

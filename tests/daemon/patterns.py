@@ -54,7 +54,7 @@ def hostile_patterns(folder):
     assert peak_kib(service) - before < 10 * 1024, (before, peak_kib(service))
     assert service.process.poll() is None
     assert len(client.get("/v2.1/servers?name=vm-7-").body["servers"]) == 1
-    service.kill()
+    service.stop()
 
 
 CHECKS = (hostile_patterns,)

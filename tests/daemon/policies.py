@@ -180,7 +180,7 @@ def before_and_after_the_revert(folder):
     service.write(None)
     service.renew()
     expect(service.matrix(), DEFAULT)
-    service.kill()
+    service.stop()
 
 
 OTHER_RULES = [
@@ -209,7 +209,7 @@ def other_rules(folder):
                 assert granted[policy] == DEFAULT[policy], policy
         except AssertionError as wrong:
             raise AssertionError(f"{rules}: {wrong}") from wrong
-    service.kill()
+    service.stop()
 
 
 def base_rules(folder):
@@ -225,7 +225,7 @@ def base_rules(folder):
             expect(found, judged(Judge(folder, defaults)))
         except AssertionError as wrong:
             raise AssertionError(f"{rules}: {wrong}") from wrong
-    service.kill()
+    service.stop()
 
 
 def file_and_directory(folder):
@@ -246,7 +246,7 @@ def file_and_directory(folder):
             expect(found, judged(Judge(folder, defaults)))
         except AssertionError as wrong:
             raise AssertionError(f"{file}, {directory}: {wrong}") from wrong
-    service.kill()
+    service.stop()
 
 
 ATOMS = ["role:admin", "role:Member", "role:reader", "role:operator", "role:nobody", "user_id:boss", "user_id:%(user_id)s",

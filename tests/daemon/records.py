@@ -26,7 +26,7 @@ def hosts_of(service):
 
 
 def backup_and_restore(folder):
-    """a copy that is made while moves are ordered is whole; restore refuses a living daemon, puts the copy in place and keeps what was"""
+    """a copy that is made while moves are ordered is whole; restore refuses a living daemon, puts the copy in place and keeps what kill -9 left"""
     service = Service(folder).start().load()
     is_over = threading.Event()
     client = service.api("member", "reader")
@@ -58,12 +58,12 @@ def backup_and_restore(folder):
     assert done.returncode == 0 and ".replaced-" in done.stdout, done
     service.start()
     assert "late" not in hosts_of(service)
-    service.kill()
+    service.stop()
     kept = next(service.folder.glob("migrationd.db.replaced-*"))
     assert verb(service, "restore", str(kept)).returncode == 0
     service.start()
     assert "late" in hosts_of(service)
-    service.kill()
+    service.stop()
     (service.folder / "text").write_text("no database\n" * 1000)
     before = Path(service.sections["database"]).read_bytes()
     assert verb(service, "restore", str(service.folder / "text")).returncode == 1
@@ -99,7 +99,7 @@ def killed_restore(folder):
         seen.add(late)
     print(f"# seen: {seen}")
     service.start()
-    service.kill()
+    service.stop()
 
 
 def old_records(folder):
@@ -108,7 +108,7 @@ def old_records(folder):
     client = service.api("member", "reader")
     for _ in range(3):
         assert client.act(state.server_uuid(1), "lock").status == 202 and client.act(state.server_uuid(1), "unlock").status == 202
-    service.kill()
+    service.stop()
     old = int(time.time() * 1e6) - 40 * DAY_US
     with sqlite3.connect(service.sections["database"]) as base:
         base.execute("UPDATE instance_actions SET updated_us = ?", (old,))
@@ -125,13 +125,13 @@ def old_records(folder):
         return len([row for row in migrations if row["source_compute"] == "a"]), len(actions)
     time.sleep(1)
     assert numbers() == (450, 6), numbers()
-    service.kill()
+    service.stop()
     service.sections["retention"] = {"migrations_days": 30, "instance_actions_days": 30}
     service.start()
     service.wait(lambda: numbers() == (50, 0))  # those that wait for their confirm stay
     gone = service.api(*admin).get("/v2.1/os-migrations?limit=10&marker=00000000-0000-4000-8000-000000000001", version="2.59")
     assert gone.status == 400, gone.status
-    service.kill()
+    service.stop()
 
 
 def hosts_in_use(folder):
@@ -154,7 +154,7 @@ def hosts_in_use(folder):
     ids = {row["host"]: row["id"] for row in asked.get("/v2.1/os-services?binary=nova-compute").body["services"]}
     for host in ("host1", target):
         assert asked.request("DELETE", f"/v2.1/os-services/{ids[host]}", None).status == 409
-    service.kill()
+    service.stop()
 
 
 def typed(service, words, *lines):
@@ -202,15 +202,15 @@ def a_host_that_never_comes_back(folder):
     listed = admin.get("/v2.1/servers/detail?all_tenants=1").body["servers"]
     assert set(servers) <= {row["id"] for row in listed}
     assert not admin.get("/v2.1/servers/detail?all_tenants=1&host=host1").body["servers"]
-    service.kill()
+    service.stop()
     service.start()
-    service.kill()
+    service.stop()
 
 
 def an_older_file(folder):
     """a database of the version before is upgraded, after a copy of it was written that is whole and of that version"""
     service = Service(folder).start().load()
-    service.kill()
+    service.stop()
     with sqlite3.connect(service.sections["database"]) as base:
         for change in ("DROP TABLE chores", "DROP INDEX kept_domains_migration", "ALTER TABLE hosts DROP COLUMN is_gone",
                        "ALTER TABLE servers DROP COLUMN error_cause", "ALTER TABLE volumes DROP COLUMN bytes",
@@ -223,13 +223,13 @@ def an_older_file(folder):
     with sqlite3.connect(f"file:{copy}?mode=ro", uri=True) as base:
         assert base.execute("SELECT version FROM schema_version").fetchall() == [(2,)]
     assert '"database upgraded"' in service.log.read_text()
-    service.kill()
+    service.stop()
     # A copy of the older version can be put back; it is upgraded at the next start.
     os.rename(copy, service.folder / "older")
     assert verb(service, "restore", str(service.folder / "older")).returncode == 0
     service.start()
     assert hosts_names(service.sections["database"]) == before
-    service.kill()
+    service.stop()
 
 
 def hosts_names(path):

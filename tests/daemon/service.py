@@ -13,10 +13,12 @@ import traceback
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(TOP / "tests/lab"), str(TOP / "tests/replay")]
+sys.path[:0] = [str(TOP / "tests/lab"), str(TOP / "tests/replay"), str(TOP / "tests/harness")]
 
 from api import Api  # noqa: E402
+from daemon_process import BadEnd, DaemonProcess, stop_all  # noqa: E402
 import state  # noqa: E402
+from tap import line_of  # noqa: E402
 
 BINARY = Path(os.environ.get("MIGRATIOND", TOP / "build" / "migrationd"))
 FREE = {"server": {"host": "host1", "vm_state": "active", "task_state": None, "locked": None},
@@ -44,10 +46,11 @@ class Service:
     def launch(self, **environment):
         self.config.write_text(json.dumps(self.sections))  # JSON is YAML
         self.config.chmod(0o600)
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([BINARY, "serve", "--config", self.config], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, env={**os.environ, **environment})
+        self.process = DaemonProcess([BINARY, "serve", *self.files()], self.log, env={**os.environ, **environment})
         return self
+
+    def files(self):
+        return ["--config", self.config]
 
     def start(self, **environment):
         self.launch(**environment)
@@ -69,8 +72,7 @@ class Service:
     def fails(self):
         """Exit status and last words of a start that must not succeed."""
         self.launch()
-        status = self.process.wait(20)
-        return status, self.log.read_text()
+        return self.process.own_end(), self.log.read_text()
 
     def control(self, **words):
         with socket.socket(socket.AF_UNIX) as connection:
@@ -96,11 +98,14 @@ class Service:
     def migrate(self, client=None):
         return (client or self.api("member", "reader")).act(state.server_uuid(1), "migrate")
 
+    def stop(self):
+        """SIGTERM, and an end with status 0."""
+        self.process.stop()
+
     def kill(self):
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-        if self.process:
-            self.process.wait()
+        """kill -9: nothing is put in order, and nobody sees what it would have ended with."""
+        self.process.kill()
+        self.process.wait()
 
     def jobs(self):
         with sqlite3.connect(f"file:{self.folder}/migrationd.db?mode=ro", uri=True) as base:
@@ -108,17 +113,20 @@ class Service:
 
 
 def run_one(check):
+    """Whether what it says holds; and whether its daemons, those too that still run when it is over, end well."""
     with tempfile.TemporaryDirectory(prefix="migrationd-daemon.") as folder:
+        lines = []
         try:
             check(folder)
-            return True
-        except Exception:
+        except Exception as fault:
             log = Path(folder) / "log"
-            lines = log.read_text(errors="replace").splitlines()[-20:] if log.exists() else []
-            print("\n".join(f"# {line}" for line in traceback.format_exc().splitlines() + lines))
-            return False
+            has_log = log.exists() and not isinstance(fault, BadEnd)  # which has told it
+            lines = traceback.format_exc().splitlines() + (log.read_text(errors="replace").splitlines()[-20:] if has_log else [])
         finally:
+            lines += "\n".join(stop_all(may_be_killed="kill -9" in check.__doc__)).splitlines()
             subprocess.run(["pkill", "-KILL", "-f", f"{folder}/migrationd.yaml"], check=False)
+        print("".join(f"# {line}\n" for line in lines), end="")
+        return not lines
 
 
 def run_checks(checks, words):
@@ -129,5 +137,5 @@ def run_checks(checks, words):
     for number, check in enumerate(checks, 1):
         is_good = run_one(check)
         failed += not is_good
-        print(f"{'ok' if is_good else 'not ok'} {number} - {check.__doc__}", flush=True)
+        print(line_of(is_good, number, check.__doc__), flush=True)
     return 1 if failed else 0

@@ -28,7 +28,7 @@ import records  # noqa: E402
 from service import BINARY, FREE, Service, run_checks  # noqa: E402
 import state  # noqa: E402
 
-FULL_DISK = TOP / "build" / "tests" / "libfull_disk.so"
+FULL_DISK = BINARY.parent / "tests" / "libfull_disk.so"
 
 
 def raw(service, data, seconds=10):
@@ -60,7 +60,7 @@ def a_wrong_setting(folder):
 def a_missing_configuration(folder):
     """a configuration that is not there stops the start, and its name is told"""
     done = subprocess.run([BINARY, "serve", "--config", f"{folder}/none.yaml"], capture_output=True, text=True, check=False)
-    assert done.returncode > 0 and f"{folder}/none.yaml" in done.stderr, done
+    assert done.returncode == 78 and f"{folder}/none.yaml" in done.stderr, done
 
 
 def a_missing_key(folder):
@@ -89,7 +89,7 @@ def a_foreign_database(folder):
 
 def a_newer_database(folder):
     """a database of a newer version stops the start, and both versions are told"""
-    Service(folder).start().kill()
+    Service(folder).start().stop()
     with sqlite3.connect(f"{folder}/migrationd.db") as base:
         base.execute("UPDATE schema_version SET version = 9999")
     says(Service(folder), "9999")
@@ -123,7 +123,7 @@ def a_second_daemon(folder):
     status, log = second.fails()
     assert status > 0 and "another daemon" in log, log
     assert first.migrate().status == 202
-    first.kill()
+    first.stop()
 
 
 def an_end_by_signal(folder):
@@ -168,7 +168,7 @@ def implied_roles(folder):
     exact = subprocess.run([BINARY, "token", "--config", service.config, "--role", "member", "--exact-roles", "--project",
                             state.PROJECT], capture_output=True, text=True, check=True).stdout.strip()
     assert roles_in(exact) == ["member"]
-    service.kill()
+    service.stop()
 
 
 def a_kill(folder):
@@ -181,7 +181,7 @@ def a_kill(folder):
     service.start()
     answer = service.migrate()
     assert answer.status == 409 and "resize_prep" in answer.message, answer.text
-    service.kill()
+    service.stop()
 
 
 def a_full_disk(folder):
@@ -199,7 +199,7 @@ def a_full_disk(folder):
     assert service.jobs() == [(state.server_uuid(1), "cold")]
     answer = member.act(state.server_uuid(3), "confirmResize")
     assert answer.status == 204, answer.text
-    service.kill()
+    service.stop()
 
 
 def a_disk_that_does_not_sync(folder):
@@ -230,7 +230,7 @@ def one_of_many(folder):
         asker.join()
     assert sorted(answers) == [202] + [409] * 49, sorted(answers)
     assert len(service.jobs()) == 1
-    service.kill()
+    service.stop()
 
 
 def many_connections(folder):
@@ -247,7 +247,7 @@ def many_connections(folder):
     assert all(connection.getresponse().status == 200 for connection in idle)
     for connection in idle:
         connection.close()
-    service.kill()
+    service.stop()
 
 
 def damage(chance, sound):
@@ -286,7 +286,7 @@ def hostile_bytes(folder):
     assert sum(400 <= status < 500 for _, _, status in answers) > 1000
     assert service.api("reader").get("/v2.1/servers").status == 200
     assert not service.jobs()
-    service.kill()
+    service.stop()
 
 
 def a_silent_client(folder):
@@ -297,7 +297,7 @@ def a_silent_client(folder):
     began = time.monotonic()
     assert raw(service, b"POST /v2.1/servers HTTP/1.1\r\nHost: a\r\nContent-Length: 50\r\n\r\nhalf", 10)[:9] in (b"", b"HTTP/1.1 ")
     assert time.monotonic() - began < 5
-    service.kill()
+    service.stop()
 
 
 def long_heads(folder):
@@ -312,7 +312,7 @@ def long_heads(folder):
     assert client.getresponse().status == 413
     peak = [line for line in Path(f"/proc/{service.process.pid}/status").read_text().splitlines() if "VmHWM" in line]
     assert int(peak[0].split()[1]) < 40 * 1024, peak
-    service.kill()
+    service.stop()
 
 
 def log_lines(folder):
@@ -382,7 +382,7 @@ def many_moves(folder):
     assert took[len(took) * 99 // 100] < 0.1, f"of {len(took)} reads one in a hundred took {took[len(took) * 99 // 100]:.3f} s"
     service.control(open_gate="live")
     service.wait(lambda: len(admin.get("/v2.1/os-migrations?status=completed").body["migrations"]) == 50)
-    service.kill()
+    service.stop()
 
 
 def a_silent_host(folder):
@@ -409,7 +409,7 @@ def a_silent_host(folder):
     ready = service.api().get("/readyz")
     assert ready.status == 200 and ready.body["checks"]["hosts"]["ok"], ready.text
     assert len(service.jobs()) == 22, service.jobs()
-    service.kill()
+    service.stop()
 
 
 CHECKS = (a_missing_configuration, a_wrong_setting, a_missing_key, a_wrong_policy, a_foreign_database, a_newer_database,

@@ -128,13 +128,14 @@ def run_in_the_lab(report, waiting):
             for log in (daemon.log_path, Path(cloud[0].keystone.folder.name) / "keystone.log"):
                 if report.failed and log.exists():
                     print("\n".join(f"# {line[:300]}" for line in log.read_text(errors="replace").splitlines()[-40:]))
-            daemon.end()
+            bad_end = daemon.end()
             cloud[0].keystone.end()
             for path in [RUN_ENV, *(TOP / "build").glob("try.*")]:
                 if path.is_dir():
                     shutil.rmtree(path)
                 else:
                     path.unlink(missing_ok=True)
+    report.say("after all of them the daemon ends with status 0", bad_end)
 
 
 def build_from_source(report, waiting):

@@ -28,6 +28,7 @@ sys.path.insert(0, str(HERE.parent / "lab"))  # before this folder, which has a 
 from lab_faults import FAULTS, CannotBe  # noqa: E402
 from lab_lies import LIES, Lies  # noqa: E402
 from lab_scene import BINARY, FOLDER, Scene  # noqa: E402
+from daemon_process import wrong_ends  # noqa: E402
 from lab_trial import MIDWAY, Bad, Combination, Point, Trial, may_be  # noqa: E402
 from bench import LOGS  # noqa: E402
 
@@ -97,6 +98,9 @@ class Worker:
         try:
             self.scene.ready()
             verdict, why, settled = self.verdict_of(Lies(self.scene) if combination is LIES else Trial(self.scene, combination))
+            ends = wrong_ends()
+            if ends and verdict == "good":
+                verdict, why = "wrong", ends[0]
             if verdict in ("good", "could not be"):
                 self.scene.make_well()
                 self.scene.reset()

@@ -14,13 +14,13 @@ import subprocess
 from pathlib import Path
 
 from bench import Bench
-from daemon import TOP, Daemon
+from daemon import BINARY as SHIPPED, TOP, Daemon
 from lab import Lab, LabError, end_processes, processes_of, signal_processes
 from netlab import NetLab
 
 FOLDER = TOP / "build" / "faults-lab"
-BINARY = TOP / "build" / "tests" / "faults" / "faults_daemon"
-FULL_DISK = TOP / "build" / "tests" / "libfull_disk.so"
+BINARY = SHIPPED.parent / "tests" / "faults" / "faults_daemon"
+FULL_DISK = SHIPPED.parent / "tests" / "libfull_disk.so"
 SETTINGS = {
     "max_concurrent_incoming_migrations": 1,  # so that a job can be made to wait for its turn
     "hypervisor": {"keepalive_interval": 1, "keepalive_count": 2, "reconcile_interval": 5},

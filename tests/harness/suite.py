@@ -3,6 +3,7 @@ Speaks TAP; a check is a function whose docstring says what holds.
 """
 
 import io
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -10,7 +11,8 @@ from pathlib import Path
 TOP = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(TOP / "tests/daemon"), str(TOP / "tests/harness")]
 
-from service import run_checks  # noqa: E402
+import bad_ends  # noqa: E402
+from service import BINARY, run_checks  # noqa: E402
 import tally  # noqa: E402
 
 GOOD = "1..2\nok 1 - it moves\nok 2 - it stays\n"
@@ -81,6 +83,7 @@ def plans(folder):
 def failures(folder):
     """what fails is a failure whatever is written behind it, and so is what is left to be done, and a skip without a reason"""
     for text, words in (("not ok 1 - a\n", "not ok 1 - liar: a\n"), ("not ok 1 - a # SKIP no reason\n", "not ok 1 - liar: a\n"),
+                        ("not ok 1 # SKIP test_of_cmocka\n", "not ok 1 - liar: test_of_cmocka\n"),
                         ("not ok 1 - a # TODO later\n", "it is left to be done"), ("not ok 1 - a #todo\n", "it is left to be done"),
                         ("ok 1 - a # TODO later\n", "it is left to be done"), ("ok 1 - a # skip\n", "does not say why")):
         for status in (0, 1):
@@ -117,7 +120,7 @@ def giving_up(folder):
     expect(Told(folder).suite("Bail out! No lab\n" + GOOD), (2, 1, 0), "gives up: Bail out! No lab")
 
 
-def bad_ends(folder):
+def ends_of_suites(folder):
     """a suite that ends with a status, by a signal or by the watchdog is a failure, however good its points were"""
     expect(Told(folder).suite(GOOD, "exit 23"), (2, 1, 0), "liar: ends with status 23")
     expect(Told(folder).suite(GOOD, "kill -SEGV $$"), (2, 1, 0), "liar: is ended by signal 11")
@@ -137,7 +140,62 @@ def texts(folder):
     expect(Told(folder).suite("1..2\nok 1 - it moves\nnot ok 2 - text: a page\n"), (1, 1, 0), "1 texts checked\n")
 
 
-CHECKS = [truth, plans, failures, ordinary_lines, numbers, repeated_names, giving_up, bad_ends, texts]
+def with_bad_ends(folder, words, **ends):
+    """A suite in front of a daemon that ends so."""
+    liar = {"MIGRATIOND": str(TOP / "tests/harness/lying_daemon.sh"), "REAL": str(BINARY)}
+    return Told(folder, seconds=120).command(words, **liar, **ends)
+
+
+def ends_of_daemons(folder):
+    """a daemon that ends with another status than 0, by a signal, by itself or not at all fails the check that ran it, with its log"""
+    told = with_bad_ends(folder, [sys.executable, TOP / "tests/harness/bad_ends.py"])
+    expect(told, (len(bad_ends.GOOD), len(bad_ends.BAD), 0), "on SIGTERM with status 23", "# SUMMARY: a leak\n", "on SIGTERM by signal 11",
+           "by itself with status 0", "by itself by signal 6", "did not end within", "is ended by kill -9",
+           "did not wait for its calls")
+    for check in bad_ends.BAD:
+        assert re.search(rf"^not ok [0-9]+ - liar: {re.escape(check.__doc__)}$", told.text, re.M), (check, told.text)
+
+
+# What starts daemons in a way of its own: a suite, and what of it is quick.
+STARTERS = (["/usr/bin/python3", "tests/daemon/suite.py", "implied_roles"],
+            ["/usr/bin/python3", "tests/configuration/suite.py", "odd_rules"],
+            ["/usr/bin/python3", "tests/cli/suite.py", "another_port"],
+            ["/usr/bin/python3", "tests/simulate/suite.py", "beside_a_configuration"])
+
+
+def every_starter(folder):
+    """the sanitisers' status of a daemon fails the scenario that ran it in each suite that starts daemons in a way of its own"""
+    for words in STARTERS:
+        expect(with_bad_ends(folder, words, ON_TERM="exit 23"), (0, 1, 0), "on SIGTERM with status 23")
+        expect(with_bad_ends(folder, words), (1, 0, 0))
+    recorded = ["/usr/bin/python3", "tests/replay/suite.py", "version-docs"]
+    told = with_bad_ends(folder, recorded, ON_TERM="exit 23")
+    expect(told, (1, 1, 0), "not ok 2 - liar: after all of them the daemon ends with status 0", "on SIGTERM with status 23")
+    expect(with_bad_ends(folder, recorded), (2, 0, 0))
+
+
+def ends_in_the_lab(folder):
+    """in the lab the daemon's end is the fault of the scenario after which it comes, of the last one too, and kill -9 is none"""
+    told = with_bad_ends(folder, [sys.executable, TOP / "tests/harness/bad_lab.py", Path(folder) / "logs"], ON_TERM="exit 23", ON_USR1="exit 0")
+    expect(told, (2, 4, 0), "on SIGTERM with status 23", "by itself with status 0")
+    assert set(re.findall(r"^(not ok|ok) [0-9]+ - liar: (good)?", told.text, re.M)) == {("ok", "good"), ("not ok", "")}, told.text
+
+
+def a_false_answer(folder):
+    """one false field in one answer fails the group that it is in, and no other"""
+    told = Told(folder, seconds=120).command(["/usr/bin/python3", TOP / "tests/harness/bad_answer.py", "version-docs", "ids"])
+    expect(told, (2, 1, 0), "not ok 1 - liar: ids: ", " differs\n", "\nok 2 - liar: version-docs: ")
+
+
+def own_starts(_):
+    """text: no test starts a daemon but as a DaemonProcess"""
+    own = re.compile(r"(?<!Daemon)\b(?:subprocess\.)?Popen\([^)]*(?:\bserve\b|ExecStart)")
+    found = [str(path) for path in sorted((TOP / "tests").rglob("*.py")) if own.search(path.read_text(encoding="utf-8"))]
+    assert not found, found
+
+
+CHECKS = [truth, plans, failures, ordinary_lines, numbers, repeated_names, giving_up, ends_of_suites, texts, ends_of_daemons,
+          every_starter, ends_in_the_lab, a_false_answer, own_starts]
 
 if __name__ == "__main__":
     tally.SECONDS_OF_OUTPUT = tally.SECONDS_TO_END = 1

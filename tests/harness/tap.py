@@ -16,7 +16,7 @@ import re
 
 PLAN = re.compile(r"1\.\.([0-9]+)")
 POINT = re.compile(r"(not )?ok ([0-9]+) - (.+?)(?:\s+#\s*(SKIP|TODO)\S*\s*(.*))?", re.IGNORECASE)
-SKIPPED = re.compile(r"()ok ([0-9]+) ()# (SKIP) (.+)")  # as cmocka writes it: the description stands last
+SKIPPED = re.compile(r"(not )?ok ([0-9]+) ()# (SKIP) (.+)")  # as cmocka writes it, by its version bad or good: the description stands last
 BAIL_OUT = re.compile(r"Bail out!.*")
 OF_TEXTS = "text: "
 

@@ -85,7 +85,7 @@ def keystones_tokens(folder):
     assert status(service, keystone.token("admin", PASSWORD, "admin"), "/v2.1/os-hypervisors") == 200
     unscoped = keystone.token("admin", PASSWORD)
     assert status(service, unscoped, "/v2.1/os-hypervisors") == 403
-    service.kill()
+    service.stop()
 
 
 def openstack_command(folder):
@@ -113,7 +113,7 @@ def openstack_command(folder):
     lines = "import openstack; print([server.name for server in openstack.connect(cloud='here').compute.servers()])"
     done = subprocess.run(["/usr/bin/python3", "-c", lines], env=environment, capture_output=True, text=True, check=False)
     assert done.stdout == "['vm-one']\n", done.stdout + done.stderr
-    service.kill()
+    service.stop()
 
 
 def revoked_tokens(folder):
@@ -129,7 +129,7 @@ def revoked_tokens(folder):
     assert answer.status == 401, answer.text
     assert answer.headers["WWW-Authenticate"] == f'Keystone uri="{keystone.url}"', answer.headers
     assert status(service, token) == 401
-    service.kill()
+    service.stop()
 
 
 def bad_tokens(folder):
@@ -143,7 +143,7 @@ def bad_tokens(folder):
         assert status(service, "x") == 401, "it is remembered as refused"
     finally:
         Cloud.up().go_on()
-    service.kill()
+    service.stop()
 
 
 def a_hanging_keystone(folder):
@@ -180,7 +180,7 @@ def a_hanging_keystone(folder):
     finally:
         keystone.go_on()
     service.wait(lambda: status(service, new) == 200)
-    service.kill()
+    service.stop()
 
 
 def keystone_away(folder):
@@ -198,7 +198,7 @@ def keystone_away(folder):
         keystone.start()
     service.wait(lambda: status(service, new) == 200)
     assert status(service, seen) == 200
-    service.kill()
+    service.stop()
 
 
 def a_wrong_password(folder):
@@ -207,7 +207,7 @@ def a_wrong_password(folder):
     assert status(service, Cloud.up().token("alice", "alice" * 3, "demo")) == 503
     assert "does not let the service in as admin" in service.log.read_text(), service.log.read_text()
     assert status(service, service.token("reader")) == 200, "our own keys need no Keystone"
-    service.kill()
+    service.stop()
 
 
 def an_end_while_asking(folder):
@@ -313,7 +313,7 @@ def published_keys(folder):
                "the public key as a secret": hmac_token(publisher, public)}
         for what, token in bad.items():
             assert status(service, token) == 401, what
-        service.kill()
+        service.stop()
 
 
 def hmac_token(publisher, secret):
@@ -342,7 +342,7 @@ def rotation(folder):
         for number in range(50):
             assert status(service, publisher.token(f"unknown-{number}", "RS256", key=foreign)) == 401
         assert publisher.asked == asked + 1, f"{publisher.asked - asked} readings"
-        service.kill()
+        service.stop()
 
 
 def a_publisher_away(folder):
@@ -360,7 +360,7 @@ def a_publisher_away(folder):
             service.wait(lambda: publisher.asked > asked + 1)
             assert status(service, publisher.token("r", "RS256")) == 200, nonsense[:20]
         assert "the one before stays in force" in service.log.read_text()
-        service.kill()
+        service.stop()
 
 
 def a_file_of_keys(folder):
@@ -371,7 +371,7 @@ def a_file_of_keys(folder):
         path.write_bytes(publisher.document())
         service = daemon_of_publisher(folder, {"file": str(path)})
         assert status(service, publisher.token("r", "RS256")) == 200
-        service.kill()
+        service.stop()
         path.write_text('{"keys": []}')
         code, words = service.fails()
         assert code == 78 and "keys.json" in words, words
@@ -389,7 +389,7 @@ def rotation_at_once(folder):
             token = publisher.token("new", "ES256")
             with ThreadPoolExecutor(10) as pool:
                 got = [answer.result() for answer in [pool.submit(status, service, token) for _ in range(10)]]
-            service.kill()
+            service.stop()
         assert got == [200] * 10, got
 
 
@@ -405,7 +405,7 @@ def a_withdrawn_key(folder):
         asked = publisher.asked
         service.wait(lambda: publisher.asked > asked + 1)
         assert (status(service, seen), status(service, other)) == (401, 200)
-        service.kill()
+        service.stop()
 
 
 def an_odd_answer(folder):
@@ -418,7 +418,7 @@ def an_odd_answer(folder):
         for number, (odd, refusal) in enumerate({"400": 401, "many-roles": 401, "no-token": 401, "500": 503, "403": 503, "404": 401}.items()):
             assert status(service, odd) == refusal, odd
             assert status(service, f"good{number}") == 200, odd
-        service.kill()
+        service.stop()
 
 
 def hostile_tokens(folder):
@@ -440,7 +440,7 @@ def hostile_tokens(folder):
         for text in texts:
             assert status(service, text) == 401, text
         assert [status(service, token) for token in good] == [200] * 3
-        service.kill()
+        service.stop()
 
 
 def hostile_keys(publisher):
@@ -495,7 +495,7 @@ def odd_published_keys(folder):
         publisher.raw, asked = b'{"keys":' + b"[" * 100000, publisher.asked
         service.wait(lambda: publisher.asked > asked + 1)
         assert all_verify()
-        service.kill()
+        service.stop()
         path.write_text(json.dumps({"keys": odd[:1]}))
         code, words = service.fails()
         assert code == 78 and "its n is no base64url" in words, words

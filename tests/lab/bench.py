@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from daemon import TOP, Daemon
+from daemon_process import wrong_ends  # which daemon knows where to find
 from lab import Lab, LabError
 from netlab import NetLab
 
@@ -76,9 +77,10 @@ class Bench:
         self.daemon.wait_for_fleet()
 
     def end_daemon(self):
-        if self.daemon:
-            self.daemon.stop()
-            self.daemon = None
+        """Ends it well, or raises."""
+        daemon, self.daemon = self.daemon, None
+        if daemon:
+            daemon.stop()
 
     def expect_findings(self, *invariants, why):
         """The scenario breaks these invariants by its own hand: at its end the doctor must find just them."""
@@ -124,12 +126,10 @@ class Bench:
         return sorted(path.name for path in folder.iterdir())
 
     def down(self):
-        try:
-            if self.daemon:
-                self.daemon.kill()
-        except ProcessLookupError:
-            pass
+        if self.daemon and self.daemon.process:
+            self.daemon.process.abandon()
         self.daemon = None
+        wrong_ends()  # of those before, which are no fault of what comes next
         if self.lab:
             self.lab.down()
             self.lab = None

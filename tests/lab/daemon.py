@@ -8,6 +8,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from guest import PROJECT, USER
 from lab import LabError
 
 TOP = Path(__file__).resolve().parents[2]
+sys.path.append(str(TOP / "tests/harness"))
+
+from daemon_process import BadEnd, DaemonProcess  # noqa: E402
+
 BINARY = Path(os.environ.get("MIGRATIOND", TOP / "build" / "migrationd"))
 ADMIN_PROJECT = "61646d69-0000-4000-8000-000000000001"
 ADMIN_USER = "61646d69-0000-4000-8000-000000000002"
@@ -40,7 +45,7 @@ def yaml(value, indent=0):
 def scalar(value):
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, (int, float)):
+    if isinstance(value, (int, float, dict, list)):  # a map or a list that is empty
         return str(value)
     text = str(value)
     return f'"{text}"' if not text or any(letter in text for letter in ":#{}[]%*& ") else text
@@ -145,9 +150,8 @@ class Daemon:
     def start(self):
         """Starts it and waits until it answers; what the database holds is kept."""
         self.write_config()
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([str(self.binary), "serve", *self.config_options()], stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, start_new_session=True, env={**os.environ, **self.environment})
+        self.process = DaemonProcess([self.binary, "serve", *self.config_options()], self.log_path, has_real_hosts=True,
+                                     start_new_session=True, env={**os.environ, **self.environment})
         self.lab.wait(self.answers, 20, f"migrationd answers on {self.base_url}")
         if not self.admin:
             self.admin = Api(self.base_url, self.token(["admin", "manager", "member", "reader"], ADMIN_PROJECT, ADMIN_USER), token_name="$ADMIN_TOKEN")
@@ -192,26 +196,21 @@ class Daemon:
 
     def kill(self):
         """`kill -9`: nothing is put in order."""
-        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.kill()
         self.process.wait()
 
     def stop(self, seconds=40):
-        """SIGTERM; gives the exit status."""
-        if self.process is None or self.process.poll() is not None:
-            return None
-        self.process.terminate()
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.kill()
-            raise LabError(f"migrationd did not end within {seconds} s of SIGTERM:\n{self.log_tail()}") from None
+        """SIGTERM, and an end with status 0; nothing where a scenario has stopped or killed it."""
+        if self.process:
+            self.process.stop(seconds)
 
     def end(self):
-        """However it is: asked to, else by force."""
+        """However it is: asked to, else by force; what is wrong with that, "" where nothing is."""
         try:
-            self.stop(10)
-        except LabError:
-            pass
+            self.stop()
+        except BadEnd as fault:
+            return str(fault)
+        return ""
 
     def log_tail(self, lines=40):
         try:

@@ -17,6 +17,8 @@ import traceback
 from pathlib import Path
 
 from bench import SCENARIOS, Bench
+from daemon_process import BadEnd, wrong_ends  # which bench knows where to find
+from tap import line_of
 
 HERE = Path(__file__).resolve().parent
 FOLDERS = {"clients": HERE.parent / "clients"}  # of scenarios that do not lie here
@@ -43,13 +45,18 @@ def chosen(suite, words):
             yield test
 
 
-def run_one(bench, test):
-    """True when what the scenario says holds; else the reason and the daemon's last words are shown and kept."""
+def run_one(bench, test, settings_of_next):
+    """True when what the scenario says holds, and its daemon ended only as it was told to; else the reason and the daemon's last
+    words are shown and kept. A daemon that the next scenario has no use for (settings of None: there is none) ends here, well."""
     began = time.monotonic()
     try:
         bench.prepare(test.settings)
         test.function(bench)
         bench.clear()
+        if test.settings != settings_of_next:
+            bench.end_daemon()
+        for fault in wrong_ends():
+            raise BadEnd(fault)
     except Exception:
         name = "".join(letter if letter.isalnum() else "-" for letter in test.sentence)[:80]
         folder = LOGS / f"{test.file}-{name}"
@@ -88,15 +95,16 @@ def main():
     print(f"1..{len(tests)}", flush=True)
     failed = 0
     bench = Bench(has_networks=suite == "network")
+    reasons = [test.refused() for test in tests]
     try:
-        for number, test in enumerate(tests, 1):
-            reason = test.refused()
+        for number, (test, reason) in enumerate(zip(tests, reasons), 1):
             if reason:
-                print(f"ok {number} - {test.sentence} # SKIP {reason}", flush=True)
+                print(f"{line_of(True, number, test.sentence)} # SKIP {reason}", flush=True)
                 continue
-            is_good = run_one(bench, test)
+            following = [other.settings for other, refused in zip(tests[number:], reasons[number:]) if not refused]
+            is_good = run_one(bench, test, following[0] if following else None)
             failed += not is_good
-            print(f"{'ok' if is_good else 'not ok'} {number} - {test.sentence}", flush=True)
+            print(line_of(is_good, number, test.sentence), flush=True)
     finally:
         bench.down()
     return 1 if failed else 0

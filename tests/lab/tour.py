@@ -283,7 +283,7 @@ To try:
 
 def run(is_once):
     LOG.unlink(missing_ok=True)
-    daemon = None
+    daemon, bad_end = None, ""
     with Lab() as lab:
         try:
             say(f"Starting three libvirt hosts and their guests in {lab.folder} ({'KVM' if lab.has_kvm else 'no KVM: QEMU emulates'})")
@@ -313,7 +313,9 @@ def run(is_once):
                 signal.signal(number, signal.SIG_IGN)  # a second ^C must not leave things half taken down
             say("\nTaking everything down.")
             if daemon:
-                daemon.end()
+                bad_end = daemon.end()
+    if bad_end:
+        raise LabError(bad_end)
 
 
 def main():

@@ -25,7 +25,7 @@ from certificates import Authority  # noqa: E402
 from exposition import Exposition, promtool  # noqa: E402
 from service import BINARY, Service, run_checks, state  # noqa: E402
 
-FULL_DISK = TOP / "build" / "tests" / "libfull_disk.so"
+FULL_DISK = BINARY.parent / "tests" / "libfull_disk.so"
 HOSTS, SERVERS = 10_000, 200_000
 SCRAPE_MS = 50
 
@@ -148,7 +148,7 @@ def requests_counted(folder):
     assert timed == by_route, (timed, by_route)
     assert after.value("migrationd_http_requests_in_flight") == 1, "the one that asks"
     assert after.value("migrationd_http_requests_total", method="GET", route="/metrics", code="200") == 1
-    service.kill()
+    service.stop()
 
 
 def paths_without_end(folder):
@@ -165,7 +165,7 @@ def paths_without_end(folder):
     after = service.metrics()
     assert len(after.samples) - before < 60, (before, len(after.samples))
     assert not [labels for labels, _ in after.family("migrationd_http_requests_total") if re.search(r"\d\d", labels["route"])]
-    service.kill()
+    service.stop()
 
 
 def moves_counted(folder):
@@ -234,7 +234,7 @@ def moves_counted(folder):
     assert during.value("migrationd_worker_threads_busy") == 1
     assert during.value("migrationd_host_moves", host=where) == 1 == during.value("migrationd_host_moves", host=another)
     assert after.value("migrationd_jobs_under_way", kind="live") == 0 == after.value("migrationd_worker_threads_busy")
-    service.kill()
+    service.stop()
 
 
 def queue_counted(folder):
@@ -250,7 +250,7 @@ def queue_counted(folder):
     assert exposition.value("migrationd_jobs_under_way", kind="cold") == 0
     assert 0.05 <= exposition.value("migrationd_job_oldest_age_seconds", kind="cold") < 60
     assert exposition.value("migrationd_job_oldest_under_way_age_seconds", kind="cold") == 0
-    service.kill()
+    service.stop()
 
 
 def commits_counted(folder):
@@ -277,7 +277,7 @@ def commits_counted(folder):
     sizes = {labels["file"]: value for labels, value in service.metrics().family("migrationd_database_size_bytes")}
     assert sizes == {"database": (service.folder / "migrationd.db").stat().st_size,
                      "log": (service.folder / "migrationd.db-wal").stat().st_size}, sizes
-    service.kill()
+    service.stop()
 
 
 def hosts_counted(folder):
@@ -310,12 +310,12 @@ def hosts_counted(folder):
     assert found.value("migrationd_servers") == 5
     assert found.value("migrationd_discovery_readings_total", result="failed") >= 1
     assert abs(found.value("migrationd_discovery_last_success_timestamp_seconds") - time.time()) < 20
-    service.kill()
+    service.stop()
     small = Watched(folder, auth=service.sections["auth"], metrics={"max_hosts": 4}).start()
     small.control(thaw=["jobs"])
     small.wait(lambda: small.metrics().value("migrationd_fleet_memory_capacity_bytes") == capacity)
     assert not [name for name in small.metrics().types if name.startswith("migrationd_host_")]
-    small.kill()
+    small.stop()
 
 
 def tokens_counted(folder):
@@ -340,7 +340,7 @@ def tokens_counted(folder):
         assert found.value("migrationd_keystone_requests_total", result="failed") == 1, "while it is away nobody is asked"
         assert found.value("migrationd_keystone_cache_lookups_total", result="miss") == 2
         assert found.value("migrationd_http_requests_total", method="GET", route="/v2.1/servers", code="503") == 2
-        service.kill()
+        service.stop()
 
 
 def reloads_counted(folder):
@@ -361,7 +361,7 @@ def reloads_counted(folder):
     service.wait(lambda: service.metrics().value("migrationd_config_last_reload_successful") == 1)
     found = service.metrics()
     assert found.value("migrationd_config_reloads_total", result="ok") >= 1 and found.value(name) > first.value(name)
-    service.kill()
+    service.stop()
 
 
 def process_told(folder):
@@ -376,7 +376,7 @@ def process_told(folder):
     assert abs(found.value("process_start_time_seconds") - time.time()) < 30
     [(labels, value)] = found.family("migrationd_build_info")
     assert value == 1 and labels["node"] == "controller" and labels["driver"] == "simulated" and labels["version"], labels
-    service.kill()
+    service.stop()
 
 
 def certificate_told(folder):
@@ -393,7 +393,7 @@ def certificate_told(folder):
     found = service.metrics(port)
     assert found.value("migrationd_certificate_expiry_timestamp_seconds") > time.time()
     assert promtool("check", "metrics", stdin=found.text) == (0, "")
-    service.kill()
+    service.stop()
 
 
 def promtool_clean(folder):
@@ -405,12 +405,12 @@ def promtool_clean(folder):
     assert promtool("check", "metrics", stdin=service.metrics().text) == (0, "")
     with sqlite3.connect(f"{folder}/migrationd.db") as base:
         base.execute("UPDATE hosts SET name = ? WHERE id = 3", ('a"b\\c\nd{}=,\u00e9',))
-    service.kill()
+    service.stop()
     again = Watched(folder, auth=service.sections["auth"]).start()
     again.control(thaw=["jobs"])
     again.wait(lambda: again.metrics().value("migrationd_host_up", host='a"b\\c\nd{}=,\u00e9') == 1)
     assert promtool("check", "metrics", stdin=again.metrics().text) == (0, "")
-    again.kill()
+    again.stop()
 
 
 def promtool_notices(_):
@@ -466,7 +466,7 @@ def named_metrics_exist(folder):
     service.idle()
     service.wait(lambda: service.metrics(port).value("migrationd_host_up", host="host1") == 1)
     found = service.metrics(port)
-    service.kill()
+    service.stop()
     rules = (MONITORING / "alerts.yaml").read_text()
     queries = dict(queries_of_the_dashboard()) | {"alerts": "\n".join(re.findall(r"expr:(.*?)\n\s+(?:for|labels):", rules, re.S))}
     missing = {place: names_in(query) - found.names() for place, query in queries.items() if names_in(query) - found.names()}
@@ -557,7 +557,7 @@ def ready_while_the_disk_has_room(folder):
     assert service.metrics().value("migrationd_ready", check="database") == 1
     log = service.log.read_text()
     assert log.count("the database cannot be written") == 1 and log.count("the database can be written again") == 1, log[-2000:]
-    service.kill()
+    service.stop()
 
 
 def ready_while_a_host_answers(folder):
@@ -580,7 +580,7 @@ def ready_while_a_host_answers(folder):
     assert service.metrics().value("migrationd_ready", check="hosts") == 0
     service.control(host={"name": "host3", "is_up": True})
     service.wait(lambda: service.ready()[0] == 200)
-    service.kill()
+    service.stop()
 
 
 def ready_until_it_ends(folder):
@@ -620,7 +620,7 @@ def ready_asked_often(folder):
         assert answer.status == 200 and answer.read()
     connection.close()
     assert service.metrics().value("migrationd_database_commits_total", result="ok") - before <= 2 + 1
-    service.kill()
+    service.stop()
 
 
 def metrics_for_those_near(folder):
@@ -635,13 +635,13 @@ def metrics_for_those_near(folder):
         status, _, text = service.scrape(**headers)
         assert status == wanted, (headers, status, text[:200])
         assert ("allowed_networks" in text) == (status == 403)
-    service.kill()
+    service.stop()
     service = Watched(folder, auth=service.sections["auth"])
     service.start()
     assert service.scrape()[0] == 200
     for name in ("X_Forwarded_For", "Forwarded", "Via", "X_Real_IP"):
         assert service.scrape(**{name: "127.0.0.1"})[0] == 403, name
-    service.kill()
+    service.stop()
 
 
 def metrics_at_their_own_door(folder):
@@ -658,10 +658,10 @@ def metrics_at_their_own_door(folder):
     assert door.request("POST", "/metrics", {"a": "b" * 100000}).status == 404
     assert door.request("HEAD", "/metrics").status == 200
     assert service.api().get("/readyz").status == 200
-    service.kill()
+    service.stop()
     service = Watched(folder, auth=service.sections["auth"], metrics={"enabled": False}).start()
     assert "migrationd_" not in service.scrape()[2] and service.ready()[0] == 200
-    service.kill()
+    service.stop()
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -718,7 +718,7 @@ def large_fleet(folder):
     print(f"# a scrape takes {took[0]:.1f} to {took[-1]:.1f} ms, half of them at most {took[len(took) // 2]:.1f} ms; "
           f"{len(found.text)} bytes")
     assert took[len(took) // 2] < SCRAPE_MS, took
-    service.kill()
+    service.stop()
 
 
 CHECKS = [requests_counted, paths_without_end, moves_counted, queue_counted, commits_counted, hosts_counted, tokens_counted,

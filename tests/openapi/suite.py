@@ -27,7 +27,7 @@ OWN = {("GET", "/"), ("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/metrics"
 
 
 def service_routes():
-    printed = subprocess.run([TOP / "build" / "tests" / "route_list"], capture_output=True, check=True)
+    printed = subprocess.run([replay.BINARY.parent / "tests" / "route_list"], capture_output=True, check=True)
     return json.loads(printed.stdout)
 
 

@@ -28,6 +28,7 @@ sys.path[:0] = [str(TOP / "tests"), str(TOP / "tests/package"), str(TOP / "tests
 import debian_root  # noqa: E402
 import machine  # noqa: E402
 from unit import Manager, Unit  # noqa: E402
+from daemon_process import BadEnd, wrong_ends  # noqa: E402 which unit knows where to find
 
 UNIT = "lib/systemd/system/migrationd.service"
 CONFIGURATION = "etc/migrationd/migrationd.yaml"
@@ -277,19 +278,19 @@ def does_not_flap(place):
     unit = Unit(place.root / UNIT)
     assert unit["Restart"] == "on-failure"
     manager = place.start({"listener": {"prot": 1}})
-    assert manager.process.wait(20) == int(unit["RestartPreventExitStatus"]), manager.tail()
+    assert manager.process.own_end() == int(unit["RestartPreventExitStatus"]), manager.tail()
     assert manager.hear(0.1) is None and "did you mean port?" in manager.tail()
     manager.kill()
     os.rename(place.root / KEY, place.root / f"{KEY}.away")
     manager = place.start()
-    assert manager.process.wait(20) == int(unit["RestartPreventExitStatus"]) and f"/{KEY}" in manager.tail(), manager.tail()
+    assert manager.process.own_end() == int(unit["RestartPreventExitStatus"]) and f"/{KEY}" in manager.tail(), manager.tail()
     manager.kill()
     os.rename(place.root / f"{KEY}.away", place.root / KEY)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         manager = place.start({"listener": {"port": other.getsockname()[1]}})
-        assert manager.process.wait(20) not in (0, int(unit["RestartPreventExitStatus"])), manager.tail()
+        assert manager.process.own_end() not in (0, int(unit["RestartPreventExitStatus"])), manager.tail()
         manager.kill()
 
 
@@ -416,6 +417,8 @@ def run_check(check, place):
     began = time.monotonic()
     try:
         check(place)
+        for fault in wrong_ends():
+            raise BadEnd(fault)
         return True
     except (Exception, SystemExit):  # pylint: disable=broad-exception-caught
         log = place.folder / "service.log"

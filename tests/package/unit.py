@@ -13,10 +13,15 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
 import seccomp
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "harness"))
+
+from daemon_process import DaemonProcess  # noqa: E402
 
 PROT_WRITE, PROT_EXEC = 2, 4
 CLONE_NEW = 0x7E020000 | 0x00000080  # every CLONE_NEW* there is
@@ -146,9 +151,8 @@ class Manager:
                "LOGNAME": account.pw_name, "NOTIFY_SOCKET": f"@{self.name}", **environment}
         if watchdog_s:
             env["WATCHDOG_USEC"] = str(int(watchdog_s * 1e6))
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([*shlex.split(self.unit["ExecStart"]), *arguments], stdin=subprocess.DEVNULL, stdout=log,
-                                            stderr=log, env=env, preexec_fn=become)  # pylint: disable=subprocess-popen-preexec-fn
+        self.process = DaemonProcess([*shlex.split(self.unit["ExecStart"]), *arguments], self.log, has_real_hosts=True, env=env,
+                                     preexec_fn=become)
         return self
 
     def hear(self, seconds):
@@ -186,11 +190,11 @@ class Manager:
     def stop(self, seconds=30):
         self.process.send_signal(signal.SIGTERM)
         words = self.expect("STOPPING", seconds)
-        assert self.process.wait(seconds) == 0, self.tail()
+        self.process.stop(seconds)
         return words
 
     def kill(self):
-        if self.process and self.process.poll() is None:
+        if self.process:
             self.process.kill()
             self.process.wait()
         self.socket.close()

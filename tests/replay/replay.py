@@ -16,7 +16,6 @@ import lzma
 import os
 import secrets
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +26,10 @@ import decided
 import state
 
 TOP = Path(__file__).resolve().parents[2]
+sys.path.append(str(TOP / "tests/harness"))
+
+from daemon_process import DaemonProcess  # noqa: E402
+
 BINARY = Path(os.environ.get("MIGRATIOND", TOP / "build" / "migrationd"))
 HOST = "nova.example:8774"
 
@@ -36,7 +39,7 @@ class Refused(Exception):
 
 
 class Service:
-    """The daemon under test, in a folder that goes with it."""
+    """The daemon under test, in a folder that goes with it; its end must be a good one."""
 
     def __enter__(self):
         self.folder = tempfile.TemporaryDirectory(prefix="migrationd-replay.")
@@ -56,9 +59,7 @@ auth:
     - {{kid: replay, algorithm: HS256, secret: "{self.secret}"}}
 """)
         config.chmod(0o600)
-        self.log = open(folder / "log", "w+b")
-        self.process = subprocess.Popen([BINARY, "serve", "--simulate", config], stdin=subprocess.DEVNULL, stdout=self.log,
-                                        stderr=self.log)
+        self.process = DaemonProcess([BINARY, "serve", "--simulate", config], folder / "log")
         self.control = self.connect(folder / "control.sock")
         self.http = http.client.HTTPConnection("127.0.0.1", self.port, timeout=3)
         self.tokens = {}
@@ -74,18 +75,17 @@ auth:
                 if self.process.poll() is not None:
                     break
                 time.sleep(0.05)
-        self.log.seek(0)
-        raise SystemExit(f"the daemon does not start: {self.log.read().decode(errors='replace')}")
+        said = self.process.said()
+        self.process.abandon()
+        raise SystemExit(f"the daemon does not start: {said}")
 
     def __exit__(self, *_):
         self.http.close()
         self.control.close()
-        self.process.terminate()
-        self.status = self.process.wait(timeout=60)
-        self.log.seek(0)
-        self.last_words = self.log.read().decode(errors="replace")[-4000:]
-        self.log.close()
-        self.folder.cleanup()
+        try:
+            self.process.stop()
+        finally:
+            self.folder.cleanup()
 
     def order(self, **words):
         """One request over the control socket (server/simulation.h), and its answer."""

@@ -1,4 +1,5 @@
-"""The recorded requests and whole moves against the shipped binary, as TAP: one point a group, one a scenario.
+"""The recorded requests and whole moves against the shipped binary, as TAP: one point a group, one a scenario. suite.py [NAME...]:
+the groups and scenarios of these names.
 
 A case that is known to differ stands in known.txt by its name, with the reason. A difference that is not known is a failure,
 and so is a known one that has become equal: then its line is to go.
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import flows as move
 import replay
+from daemon_process import BadEnd
 
 HERE = Path(__file__).resolve().parent
 DATA = replay.TOP / "tests" / "data"
@@ -68,17 +70,23 @@ def main():
     for flow in replay.read_cases(str(DATA / "flows.jsonl.xz")):
         flows[flow["scenario"]].append(flow)
     names = {case["id"] for cases in [*groups.values(), *flows.values()] for case in cases}
-    points = [(f"every recorded group is here ({len(groups)})", sorted(GROUPS ^ groups.keys())),
+    wanted = set(sys.argv[1:])
+    if wanted:
+        groups, flows = ({name: cases for name, cases in some.items() if name in wanted} for some in (groups, flows))
+    points = [] if wanted else [(f"every recorded group is here ({len(groups)})", sorted(GROUPS ^ groups.keys())),
               ("known.txt names recorded cases alone", sorted(known.keys() - names))]
-    with replay.Service() as service:
-        service.order(thaw=["jobs"])
-        for group, cases in sorted(groups.items()):
-            wrong, tally = judge(cases, service, known, replay.try_case)
-            counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(tally.items()))
-            points.append((f"{group}: {len(cases)} recorded requests are answered as Nova answers ({counts})", wrong))
-        points += flow_points(service, flows, known)
-    points.append(("after all of them the daemon ends with status 0",
-                   service.last_words.splitlines() if service.status != 0 else []))
+    bad_end = []
+    try:
+        with replay.Service() as service:
+            service.order(thaw=["jobs"])
+            for group, cases in sorted(groups.items()):
+                wrong, tally = judge(cases, service, known, replay.try_case)
+                counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(tally.items()))
+                points.append((f"{group}: {len(cases)} recorded requests are answered as Nova answers ({counts})", wrong))
+            points += flow_points(service, flows, known)
+    except BadEnd as fault:
+        bad_end = str(fault).splitlines()
+    points.append(("after all of them the daemon ends with status 0", bad_end))
     print(f"1..{len(points)}")
     for number, (what, wrong) in enumerate(points, 1):
         for line in wrong:
