@@ -3,15 +3,18 @@ Speaks TAP; a check is a function whose docstring says what holds.
 """
 
 import io
+import json
 import re
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(TOP / "tests/daemon"), str(TOP / "tests/harness")]
+sys.path[:0] = [str(TOP / "tests/daemon"), str(TOP / "tests/harness"), str(TOP / "tests")]
 
 import bad_ends  # noqa: E402
+import run  # noqa: E402
 from service import BINARY, run_checks  # noqa: E402
 import tally  # noqa: E402
 
@@ -187,6 +190,15 @@ def a_false_answer(folder):
     expect(told, (2, 1, 0), "not ok 1 - liar: ids: ", " differs\n", "\nok 2 - liar: version-docs: ")
 
 
+def known_to_meson(_):
+    """each suite of ./dev test is one of meson test, and what a package's build runs are programs and no suites"""
+    asked = subprocess.run(["meson", "introspect", "--tests", str(BINARY.parent)], capture_output=True, text=True, check=True)
+    tests = [(test["name"], {suite.split(":")[-1] for suite in test["suite"]}, test["cmd"]) for test in json.loads(asked.stdout)]
+    assert not set(run.SUITES) - set().union(*(suites for _, suites, _ in tests)), tests
+    of_package = [(name, command) for name, suites, command in tests if "unit" in suites]
+    assert len(of_package) > 50 and not [row for row in of_package if any(word.endswith(".py") for word in row[1])], of_package
+
+
 def own_starts(_):
     """text: no test starts a daemon but as a DaemonProcess"""
     own = re.compile(r"(?<!Daemon)\b(?:subprocess\.)?Popen\([^)]*(?:\bserve\b|ExecStart)")
@@ -195,7 +207,7 @@ def own_starts(_):
 
 
 CHECKS = [truth, plans, failures, ordinary_lines, numbers, repeated_names, giving_up, ends_of_suites, texts, ends_of_daemons,
-          every_starter, ends_in_the_lab, a_false_answer, own_starts]
+          every_starter, ends_in_the_lab, a_false_answer, known_to_meson, own_starts]
 
 if __name__ == "__main__":
     tally.SECONDS_OF_OUTPUT = tally.SECONDS_TO_END = 1
