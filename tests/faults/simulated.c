@@ -283,7 +283,7 @@ static int begin_work(struct share *share)
 	if (process == 0) {
 		close(ends[0]);
 		work(share, ends[1]);
-		_exit(0);
+		exit(0); /* and not _exit: what is to be done at the end is done, the counts of a coverage build are written */
 	}
 	close(ends[1]);
 	return ends[0];
