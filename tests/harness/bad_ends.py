@@ -93,6 +93,13 @@ def crashed_before_the_kill(folder):
     service.kill()
 
 
+def killed_by_another(folder):
+    """a kill -9 that the check did not send"""
+    service = Service(folder).start(ON_USR1="kill -KILL $$")
+    os.kill(service.process.pid, signal.SIGUSR1)
+    service.process.wait(20)
+
+
 def no_end(folder):
     """no end at all"""
     Service(folder).start(ON_TERM="exec sleep 60")
@@ -114,7 +121,7 @@ def leak_at_a_refusal(folder):
 
 GOOD = [good, good_kill, good_refusal]
 BAD = [leak, leak_after_all, calls_left, another_status, a_signal, asked_by_hand, by_itself, by_itself_and_stopped, by_itself_and_started_again,
-       crashed_before_the_kill, no_end, silent_kill, leak_at_a_refusal]
+       crashed_before_the_kill, killed_by_another, no_end, silent_kill, leak_at_a_refusal]
 
 if __name__ == "__main__":
     daemon_process.SECONDS_TO_END = 2
