@@ -8,6 +8,7 @@ case whose answer is what a decision puts in place of the recorded one (decided.
 
 import base64
 import collections
+import contextlib
 import hashlib
 import hmac
 import http.client
@@ -80,8 +81,9 @@ auth:
         raise SystemExit(f"the daemon does not start: {said}")
 
     def __exit__(self, *_):
-        self.http.close()
-        self.control.close()
+        with contextlib.suppress(OSError):  # of a daemon that has ended, which is told now
+            self.http.close()
+            self.control.close()
         try:
             self.process.stop()
         finally:
