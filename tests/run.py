@@ -57,7 +57,8 @@ def unit(tally):
 
 
 def checkers(tally):
-    """Recorded verdicts, weights and server documents, through the programs that a developer may call by hand."""
+    """Recorded verdicts, weights and server documents, through the programs that a developer may call by hand; and the runner of the
+    benchmarks."""
     for program, recorded, cases in (("policy_cases", "policy_cases.jsonl.xz", 600),
                                      ("weigh_cases", "weights.jsonl.xz", 200), ("view_cases", "server_views.jsonl.xz", 67)):
         unpacked = subprocess.run(["xz", "-dc", str(TOP / "tests/data" / recorded)], capture_output=True, check=True)
@@ -70,6 +71,7 @@ def checkers(tally):
         if not is_good:
             tally.show(lines + done.stderr.decode(errors="replace").splitlines())
     tally.relay("checkers/promises", ["python3", TOP / "tests/promises.py"])
+    tally.relay("checkers/bench", ["python3", TOP / "tests/bench/suite.py"])
 
 
 def harness(tally):
