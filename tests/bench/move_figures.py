@@ -72,10 +72,11 @@ class Group:
 
     def move_by_virsh(self):
         source, target = self.hosts()
+        words = ["virsh", "--quiet", "-c", source.uri, "migrate", "--live", "--p2p", "--persistent", "--undefinesource",
+                 "--unsafe",  # the shared pool is a folder, which libvirt takes for private; migrationd has found out that it is not
+                 self.guest.uuid, target.uri, f"tcp://{target.migration_address}"]
         began = time.monotonic()
-        done = subprocess.run(["virsh", "--quiet", "-c", source.uri, "migrate", "--live", "--p2p", "--persistent", "--undefinesource",
-                               self.guest.uuid, target.uri, f"tcp://{target.migration_address}"],
-                              capture_output=True, text=True, check=False)
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
         took = time.monotonic() - began
         if done.returncode != 0:
             raise Failure(f"virsh migrate: {done.stderr.strip()}")

@@ -33,11 +33,11 @@ def ratios(ours, theirs, is_more_better):
             for number in sorted(ours) if number in theirs]
 
 
-def interval(values):
+def interval(values, resamples=RESAMPLES):
     """Where the median lies with 95 % certainty, by the bootstrap; None when there are too few values to tell. The same values
     have the same interval."""
     if len(values) < FEWEST_FOR_INTERVAL:
         return None
     draw = random.Random(1)
-    medians = [median(draw.choices(values, k=len(values))) for _ in range(RESAMPLES)]
+    medians = [median(draw.choices(values, k=len(values))) for _ in range(resamples)]
     return [percentile(medians, 0.025), percentile(medians, 0.975)]
