@@ -85,9 +85,9 @@ class Group:
     def figures(self):
         for kind in STATUSES:
             for connections in self.scale.accepts:
-                limits = [Limit(0.3 if kind == "refused" else 0.15, HTTP)]
+                limits = [Limit(0.1 if kind == "refused" else 0.08, HTTP)]
                 if kind == "accepted":
-                    limits = [Limit(0.5 if connections == 1 else 0.2, SQLITE)]
+                    limits = [Limit(0.5 if connections == 1 else 0.1, SQLITE)]
                 yield Figure(f"{kind}/{connections}", "requests/s", True, tuple(limits))
                 yield Figure(f"{kind}/{connections}/p99", "µs", False, is_in_table=False)
 

@@ -50,7 +50,7 @@ class Context:
 
 def parse(words):
     parser = argparse.ArgumentParser(prog="./dev bench all", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("figure", nargs="*", help="a part of the names of the figures to measure")
+    parser.add_argument("figure", nargs="*", help="the name of a figure to measure, or a part of the names of several")
     parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each figure (7 to 30, as the figure is)")
     parser.add_argument("--quick", action="store_true", help="small fleets and short rounds, to see that it works: no limit is judged")
     parser.add_argument("--without", action="append", default=[], choices=("lab", "nova"),
@@ -69,9 +69,14 @@ def parse(words):
 
 
 def choose(context, words):
-    """Names of measurements by group, those alone that a word is a part of."""
+    """Names of measurements by group, those alone that a word is, or else is a part of."""
     groups = [kind(context) for name, kind in GROUPS.items() if not (name == NEEDS_LAB and "lab" in context.without)]
-    chosen = {group: [name for name in group.names() if not words or any(word in name for word in words)] for group in groups}
+    whole = {name for group in groups for name in group.names()}
+
+    def is_meant(name):
+        return not words or any(word == name or word not in whole and word in name for word in words)
+
+    chosen = {group: [name for name in group.names() if is_meant(name)] for group in groups}
     return {group: names for group, names in chosen.items() if names}
 
 
@@ -99,6 +104,11 @@ def machine(folder, is_quick):
     memory_kb = int(Path("/proc/meminfo").read_text().split()[1])
     return {"processors": f"{os.cpu_count()} × {models[0] if models else platform.machine()}", "memory_mib": memory_kb // 1024,
             "kernel": platform.release(), "file_system": file_system(folder), "busy_before": round(busy_share(0.2 if is_quick else 2), 3)}
+
+
+def are_limits_judged(machine_then, is_quick):
+    """A limit says nothing of small fleets, nor of a machine that does something else."""
+    return not is_quick and machine_then["busy_before"] <= IDLE_BUSY
 
 
 def build_of(binary):
@@ -138,7 +148,7 @@ def run(options, context, chosen):
         measure(group, names, count, samples)
         result["rounds"][group.name] = count
         result["notes"].update(group.notes)
-        reports = [(figure, samples.report(figure, not context.is_quick)) for figure in group.figures()]
+        reports = [(figure, samples.report(figure, are_limits_judged(result["machine"], context.is_quick))) for figure in group.figures()]
         result["figures"] += [{**report, "is_in_table": figure.is_in_table} for figure, report in reports if report]
         options.output.parent.mkdir(parents=True, exist_ok=True)
         options.output.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")  # after each group: a later one may fail
@@ -153,7 +163,8 @@ def show(result, output):
     for what, lines in result["notes"].items():
         print(f"\n{what}:", *lines, sep="\n- ")
     if machine_text["busy_before"] > IDLE_BUSY:
-        print(f"\nThe processors were {machine_text['busy_before']:.0%} busy with something else before the run: these figures are provisional.")
+        print(f"\nThe processors were {machine_text['busy_before']:.0%} busy with something else before the run:"
+              " these figures are provisional, and no limit was judged.")
     for what in result["left_out"]:
         print(f"\nLeft out: {what}")
     print(f"\nAll values: {output}")

@@ -212,11 +212,21 @@ def from_end_to_end(folder):
     assert any("migrations: a row inserted" in line for lines in result["notes"].values() for line in lines), result["notes"]
 
 
+def older_build(folder):
+    """A build that does not know --database, with its measuring programs beside it."""
+    path = Path(folder) / "older"
+    path.write_text('#!/bin/sh\ncase "$*" in *--help*) exit 0 ;; *--database*) exit 64 ;; esac\n'
+                    f'exec {TOP}/build/migrationd "$@"\n')
+    path.chmod(0o755)
+    (Path(folder) / "tests").symlink_to(TOP / "build/tests")
+    return path
+
+
 def another_build(folder):
-    """--against interleaves another build, and tells the ratio with its interval; words choose the figures"""
+    """--against interleaves another build, also an older one, and tells the ratio with its interval; words choose the figures"""
     output = Path(folder) / "results.json"
     done = dev("refused/1", "choices/100", "--rounds", 6, "--quick", "--without", "lab", "--without", "nova", "--against",
-               subject.TOP / "build/migrationd", "--output", output, "--folder", TOP / "build/bench-test")
+               older_build(folder), "--output", output, "--folder", TOP / "build/bench-test")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = {row["name"]: row for row in json.loads(output.read_text())["figures"]}
     equal({name.split("/")[0] for name in rows}, {"refused", "choices"})
@@ -271,8 +281,22 @@ def manual_commands(folder):
         assert done.returncode == 0 and done.stdout.splitlines(), (call, done)
 
 
+def chosen_by_words(_folder):
+    """a word that is a figure's name chooses that one alone, any other those that it is a part of"""
+    context = types.SimpleNamespace(is_quick=False, without=[], binaries={})
+    for words, wanted in ((["read/1"], ["read/1"]), (["read/1", "es/1000"], ["read/1", "choices/1000", "choices/10000", "choices/100000"]),
+                          (["moves"], ["moves/live"])):
+        equal([name for names in run.choose(context, words).values() for name in names], wanted)
+
+
+def when_limits_are_judged(_folder):
+    """no limit is judged in a quick run, nor while the machine does something else"""
+    equal([run.are_limits_judged({"busy_before": busy}, is_quick) for busy, is_quick in ((0.02, False), (0.02, True), (0.3, False))],
+          [True, False, False])
+
+
 CHECKS = (spreads, ratios_of_rounds, intervals, turns, limits, told, accepted_rows, statuses, from_end_to_end, another_build, refusals,
-          needs_of_the_lab, manual_figures, manual_commands)
+          needs_of_the_lab, chosen_by_words, when_limits_are_judged, manual_figures, manual_commands)
 
 
 if __name__ == "__main__":
