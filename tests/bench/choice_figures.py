@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import nova_packages
-from figures import AGAINST, OURS, Figure, Limit, Measurement
+from figures import AGAINST, OURS, Figure, FigureGroup, Limit, Measurement
 from subject import PROGRAMS, answer_of, end
 
 NOVA = "Nova"
@@ -14,16 +14,13 @@ SELDOM = {100000: 5}  # Nova takes half a minute for one: each fifth round has i
 P99_LIMIT_HOSTS, P99_LIMIT_US = 10000, 2000
 
 
-class Group:
+class Group(FigureGroup):
     name = "choices"
-    has_warm_up = True
-    rounds = 15
 
     def __init__(self, context):
-        self.context = context
+        super().__init__(context)
         self.sizes = (100, 1000) if context.is_quick else (100, 1000, 10000, 100000)
         self.processes = {}
-        self.notes = {}
 
     def figures(self):
         for hosts in self.sizes:
@@ -34,7 +31,7 @@ class Group:
     def names(self):
         return [f"choices/{hosts}" for hosts in self.sizes]
 
-    def prepare(self, chosen, rounds):
+    def prepare(self, chosen, rounds_to_come):
         nova = None
         if "nova" not in self.context.without:
             nova = nova_packages.folder(self.context.folder.parent / "nova")

@@ -49,6 +49,24 @@ class Measurement:
         return [self.sides[name] for name in names[first:] + names[:first]]
 
 
+class FigureGroup:
+    """Figures that are measured by the same means. One has a `name`, `names()` of its measurements, `figures()`, and
+    `measurements(chosen)`, once it is prepared."""
+
+    has_warm_up = True
+    rounds = 15
+
+    def __init__(self, context):
+        self.context = context
+        self.notes = {}  # lines to tell beside the figures, by a heading
+
+    def prepare(self, chosen, rounds_to_come):
+        """What the chosen measurements need."""
+
+    def close(self):
+        """Ends all that `prepare` has begun, as far as it came."""
+
+
 class Samples:
     """Values by figure, side and round."""
 

@@ -4,7 +4,7 @@ request until the migration is shown as completed, and from the start of virsh u
 import subprocess
 import time
 
-from figures import AGAINST, OURS, Figure, Limit, Measurement
+from figures import AGAINST, OURS, Figure, FigureGroup, Limit, Measurement
 from subject import Failure
 
 from daemon import Daemon  # tests/lab, which subject.py brings
@@ -26,15 +26,13 @@ class SideDaemon(Daemon):
         self.config_path, self.deployment_path = self.folder / "migrationd.yaml", self.folder / "osdpl.yaml"
 
 
-class Group:
+class Group(FigureGroup):
     name = "moves"
-    has_warm_up = True
     rounds = 30
 
     def __init__(self, context):
-        self.context = context
+        super().__init__(context)
         self.lab, self.daemons = None, {}
-        self.notes = {}
 
     def figures(self):
         yield Figure("moves/live", "s", False, (Limit(0.7, VIRSH),))
@@ -42,7 +40,7 @@ class Group:
     def names(self):
         return ["moves/live"]
 
-    def prepare(self, chosen, rounds):
+    def prepare(self, chosen, rounds_to_come):
         self.lab = Lab(hosts=2)
         self.lab.up()
         self.guest = self.lab.guest("moved", self.lab.hosts[0])

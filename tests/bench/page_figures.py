@@ -3,7 +3,7 @@
 import sqlite3
 import time
 
-from figures import AGAINST, OURS, Figure, Limit, Measurement
+from figures import AGAINST, OURS, Figure, FigureGroup, Limit, Measurement
 from subject import Subject, load, write_requests
 
 import state  # tests/replay, which subject.py brings
@@ -29,18 +29,15 @@ def insert_migrations(subject, count):
     database.close()
 
 
-class Group:
+class Group(FigureGroup):
     name = "pages"
-    has_warm_up = True
-    rounds = 15
 
     def __init__(self, context):
-        self.context = context
+        super().__init__(context)
         self.scales = (1, 10) if context.is_quick else (1, 10, 100)
         self.part = 10 if context.is_quick else 1  # of the rows
         self.seconds = 0.05 if context.is_quick else 0.5
         self.subjects = {}
-        self.notes = {}
 
     def figures(self):
         for page in PATHS:
@@ -50,7 +47,7 @@ class Group:
     def names(self):
         return [f"pages/{page}" for page in PATHS]
 
-    def prepare(self, chosen, rounds):
+    def prepare(self, chosen, rounds_to_come):
         for side, binary in self.context.binaries.items():
             for scale in self.scales:
                 simulation = {"hosts": [{"name": "compute", "count": HOSTS * scale // self.part}],

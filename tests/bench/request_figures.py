@@ -6,7 +6,7 @@ import json
 import sqlite3
 
 import accept_rows
-from figures import AGAINST, OURS, Figure, Limit, Measurement
+from figures import AGAINST, OURS, Figure, FigureGroup, Limit, Measurement
 from subject import Failure, Subject, answer_of, end, load, program, write_requests
 
 STATUSES = {"refused": 401, "read": 200, "accepted": 202}
@@ -71,16 +71,13 @@ class Builds:
         return load(*words)
 
 
-class Group:
+class Group(FigureGroup):
     name = "requests"
-    has_warm_up = True
-    rounds = 15
 
     def __init__(self, context):
-        self.context = context
+        super().__init__(context)
         self.scale = Scale(context.is_quick)
         self.builds, self.handlers, self.sqlite = {}, {}, None
-        self.notes = {}
 
     def figures(self):
         for kind in STATUSES:
@@ -94,11 +91,11 @@ class Group:
     def names(self):
         return [f"{kind}/{connections}" for kind in STATUSES for connections in self.scale.accepts]
 
-    def prepare(self, chosen, rounds):
+    def prepare(self, chosen, rounds_to_come):
         kinds = {name.split("/")[0] for name in chosen}
         accepts = sum(self.scale.accepts[int(name.split("/")[1])] for name in chosen if name.startswith("accepted/"))
         simulation = {"hosts": [{"name": "compute", "count": self.scale.hosts, "vcpus": 10000, "memory_mb": 10**8}],
-                      "servers": [{"name": "server", "count": max(READ_SERVERS, accepts * (rounds + 1) + 10)}]}
+                      "servers": [{"name": "server", "count": max(READ_SERVERS, accepts * (rounds_to_come + 1) + 10)}]}
         for side, binary in self.context.binaries.items():
             self.builds[side] = Builds(binary, self.context.folder / f"requests-{side}", simulation)
             self.builds[side].start()

@@ -4,23 +4,22 @@ The simulated fleet, ten servers on each host, lies in the same process, and all
 import shutil
 import time
 
-from figures import Figure, Limit, Measurement
+from figures import Figure, FigureGroup, Limit, Measurement
 from subject import Subject
 
 SERVERS_ON_A_HOST = 10
 LIMITS = {100: (1, 40), 1000: (3, 80), 10000: (40, 400)}  # seconds, MiB
 
 
-class Group:
+class Group(FigureGroup):
     name = "start"
     has_warm_up = False
     rounds = 7
 
     def __init__(self, context):
-        self.context = context
+        super().__init__(context)
         self.sizes = (10, 100) if context.is_quick else (100, 1000, 10000)
         self.settle_s = 0 if context.is_quick else 8  # idle memory is given back after two looks, 3 s apart
-        self.notes = {}
 
     def figures(self):
         for hosts in self.sizes:
@@ -29,9 +28,6 @@ class Group:
 
     def names(self):
         return [f"start/{hosts}" for hosts in self.sizes]
-
-    def prepare(self, chosen, rounds):
-        pass
 
     def measurements(self, chosen):
         for name in chosen:
@@ -50,6 +46,3 @@ class Group:
         finally:
             subject.stop()
             shutil.rmtree(folder)
-
-    def close(self):
-        pass
