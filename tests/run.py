@@ -70,6 +70,7 @@ def checkers(tally):
         tally.add(is_good, f"checkers: {program}: {last}")
         if not is_good:
             tally.show(lines + done.stderr.decode(errors="replace").splitlines())
+    tally.relay("checkers/mutants", ["/usr/bin/python3", TOP / "tests/mutants/suite.py"])
     tally.relay("checkers/promises", ["python3", TOP / "tests/promises.py"])
     tally.relay("checkers/bench", ["python3", TOP / "tests/bench/suite.py"])
 

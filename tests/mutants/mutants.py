@@ -1,0 +1,358 @@
+"""`./dev mutants [MODULE...]`: plants small faults in the product, one at a time, and tells which of them no test notices.
+
+All that are chosen stand in one build, behind switches (sites.py; SQL is changed when it is prepared, sql.py). They are chosen by a
+fixed seed over all C files and SQL, so that the same seed gives the same faults. Each fault is judged only by programs and scenarios
+that come by its place, the cheapest first, until one fails (judges.py). What is known is kept in build/mutants, and a run goes on
+where the last one ended. equivalent.txt names those that change nothing anybody could see, each with its reason.
+"""
+
+import argparse
+import collections
+import concurrent.futures
+import hashlib
+import json
+import queue
+import shlex
+import shutil
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parents[1]
+sys.path[:0] = [str(HERE)]
+
+import sites  # noqa: E402
+import sql  # noqa: E402
+from judges import SECONDS_AT_LEAST, Bench, judges  # noqa: E402
+
+FOLDER = TOP / "build/mutants"
+TREE = FOLDER / "tree"
+BUILD = TREE / "build"
+RESULTS = FOLDER / "results.jsonl"
+BASELINE = FOLDER / "baseline.json"
+EQUIVALENT = HERE / "equivalent.txt"
+SHARE_OF_SQL = 0.12
+CODE = ("api", "base", "db", "server")
+MODULES = ("server/worker/libvirt", "server/worker/simulated", "server/worker", "server/scheduler", "server/identity", "server/cli", "server", "api/auth",
+           "api", "db", "base")
+AT_LEAST = {"api": 95, "api/auth": 95, "db": 95, "server/scheduler": 95, "server/identity": 95, "server/worker": 95}  # the others: 88
+
+
+def module_of(path):
+    return next(module for module in MODULES if path.startswith(module + "/"))
+
+
+def digest(*words):
+    return hashlib.sha256("\0".join(map(str, words)).encode()).hexdigest()
+
+
+# What there is to plant.
+def commands():
+    """The compiler's arguments of each C file of the product, as libclang takes them."""
+    found = {}
+    for entry in json.loads((TOP / "build/compile_commands.json").read_text(encoding="utf-8")):
+        path = (Path(entry["directory"]) / entry["file"]).resolve()
+        if not path.is_relative_to(TOP) or path.relative_to(TOP).parts[0] not in CODE:
+            continue
+        words = shlex.split(entry["command"])
+        kept = [word for word in words if word.startswith(("-D", "-U", "-std"))]
+        kept += [f"-I{(Path(entry['directory']) / word[2:]).resolve()}" for word in words if word.startswith("-I")]
+        found[path] = kept
+    return found
+
+
+def read_sources(modules):
+    builtin = subprocess.run(["clang", "-print-resource-dir"], capture_output=True, text=True, check=False).stdout.strip() or "/usr/lib/llvm-14/lib/clang/14.0.6"
+    sources = []
+    for path, arguments in sorted(commands().items()):
+        relative = str(path.relative_to(TOP))
+        if not modules or any(relative.startswith(f"{module}/") for module in modules):
+            source = sites.Source(path, relative, [*arguments, f"-I{builtin}/include"])
+            source.find()
+            sources.append(source)
+    return sources
+
+
+def chosen_sites(sources, seed, count):
+    by_path = {source.relative: source for source in sources}
+    every = [site for source in sources for site in source.sites]
+    every.sort(key=lambda site: digest(seed, site.name))
+    chosen = []
+    for site in every:
+        if len(chosen) == count:
+            break
+        if not site.is_macro or is_compiled(by_path[site.path], site):
+            chosen.append(site)
+    return chosen
+
+
+def planted(source, numbered):
+    head = "#define MUTANTS_OF_SQL\n" if source.relative.startswith("db/") else ""
+    return head + sites.HEAD.format(header=HERE / "mutants.h", path=source.relative) + sites.plant(source, numbered)
+
+
+def is_compiled(source, site):
+    """The compiler takes the file with this one alone."""
+    entry = next(entry for entry in json.loads((TOP / "build/compile_commands.json").read_text(encoding="utf-8"))
+                 if (Path(entry["directory"]) / entry["file"]).resolve() == source.path)
+    words = [word for word in shlex.split(entry["command"]) if not word.startswith(("-W", "-M"))]
+    words = words[:words.index("-o")] + ["-fsyntax-only", "-w", "-x", "c", "-"]
+    words = [word for word in words if word != entry["file"]]
+    return subprocess.run(words, cwd=entry["directory"], input=planted(source, {1: site}).encode(), capture_output=True, check=False).returncode == 0
+
+
+# The build that has all of them.
+def plant(sources, numbered):
+    TREE.mkdir(parents=True, exist_ok=True)
+    tracked = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=TOP, capture_output=True, check=True).stdout.decode().split("\0")
+    names = [name for name in tracked if name and (TOP / name).is_file()]
+    by_path = collections.defaultdict(dict)
+    for number, site in numbered.items():
+        by_path[site.path][number] = site
+    texts = {source.relative: planted(source, by_path[source.relative]) for source in sources
+             if source.relative in by_path or source.relative.startswith("db/")}
+    for name in names:
+        text = texts[name].encode() if name in texts else (TOP / name).read_bytes()
+        place = TREE / name
+        if place.exists() and place.read_bytes() == text:
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(text)
+        shutil.copymode(TOP / name, place)
+    for old in TREE.rglob("*"):
+        if old.is_file() and not old.is_relative_to(BUILD) and str(old.relative_to(TREE)) not in set(names) and ".git" not in old.parts:
+            old.unlink()
+
+
+def build():
+    if not (BUILD / "build.ninja").exists():
+        subprocess.run(["meson", "setup", "-Dwerror=false", "-Dwarning_level=0", "-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined", "-Db_lundef=false",
+                        str(BUILD), str(TREE)], check=True, stdout=subprocess.DEVNULL)
+    done = subprocess.run(["ninja", "-k", "0", "-C", str(BUILD)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"the build with all faults in it failed:\n{done.stdout[-60000:]}")
+
+
+# The run without a fault.
+def baseline(asked, workers):
+    """For each judge its seconds, the switches it comes by, the SQL it prepares."""
+    known = json.loads(BASELINE.read_text(encoding="utf-8")) if BASELINE.exists() else {}
+    todo = queue.Queue()
+    for judge in asked:
+        if judge.name not in known:
+            todo.put(judge)
+    lock = threading.Lock()
+
+    def work(number):
+        bench = Bench(FOLDER / f"bench-{number}", TREE, BUILD)
+        while True:
+            try:
+                judge = todo.get_nowait()
+            except queue.Empty:
+                return
+            bench.switch(0)
+            status, seconds, words = bench.run(judge, 600, is_baseline=True)
+            with lock:
+                known[judge.name] = {"status": status, "seconds": seconds, "reached": bench.reached(), "sql": bench.texts_seen()}
+                print(f"# baseline: {judge.name}: {'well' if status == 0 else f'status {status}'}, {seconds:.1f} s", flush=True)
+                if status != 0:
+                    print("".join(f"#   {line}\n" for line in words.splitlines()[-15:]), flush=True)
+                BASELINE.write_text(json.dumps(known), encoding="utf-8")
+    side_by_side(work, workers)
+    return known
+
+
+def side_by_side(work, workers):
+    with concurrent.futures.ThreadPoolExecutor(workers) as threads:
+        for running in [threads.submit(work, number) for number in range(workers)]:
+            running.result()
+
+
+# Faults of SQL.
+class SqlFault:
+    operator = ""
+
+    def __init__(self, text, operator, what, changed, ordinal):
+        self.sql = (text, changed)
+        self.operator = operator
+        self.path = "db/schema.sql" if "CREATE TABLE" in text else "db/(statements)"
+        self.what = what
+        self.name = f"{self.path}:{operator}:{digest(text, changed)[:12]}:{ordinal}"
+
+    def __str__(self):
+        return f"SQL: {' '.join(self.what.split())} in: {' '.join(self.sql[0].split())[:160]}"
+
+
+def sql_faults(known, seed, count):
+    texts = sorted({text for entry in known.values() for text in entry["sql"]})
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    for text in texts:
+        if "CREATE TABLE" in text:
+            try:
+                connection.executescript(text)
+            except sqlite3.Error:
+                pass
+    found = []
+    for text in texts:
+        for ordinal, (operator, what, changed) in enumerate(sql.changes(text)):
+            found.append(SqlFault(text, operator, what, changed, ordinal))
+    found.sort(key=lambda fault: digest(seed, fault.name))
+    chosen = []
+    for fault in found:
+        if len(chosen) == count:
+            break
+        if sql.is_accepted(connection, fault.sql[1]):
+            chosen.append(fault)
+    return chosen
+
+
+# The judging.
+def order_of(fault, number, known, by_name):
+    """The judges that come by, the cheapest first."""
+    def comes_by(entry):
+        return fault.sql[0] in entry["sql"] if number < 0 else number in entry["reached"]
+    names = [name for name, entry in known.items() if name in by_name and entry["status"] == 0 and comes_by(entry)]
+    return sorted(names, key=lambda name: known[name]["seconds"])
+
+
+def judge_all(faults, known, by_name, workers, deadline):
+    done = read_results()
+    todo = queue.Queue()
+    for number, fault in faults:
+        if fault.name not in done:
+            todo.put((number, fault))
+    lock = threading.Lock()
+
+    def work(index):
+        bench = Bench(FOLDER / f"bench-{index}", TREE, BUILD)
+        while time.monotonic() < deadline:
+            try:
+                number, fault = todo.get_nowait()
+            except queue.Empty:
+                return
+            result = judge_one(bench, number, fault, known, by_name)
+            with lock:
+                with open(RESULTS, "a", encoding="utf-8") as file:
+                    file.write(json.dumps(result) + "\n")
+                print(f"# {'noticed by ' + result['by'] if result['by'] else 'NOT NOTICED'}, {result['seconds']:.1f} s, {result['asked']} asked: {fault}", flush=True)
+    side_by_side(work, workers)
+    return todo.qsize()
+
+
+def judge_one(bench, number, fault, known, by_name):
+    began = time.monotonic()
+    names = order_of(fault, number, known, by_name)
+    asked = 0
+    for name in names:
+        bench.switch(max(number, 0), getattr(fault, "sql", None))
+        asked += 1
+        status, _, _ = bench.run(by_name[name], max(SECONDS_AT_LEAST, 4 * known[name]["seconds"]))
+        if status != 0:
+            return {"name": fault.name, "by": name, "status": status, "asked": asked, "seconds": time.monotonic() - began, "what": str(fault)}
+    return {"name": fault.name, "by": None, "status": 0, "asked": asked, "seconds": time.monotonic() - began, "what": str(fault)}
+
+
+def read_results():
+    if not RESULTS.exists():
+        return {}
+    return {result["name"]: result for result in map(json.loads, RESULTS.read_text(encoding="utf-8").splitlines())}
+
+
+def read_equivalent():
+    """The reason by each fault's name. A reason heads the indented names below it."""
+    known, reason = {}, None
+    for line in EQUIVALENT.read_text(encoding="utf-8").splitlines() if EQUIVALENT.exists() else ():
+        if not line.strip() or line.startswith("#"):
+            continue
+        if line[0].isspace():
+            known[line.split()[0]] = reason
+        else:
+            reason = line.strip()
+    return known
+
+
+def report(faults, left):
+    results, equivalent = read_results(), read_equivalent()
+    rows = collections.defaultdict(collections.Counter)
+    survivors = []
+    for _, fault in faults:
+        if fault.name not in results:
+            continue
+        row = rows[module_of(fault.path)]
+        row["planted"] += 1
+        if results[fault.name]["by"]:
+            row["noticed"] += 1
+        elif fault.name in equivalent:
+            row["equivalent"] += 1
+        else:
+            survivors.append(fault)
+    print("\nnot noticed:")
+    for fault in sorted(survivors, key=lambda fault: fault.path):
+        print(f"  {fault.name}\n      {fault}{'' if results[fault.name]['asked'] else ' (no test comes by)'}")
+    print(f"\n{'module':26} planted  equivalent  noticed  of those not equivalent  at least")
+    total = collections.Counter()
+    is_met = True
+    for module, row in sorted(rows.items()):
+        is_met &= print_row(module, row, AT_LEAST.get(module, 88))
+        total += row
+    print_row("all", total, 0)
+    print(f"{left} left to judge")
+    return 0 if is_met and not left else 1
+
+
+def print_row(module, row, at_least):
+    judged = row["planted"] - row["equivalent"]
+    rate = 100 * row["noticed"] / judged if judged else 100
+    print(f"{module:26} {row['planted']:7}  {row['equivalent']:10}  {row['noticed']:7}  {rate:22.1f} %  {at_least:6} %")
+    return rate >= at_least
+
+
+def arguments():
+    listed = "\n".join(f"  {name:15} {what}" for name, what in {**sites.OPERATORS, **sql.OPERATORS}.items())
+    parser = argparse.ArgumentParser(prog="./dev mutants", description="Plants small faults, one at a time, and tells which no test notices.",
+                                     epilog=f"operators:\n{listed}", formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help="folders of the product, such as api/auth; none: all")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--count", type=int, default=2000, help="how many in all (2000)")
+    parser.add_argument("--seconds", type=float, default=float("inf"), help="end after these; the next run goes on")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--lab", action="store_true", help="let scenarios of the lab judge, too (for the libvirt driver)")
+    parser.add_argument("--list", action="store_true", help="name the chosen ones of C and end")
+    return parser.parse_args()
+
+
+def main():
+    options = arguments()
+    deadline = time.monotonic() + options.seconds
+    sources = read_sources(options.modules)
+    is_sql_in = not options.modules or "db" in options.modules
+    count_of_sql = round(options.count * SHARE_OF_SQL) if is_sql_in else 0
+    chosen = chosen_sites(sources, options.seed, options.count - count_of_sql)
+    print(f"# {sum(len(source.sites) for source in sources)} places in {len(sources)} C files; {len(chosen)} chosen", flush=True)
+    if options.list:
+        for site in chosen:
+            print(f"{site.name}\n    {site}")
+        return 0
+    numbered = dict(enumerate(chosen, 1))
+    key = digest(options.seed, *[site.name for site in chosen])
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    plant(sources, numbered)
+    build()
+    stamp = FOLDER / "chosen"
+    if not stamp.exists() or stamp.read_text(encoding="utf-8") != key:
+        BASELINE.unlink(missing_ok=True)  # the numbers mean other places now
+        stamp.write_text(key, encoding="utf-8")
+    asked = list(judges(TREE, BUILD, options.lab))
+    by_name = {judge.name: judge for judge in asked}
+    known = baseline(asked, options.workers)
+    faults = [*numbered.items(), *[(-1, fault) for fault in sql_faults(known, options.seed, count_of_sql)]]
+    left = judge_all(faults, known, by_name, options.workers, deadline)
+    return report(faults, left)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
