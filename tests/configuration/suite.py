@@ -222,7 +222,7 @@ def half_written(folder):
     (directory / "60-open.yaml").unlink()
     service.hangup(IN_FORCE)
     hold(closed, "that file gone")
-    service.kill()
+    service.stop()
 
 
 def written_slowly(folder):
@@ -238,7 +238,7 @@ def written_slowly(folder):
     service.wait(lambda: service.said(IN_FORCE))
     assert service.said(IN_FORCE) == 1
     assert not differences(matrix(service), DEFAULTS), differences(matrix(service), DEFAULTS)
-    service.kill()
+    service.stop()
 
 
 def admin_socket_anew(folder):

@@ -183,7 +183,7 @@ def half_exchanged(folder):
     service.wait(lambda: service.log.read_text().count("takes effect at the next start") == 2)
     assert service.named() == "third" and ends() == third
     assert "the certificate stays as it was" not in service.log.read_text()  # which is a fault's word
-    service.kill()
+    service.stop()
 
 
 def broken_handshakes(folder):

@@ -215,7 +215,7 @@ def a_disk_that_does_not_sync(folder):
     mark.unlink()
     assert service.migrate(member).status == 202
     assert service.jobs() == [(state.server_uuid(1), "cold")]
-    service.kill()
+    service.stop()
 
 
 def one_of_many(folder):
