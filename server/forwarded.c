@@ -80,9 +80,11 @@ int proxies_create(const char *const *texts, size_t count, struct proxies **ret_
 	}
 	for (proxies->count = 0; proxies->count < count; proxies->count++)
 		if (!read_network(texts[proxies->count], &proxies->networks[proxies->count])) {
+			const char *text = texts[proxies->count];
+
 			proxies_destroy(proxies);
 			return error_set(error, EINVAL, "listener.trusted_proxies: %s is no address and no network",
-					 texts[proxies->count]);
+					 text);
 		}
 	*ret_proxies = proxies;
 	return 0;

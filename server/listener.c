@@ -28,6 +28,7 @@ struct listener {
 	bool has_tls;
 	pthread_mutex_t mutex; /* guards the list of exchanges */
 	pthread_cond_t is_empty;
+	_Atomic bool is_giving_up; /* nobody begins to wait any more */
 	struct exchange *exchanges;
 };
 
@@ -276,6 +277,16 @@ static void read_body(struct exchange *exchange, const char *bytes, size_t lengt
 		text_append_bytes(&exchange->body, bytes, length);
 }
 
+/* Its 503, with its lock held; the API's own reply is dropped when it comes. */
+static void give_up(struct exchange *exchange)
+{
+	exchange->reply.status = 503;
+	exchange->reply.headers[0].name = "Retry-After";
+	TEXT_COPY(exchange->reply.headers[0].value, "5");
+	exchange->reply.header_count = 1;
+	exchange->is_replied = true;
+}
+
 static enum MHD_Result ask_api(struct exchange *exchange)
 {
 	exchange->request = (struct api_request){
@@ -298,6 +309,8 @@ static enum MHD_Result ask_api(struct exchange *exchange)
 	api_handle(exchange->listener->parts.api, &exchange->request, take_reply, exchange);
 
 	LOCK_SCOPE(&exchange->mutex);
+	if (!exchange->is_replied && atomic_load(&exchange->listener->is_giving_up))
+		give_up(exchange);
 	if (exchange->is_replied)
 		return send_reply(exchange);
 	exchange->is_suspended = true;
@@ -468,19 +481,17 @@ static void wait_for_exchanges(struct listener *listener, int64_t time_ms)
 			return;
 }
 
-/* Gives every request that still waits its 503; the API's own reply to it is dropped when it comes. */
+/* Every request that still waits is given up, and from now on each that would begin to: the library ends the process when one
+ * waits while it stops. */
 static void give_up_waiting(struct listener *listener)
 {
+	atomic_store(&listener->is_giving_up, true);
 	LOCK_SCOPE(&listener->mutex);
 	for (struct exchange *exchange = listener->exchanges; exchange; exchange = exchange->next) {
 		LOCK_SCOPE(&exchange->mutex);
 		if (!exchange->is_suspended || exchange->is_replied)
 			continue;
-		exchange->reply.status = 503;
-		exchange->reply.headers[0].name = "Retry-After";
-		TEXT_COPY(exchange->reply.headers[0].value, "5");
-		exchange->reply.header_count = 1;
-		exchange->is_replied = true;
+		give_up(exchange);
 		MHD_resume_connection(exchange->connection);
 	}
 }

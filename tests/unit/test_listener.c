@@ -24,7 +24,8 @@
 #define SILENT_MS   300 /* that nothing comes is believed after so long */
 #define PATIENCE_MS 10000
 
-/* Requests for /wait are kept until somebody answers them, those for /hold keep their thread; all others are answered at once. */
+/* Requests for /wait are kept until somebody answers them, those for /hold keep their thread, that for /wait/held does both; all
+ * others are answered at once. */
 struct api {
 	pthread_mutex_t mutex;
 	pthread_cond_t has_waiting;
@@ -65,7 +66,7 @@ void api_handle(struct api *api, const struct api_request *incoming, api_reply_f
 	api->was_too_large = incoming->is_body_too_large;
 	TEXT_COPY(api->last_remote, incoming->remote);
 	bool is_waiting = text_starts_with(incoming->target, "/wait");
-	bool is_holding = text_starts_with(incoming->target, "/hold");
+	bool is_holding = text_starts_with(incoming->target, "/hold") || text_equal(incoming->target, "/wait/held");
 	if (is_waiting) {
 		assert_true(api->waiting_count < WAITING_MAX);
 		api->waiting[api->waiting_count].request = incoming;
@@ -528,6 +529,27 @@ static void a_stop_gives_up_after_its_time_and_not_before(void **state)
 	}
 }
 
+static void a_request_that_begins_to_wait_when_all_are_given_up_is_given_up_too(void **state)
+{
+	struct fixture *fixture = *state;
+	char response[4096];
+	pthread_t thread;
+
+	fixture->settings.drain_timeout_s = 0;
+	start_again(fixture, NULL);
+	CLEANUP_CLOSE int connection = connect_to(fixture);
+	pthread_mutex_lock(&fixture->api.held);
+	send_text(connection, "GET /wait/held HTTP/1.1\r\nHost: a\r\n\r\n");
+	wait_for_waiting(&fixture->api, 1);
+	assert_int_equal(pthread_create(&thread, NULL, stop, fixture), 0);
+	usleep(SILENT_MS * 1000);
+	pthread_mutex_unlock(&fixture->api.held);
+	pthread_join(thread, NULL);
+	fixture->listener = NULL;
+	read_response(connection, response, sizeof(response));
+	assert_true(text_starts_with(response, "HTTP/1.1 503 "));
+}
+
 static void a_request_that_keeps_its_thread_is_told_by_its_age_and_one_that_waits_is_not(void **state)
 {
 	struct fixture *fixture = *state;
@@ -668,6 +690,7 @@ int main(void)
 		TEST(a_silent_connection_is_closed_after_its_time_but_not_one_that_waits),
 		TEST(a_stop_lets_a_request_in_flight_end_within_its_time_and_takes_no_new_one),
 		TEST(a_stop_gives_up_after_its_time_and_not_before),
+		TEST(a_request_that_begins_to_wait_when_all_are_given_up_is_given_up_too),
 		TEST(a_request_that_keeps_its_thread_is_told_by_its_age_and_one_that_waits_is_not),
 		TEST(a_request_that_keeps_its_thread_leaves_the_others_to_be_served),
 		TEST(each_mark_of_an_unknown_proxy_makes_its_client_a_stranger),
