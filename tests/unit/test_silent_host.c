@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -101,6 +102,29 @@ static void a_host_that_became_silent_takes_its_own_threads_and_stops_no_other_h
 	all_are_started(fixture, orders);
 }
 
+/* Each silent host takes one beyond the limit, but all together not more than as many again. */
+static void silent_hosts_take_no_more_than_twice_the_threads(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order orders[WORKER_HOSTS];
+	int64_t running = 0, limit = 0;
+
+	fixture->settings.threads = 1;
+	assert_int_equal(worker_set_limits(fixture->worker, &fixture->settings, &fixture->scheduler, NULL), 0);
+	for (int i = 0; i < WORKER_HOSTS; i++) {
+		orders[i] = worker_fixture_server(fixture, worker_host_names[i], i);
+		assert_true(simulated_hang_next(fixture->fleet, worker_host_names[i], "look", SIMULATED_LANDS_NEVER));
+		worker_fixture_order(fixture, &orders[i], "stop", i, -1);
+	}
+	worker_fixture_start(fixture);
+	simulated_wait_hung(fixture->fleet, "one");
+	simulated_wait_hung(fixture->fleet, "two");
+	nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+	worker_count_running(fixture->worker, &running, &limit);
+	assert_int_equal(limit, 1);
+	assert_int_equal(running, 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, worker_fixture_setup, worker_fixture_teardown)
 
 int main(void)
@@ -108,6 +132,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_host_that_is_down_holds_no_thread_and_stops_no_other_hosts_moves),
 		TEST(a_host_that_became_silent_takes_its_own_threads_and_stops_no_other_hosts_moves),
+		TEST(silent_hosts_take_no_more_than_twice_the_threads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -288,6 +288,34 @@ static void a_chore_that_cannot_be_done_is_tried_after_pauses_that_grow_to_five_
 	worker_fixture_check_places(fixture, &order, "2", "2");
 }
 
+/* What one chore looks at another one could change. */
+static void a_host_has_one_chore_done_at_a_time(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order first = worker_fixture_server(fixture, "first", ONE);
+	struct worker_order second = worker_fixture_server(fixture, "second", ONE);
+
+	inject(fixture, SIMULATED_POOL_IS_READ_ONLY, ONE, NULL);
+	count_calls(fixture, "one", "remove_volume");
+	worker_fixture_order(fixture, &first, "live", ONE, TWO);
+	worker_fixture_order(fixture, &second, "live", ONE, TWO);
+	worker_fixture_start(fixture);
+	worker_fixture_wait_ended(fixture, &first);
+	worker_fixture_wait_ended(fixture, &second);
+	wait_for_calls(fixture, 2); /* both wait for their next try now */
+	inject(fixture, SIMULATED_POOL_IS_WELL, ONE, NULL);
+	assert_true(simulated_hang_next(fixture->fleet, "one", "remove_volume", SIMULATED_LANDS_NEVER));
+	pass_ms(fixture, (int64_t)RETRY_S * 1000 + 100);
+	simulated_wait_hung(fixture->fleet, "one");
+	rest_ms(100);
+	assert_int_equal(counted.count, 3);
+	inject(fixture, SIMULATED_LIBVIRTD_DIES, ONE, NULL);
+	inject(fixture, SIMULATED_LIBVIRTD_STARTS, ONE, NULL);
+	worker_fixture_wait_no_chores(fixture);
+	worker_fixture_check_places(fixture, &first, "2", "2");
+	worker_fixture_check_places(fixture, &second, "2", "2");
+}
+
 static void limit_moves(struct worker_fixture *fixture, int64_t live, int64_t incoming)
 {
 	fixture->settings.max_concurrent_live_migrations = live;
@@ -384,6 +412,7 @@ int main(void)
 		TEST(a_move_that_is_taken_up_after_a_restart_keeps_its_lease_too),
 		TEST(a_job_of_another_node_is_taken_over_when_its_lease_has_ended_and_not_before),
 		TEST(a_chore_that_cannot_be_done_is_tried_after_pauses_that_grow_to_five_minutes),
+		TEST(a_host_has_one_chore_done_at_a_time),
 		TEST(a_move_that_was_under_way_before_a_restart_has_its_share_of_its_hosts),
 		TEST(a_move_whose_host_does_not_answer_keeps_its_share_until_its_next_try),
 		TEST(a_move_that_waited_for_its_turn_waits_on_after_a_restart),
