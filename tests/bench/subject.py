@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(TOP / "tests/lab"), str(TOP / "tests/replay")]
+sys.path[:0] = [str(TOP / "tests/lab"), str(TOP / "tests/replay"), str(TOP / "tests/harness")]
 
 from daemon import free_port  # noqa: E402
+from daemon_process import DaemonProcess  # noqa: E402
 
 VERSION = "compute 2.60"
 PROGRAMS = TOP / "build/tests/bench"
@@ -84,8 +85,7 @@ class Subject:
         self.config.chmod(0o600)
         words = ["--simulate", self.config, "--database", self.database] if knows_database(self.binary) else ["--config", self.config]
         began = time.monotonic()
-        with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([self.binary, "serve", *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self.process = DaemonProcess([self.binary, "serve", *words], self.log_path)
         probe = "/healthz" if self.is_frozen else "/readyz"  # which asks hosts
         self.wait(lambda: self.get(probe).status == 200, every=0.002)
         took = time.monotonic() - began
@@ -160,12 +160,7 @@ class Subject:
 
     def stop(self):
         if self.process and self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(60)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+            self.process.stop()
 
 
 def write_requests(path, requests):

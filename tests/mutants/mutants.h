@@ -79,7 +79,7 @@ static __attribute__((unused)) const char *mutants_sql(const char *sql)
 
 #define sqlite3_prepare_v2(connection, sql, ...) sqlite3_prepare_v2(connection, mutants_sql(sql), __VA_ARGS__)
 #define sqlite3_prepare_v3(connection, sql, ...) sqlite3_prepare_v3(connection, mutants_sql(sql), __VA_ARGS__)
-#define sqlite3_exec(connection, sql, ...) sqlite3_exec(connection, mutants_sql(sql), __VA_ARGS__)
+#define sqlite3_exec(connection, sql, ...)       sqlite3_exec(connection, mutants_sql(sql), __VA_ARGS__)
 #endif
 
 #endif
