@@ -80,7 +80,8 @@ static void read_servers(struct accept *accept)
 			if (!accept->servers)
 				die(accept, "out of memory");
 		}
-		TEXT_COPY(accept->servers[accept->server_count++], (const char *)sqlite3_column_text(statement, 0));
+		TEXT_COPY(accept->servers[accept->server_count], (const char *)sqlite3_column_text(statement, 0));
+		accept->server_count++;
 	}
 	sqlite3_finalize(statement);
 }

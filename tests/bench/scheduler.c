@@ -192,7 +192,7 @@ static int serve(int64_t hosts)
 {
 	CLEANUP_TABLE struct host_table *table = make_table(hosts, false);
 	struct schedule_request request = usual_request();
-	struct timing timing;
+	struct timing timing = { 0 };
 	size_t rounds;
 
 	while (table && scanf("%zu", &rounds) == 1 && rounds > 0 && rounds <= ROUNDS) {
