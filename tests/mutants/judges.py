@@ -6,7 +6,6 @@ switches it comes by, and which SQL it has prepared.
 
 import json
 import os
-import re
 import resource
 import signal
 import struct
@@ -43,18 +42,8 @@ def unit_programs(tree, build):
 
 def scenarios(tree):
     for suite, (path, interpreter) in SUITES.items():
-        text = (tree / path).read_text(encoding="utf-8")
-        inside = re.search(r"^CHECKS = \((.*?)\)\n", text, re.S | re.M)
-        words = [word for word in re.split(r"[\s,]+", inside[1]) if word]
-        names = []
-        for word in words:
-            if word.startswith("*"):
-                module = (tree / path).parent / f"{word[1:].split('.')[0]}.py"
-                more = re.search(r"^CHECKS = \((.*?)\)\n", module.read_text(encoding="utf-8"), re.S | re.M)
-                names += [name for name in re.split(r"[\s,]+", more[1]) if name]
-            else:
-                names.append(word)
-        for name in names:
+        listed = subprocess.run([interpreter, str(tree / path), "--list"], capture_output=True, text=True, check=True)
+        for name in listed.stdout.split():
             if not f"{suite} {name}".startswith(LEFT_OUT):
                 yield Judge(f"{suite} {name}", (interpreter, str(tree / path), name))
 

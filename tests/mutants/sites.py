@@ -193,7 +193,7 @@ class Source:
         elif word in ("&&", "||"):
             self.add(function, "condition", place, f"!!({a})")
             self.add(function, "condition", place, f"!!({b})")
-        elif word in ("+", "-") and "*" not in cursor.type.spelling:
+        elif word in ("+", "-") and not any("*" in one.type.spelling or "[" in one.type.spelling for one in (cursor, left, right)):
             self.add(function, "arithmetic", place, put("-" if word == "+" else "+"))
 
     def unary(self, _cursor, place, children, function, _parent):
