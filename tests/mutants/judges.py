@@ -37,7 +37,7 @@ def unit_programs(tree, build):
         if Path(test["cmd"][0]).is_relative_to(build):
             yield Judge(f"unit {test['name']}", tuple(test["cmd"]), tuple(test["env"].items()))
         elif test["cmd"][0].endswith("sh") and test["name"].endswith("_cases"):
-            yield Judge(f"checkers {test['name']}", tuple(test["cmd"]))
+            yield Judge(f"checkers {test['name']}", tuple(str(build / word) if word.startswith("tests/") else word for word in test["cmd"]))
 
 
 def scenarios(tree):

@@ -65,16 +65,21 @@ static __attribute__((unused)) const char *mutants_sql(const char *sql)
 	}
 	if (!path)
 		return sql;
-	static _Thread_local char changed[256 * 1024];
+	/* It stays mapped: few faults are of SQL, and the statement may be used for as long as the process lives. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t length = fd < 0 ? -1 : read(fd, changed, sizeof(changed) - 1);
+	struct stat about;
+	void *mapped = fd < 0 || fstat(fd, &about) < 0 || about.st_size == 0
+			       ? MAP_FAILED
+			       : mmap(NULL, (size_t)about.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 
 	if (fd >= 0)
 		close(fd);
-	if (length <= 0 || strcmp(changed, sql) != 0)
+	if (mapped == MAP_FAILED)
 		return sql;
-	changed[length] = '\0';
-	return changed + strlen(changed) + 1;
+	if (strcmp(mapped, sql) == 0)
+		return (const char *)mapped + strlen(mapped) + 1;
+	munmap(mapped, (size_t)about.st_size);
+	return sql;
 }
 
 #define sqlite3_prepare_v2(connection, sql, ...) sqlite3_prepare_v2(connection, mutants_sql(sql), __VA_ARGS__)
