@@ -472,7 +472,7 @@ int admin_socket_ask_within(const char *path, const char *request, int limit_s, 
 				       path);
 	set_patience(connection, limit_s);
 	result = send_line(connection, request);
-	if (result < 0 && result != -EPIPE) /* who is refused is told so before the question has come */
+	if (result < 0 && result != -EPIPE) /* a refusal comes before the question was read */
 		return error_set_errno(error, -result, "cannot ask the daemon on %s", path);
 	*ret_answer = read_line(connection, SIZE_MAX / 2);
 	return *ret_answer ? 0 : error_set(error, ETIMEDOUT, "the daemon on %s did not answer", path);

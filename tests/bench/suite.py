@@ -78,7 +78,7 @@ def sampled(figure, ours, theirs, peer):
 
 
 def limits(_folder):
-    """a limit is of the figure's median or of its ratio to a peer; a broken one is told, and none is judged in a quick run"""
+    """a limit is of the figure's median or of its ratio to a peer; a broken one is named, and none is judged in a quick run"""
     for bound, peer, is_at_most, holds in ((12, None, True, True), (11, None, True, True), (10, None, True, False),
                                            (12, None, False, False), (11, None, False, True), (2, "peer", False, True),
                                            (2.1, "peer", False, False), (0.1, "absent", False, None)):

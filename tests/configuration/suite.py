@@ -84,7 +84,7 @@ def clients_of(service):
 
 
 def matrix(service, clients=None):
-    """Who may what; the clients are made anew by the configuration unless they are given."""
+    """Who may what; the clients are made again from the configuration unless they are given."""
     return {(who, policy): may(client, policy) for who, client in (clients or clients_of(service)).items() for policy in ACTIONS}
 
 
@@ -226,7 +226,7 @@ def half_written(folder):
 
 
 def written_slowly(folder):
-    """a file that is still being written is not read anew until it is at rest, though each part of it would be right"""
+    """a file that is still being written is not read again until it is at rest, though each part of it would be right"""
     service = Configured(folder, REVERT).start().load()
     with open(service.deployment, "w") as file:
         for number in range(20):  # over two looks at it and more
@@ -242,7 +242,7 @@ def written_slowly(folder):
 
 
 def admin_socket_anew(folder):
-    """the admin socket stays what it is when the configuration is read anew; another path counts from the next start on, also after kill -9"""
+    """the admin socket stays what it is when the configuration is read again; another path counts from the next start on, also after kill -9"""
     service = Configured(folder).start().load()
 
     def listed(path):

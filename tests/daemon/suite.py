@@ -106,7 +106,7 @@ def a_used_port(folder):
 
 
 def a_file_at_a_sockets_path(folder):
-    """a file at the path of a socket stops the start, is told and stays as it was"""
+    """a file at the path of a socket stops the start, is named and stays as it was"""
     file = Path(folder) / "somebodys"
     file.write_text("precious\n")
     service = Service(folder, admin_socket=str(file))

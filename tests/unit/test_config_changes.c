@@ -52,7 +52,7 @@ static void take_away(const struct place *place, const char *name)
 	assert_int_equal(remove(path), 0);
 }
 
-/* Written anew, and as old as is said. */
+/* Written again, and as old as is said. */
 static void write_again(const struct place *place, const char *name, const char *content, time_t seconds,
 			long nanoseconds)
 {
@@ -164,7 +164,7 @@ static void gather_change(void *context, const char *key, const char *before, co
 	text_append_format(&changes->text, "%s: %s -> %s%s\n", key, before, after, is_for_restart ? " (restart)" : "");
 }
 
-/* What is told between two contents of the file. */
+/* What is said between two contents of the file. */
 static char *changes_of(const struct place *place, const char *before, const char *after)
 {
 	CLEANUP_CONFIG struct config old = { 0 };

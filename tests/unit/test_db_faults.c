@@ -96,7 +96,7 @@ static void disk_that_becomes_full_loses_nothing_acknowledged(void **state)
 	each_place_in_turn(state, true, SQLITE_FULL, -ENOSPC);
 }
 
-/* Whoever is told -ENOENT takes a server for deleted. */
+/* Whoever gets -ENOENT takes a server for deleted. */
 static void file_that_was_taken_away_is_no_missing_row(void **state)
 {
 	struct db_fixture *fixture = *state;
