@@ -4,6 +4,7 @@ A judge is a command that ends with 0 when all is well. In the baseline each run
 switches it comes by, and which SQL it has prepared.
 """
 
+import hashlib
 import json
 import os
 import resource
@@ -29,6 +30,16 @@ class Judge:
     name: str
     command: tuple
     environment: tuple = ()
+
+    def text(self, tree):
+        """A digest of what it consists of: a program's bytes; of a suite, all that lies in its folder."""
+        files = [Path(word) for word in self.command if Path(word).is_absolute() and Path(word).is_relative_to(tree) and Path(word).is_file()]
+        if files and files[0].suffix == ".py":
+            files = sorted(path for path in files[0].parent.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+        digest = hashlib.sha256(repr(self).encode())
+        for path in files:
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
 
 
 def unit_programs(tree, build):

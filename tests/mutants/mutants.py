@@ -3,7 +3,8 @@
 All that are chosen stand in one build, behind switches (sites.py; SQL is changed when it is prepared, sql.py). They are chosen by a
 fixed seed over all C files and SQL, so that the same seed gives the same faults. Each fault is judged only by programs and scenarios
 that come by its place, the cheapest first, until one fails (judges.py). What is known is kept in build/mutants, and a run goes on
-where the last one ended. equivalent.txt names those that change nothing anybody could see, each with its reason.
+where the last one ended; what no test noticed is judged once more by tests that are new or have changed. equivalent.txt names those
+that change nothing anybody could see, each with its reason.
 """
 
 import argparse
@@ -143,7 +144,7 @@ def baseline(asked, workers):
     known = json.loads(BASELINE.read_text(encoding="utf-8")) if BASELINE.exists() else {}
     todo = queue.Queue()
     for judge in asked:
-        if judge.name not in known:
+        if known.get(judge.name, {}).get("text") != judge.text(TREE):
             todo.put(judge)
     lock = threading.Lock()
 
@@ -157,7 +158,7 @@ def baseline(asked, workers):
             bench.switch(0)
             status, seconds, words = bench.run(judge, 600, is_baseline=True)
             with lock:
-                known[judge.name] = {"status": status, "seconds": seconds, "reached": bench.reached(), "sql": bench.texts_seen()}
+                known[judge.name] = {"status": status, "text": judge.text(TREE), "seconds": seconds, "reached": bench.reached(), "sql": bench.texts_seen()}
                 print(f"# baseline: {judge.name}: {'well' if status == 0 else f'status {status}'}, {seconds:.1f} s", flush=True)
                 if status != 0:
                     print("".join(f"#   {line}\n" for line in words.splitlines()[-15:]), flush=True)
@@ -223,18 +224,20 @@ def judge_all(faults, known, by_name, workers, deadline):
     done = read_results()
     todo = queue.Queue()
     for number, fault in faults:
-        if fault.name not in done:
-            todo.put((number, fault))
+        before = done.get(fault.name, {"by": None, "well": {}})
+        names = [name for name in order_of(fault, number, known, by_name) if before["well"].get(name) != known[name]["text"]]
+        if not before["by"] and (names or fault.name not in done):
+            todo.put((number, fault, names, before["well"]))
     lock = threading.Lock()
 
     def work(index):
         bench = Bench(FOLDER / f"bench-{index}", TREE, BUILD)
         while time.monotonic() < deadline:
             try:
-                number, fault = todo.get_nowait()
+                number, fault, names, well = todo.get_nowait()
             except queue.Empty:
                 return
-            result = judge_one(bench, number, fault, known, by_name)
+            result = judge_one(bench, number, fault, names, well, known, by_name)
             with lock:
                 with open(RESULTS, "a", encoding="utf-8") as file:
                     file.write(json.dumps(result) + "\n")
@@ -243,17 +246,18 @@ def judge_all(faults, known, by_name, workers, deadline):
     return todo.qsize()
 
 
-def judge_one(bench, number, fault, known, by_name):
+def judge_one(bench, number, fault, names, well, known, by_name):
+    """Asks these judges until one notices it. `well` are the texts of those, by name, that did not."""
     began = time.monotonic()
-    names = order_of(fault, number, known, by_name)
-    asked = 0
+    result = {"name": fault.name, "by": None, "status": 0, "well": dict(well), "what": str(fault)}
     for name in names:
         bench.switch(max(number, 0), getattr(fault, "sql", None))
-        asked += 1
-        status, _, _ = bench.run(by_name[name], max(SECONDS_AT_LEAST, 4 * known[name]["seconds"]))
-        if status != 0:
-            return {"name": fault.name, "by": name, "status": status, "asked": asked, "seconds": time.monotonic() - began, "what": str(fault)}
-    return {"name": fault.name, "by": None, "status": 0, "asked": asked, "seconds": time.monotonic() - began, "what": str(fault)}
+        result["status"], _, _ = bench.run(by_name[name], max(SECONDS_AT_LEAST, 4 * known[name]["seconds"]))
+        if result["status"] != 0:
+            result["by"] = name
+            break
+        result["well"][name] = known[name]["text"]
+    return {**result, "asked": len(result["well"]) + bool(result["by"]), "seconds": time.monotonic() - began}
 
 
 def read_results():
