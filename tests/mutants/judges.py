@@ -98,7 +98,7 @@ class Bench:
     def run(self, judge, seconds, is_baseline=False):
         """Its status (None: it took longer), the seconds, the end of what it wrote."""
         environment = {**os.environ, **dict(judge.environment), "MUTANTS_STATE": str(self.state), "PYTHONDONTWRITEBYTECODE": "1",
-                       "ASAN_OPTIONS": "detect_leaks=1:halt_on_error=1:hard_rss_limit_mb=3000",
+                       "ASAN_OPTIONS": "detect_leaks=1:halt_on_error=1:hard_rss_limit_mb=3000:verify_asan_link_order=0",
                        "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1", "CMOCKA_MESSAGE_OUTPUT": "tap"}
         if self.sql.exists():
             environment["MUTANTS_SQL"] = str(self.sql)

@@ -30,7 +30,9 @@ import sites  # noqa: E402
 import sql  # noqa: E402
 from judges import SECONDS_AT_LEAST, Bench, judges  # noqa: E402
 
-FOLDER = TOP / "build/mutants"
+WITH_LAB = "--lab" in sys.argv[1:]
+DRIVER = "server/worker/libvirt"  # judged by the lab alone: nothing else comes by
+FOLDER = TOP / ("build/mutants-lab" if WITH_LAB else "build/mutants")
 TREE = FOLDER / "tree"
 BUILD = TREE / "build"
 RESULTS = FOLDER / "results.jsonl"
@@ -38,7 +40,7 @@ BASELINE = FOLDER / "baseline.json"
 EQUIVALENT = HERE / "equivalent.txt"
 SHARE_OF_SQL = 0.12
 CODE = ("api", "base", "db", "server")
-MODULES = ("server/worker/libvirt", "server/worker/simulated", "server/worker", "server/scheduler", "server/identity", "server/cli", "server", "api/auth",
+MODULES = (DRIVER, "server/worker/simulated", "server/worker", "server/scheduler", "server/identity", "server/cli", "server", "api/auth",
            "api", "db", "base")
 AT_LEAST = {"api": 95, "api/auth": 95, "db": 95, "server/scheduler": 95, "server/identity": 95, "server/worker": 95}  # the others: 88
 
@@ -71,7 +73,7 @@ def read_sources(modules):
     sources = []
     for path, arguments in sorted(commands().items()):
         relative = str(path.relative_to(TOP))
-        if not modules or any(relative.startswith(f"{module}/") for module in modules):
+        if any(relative.startswith(f"{module}/") for module in modules) or (not modules and not relative.startswith(f"{DRIVER}/")):
             source = sites.Source(path, relative, [*arguments, f"-I{builtin}/include"])
             source.find()
             sources.append(source)
@@ -136,6 +138,11 @@ def build():
     done = subprocess.run(["ninja", "-k", "0", "-C", str(BUILD)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"the build with all faults in it failed:\n{done.stdout[-60000:]}")
+    # A build under sanitisers makes no pages and completions; suites look for them.
+    for place, words in (("migrationd.8", ("manual", "8")), ("migrationd.yaml.5", ("manual", "5")), ("migrationd", ("completion", "bash")),
+                         ("_migrationd", ("completion", "zsh"))):
+        made = subprocess.run([str(BUILD / "migrationd"), *words], capture_output=True, check=True)
+        (BUILD / "docs" / place).write_bytes(made.stdout)
 
 
 # The run without a fault.
@@ -144,7 +151,7 @@ def baseline(asked, workers):
     known = json.loads(BASELINE.read_text(encoding="utf-8")) if BASELINE.exists() else {}
     todo = queue.Queue()
     for judge in asked:
-        if known.get(judge.name, {}).get("text") != judge.text(TREE):
+        if known.get(judge.name, {}).get("text") != judge.text(TREE) or known[judge.name]["status"] != 0:
             todo.put(judge)
     lock = threading.Lock()
 
@@ -220,7 +227,7 @@ def order_of(fault, number, known, by_name):
     return sorted(names, key=lambda name: known[name]["seconds"])
 
 
-def judge_all(faults, known, by_name, workers, deadline):
+def judge_all(faults, known, by_name, workers, deadline, most):
     done = read_results()
     todo = queue.Queue()
     for number, fault in faults:
@@ -237,7 +244,7 @@ def judge_all(faults, known, by_name, workers, deadline):
                 number, fault, names, well = todo.get_nowait()
             except queue.Empty:
                 return
-            result = judge_one(bench, number, fault, names, well, known, by_name)
+            result = judge_one(bench, number, fault, names, well, known, by_name, most)
             with lock:
                 with open(RESULTS, "a", encoding="utf-8") as file:
                     file.write(json.dumps(result) + "\n")
@@ -246,11 +253,15 @@ def judge_all(faults, known, by_name, workers, deadline):
     return todo.qsize()
 
 
-def judge_one(bench, number, fault, names, well, known, by_name):
-    """Asks these judges until one notices it. `well` are the texts of those, by name, that did not."""
+def judge_one(bench, number, fault, names, well, known, by_name, most):
+    """Asks these judges, which take no longer than `most` seconds together, until one notices it. `well` are the texts of those, by
+    name, that did not."""
     began = time.monotonic()
     result = {"name": fault.name, "by": None, "status": 0, "well": dict(well), "what": str(fault)}
     for name in names:
+        most -= known[name]["seconds"]
+        if most < 0:
+            break
         bench.switch(max(number, 0), getattr(fault, "sql", None))
         result["status"], _, _ = bench.run(by_name[name], max(SECONDS_AT_LEAST, 4 * known[name]["seconds"]))
         if result["status"] != 0:
@@ -321,12 +332,17 @@ def arguments():
                                      epilog=f"operators:\n{listed}", formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("modules", nargs="*", metavar="MODULE", help="folders of the product, such as api/auth; none: all")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--count", type=int, default=2000, help="how many in all (2000)")
+    parser.add_argument("--count", type=int, help="how many in all (2000; 60 with --lab)")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="end after these; the next run goes on")
+    parser.add_argument("--most", type=float, default=float("inf"), metavar="SECONDS",
+                        help="of tests for each fault; a run without it asks the others")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--lab", action="store_true", help="let scenarios of the lab judge, too (for the libvirt driver)")
+    parser.add_argument("--lab", action="store_true", help="let scenarios of the lab judge, too: without MODULE sixty faults of the libvirt driver")
     parser.add_argument("--list", action="store_true", help="name the chosen ones of C and end")
-    return parser.parse_args()
+    options = parser.parse_args()
+    options.count = options.count or (60 if options.lab else 2000)
+    options.modules = options.modules or ([DRIVER] if options.lab else [])
+    return options
 
 
 def main():
@@ -354,7 +370,7 @@ def main():
     by_name = {judge.name: judge for judge in asked}
     known = baseline(asked, options.workers)
     faults = [*numbered.items(), *[(-1, fault) for fault in sql_faults(known, options.seed, count_of_sql)]]
-    left = judge_all(faults, known, by_name, options.workers, deadline)
+    left = judge_all(faults, known, by_name, options.workers, deadline, options.most)
     return report(faults, left)
 
 

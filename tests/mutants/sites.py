@@ -17,7 +17,8 @@ from clang.cindex import CursorKind as Kind
 OPERATORS = {
     "comparison": "a comparison is turned round (== and !=, < and >=), or its bound moved by one (< and <=)",
     "condition": "one side of && or || is dropped",
-    "constant": "a number is one more, true is false; in statements, in static tables, and of a macro that is a number",
+    "constant": "a number is one more, from 100 on twice as much; a result of 0 is an error's; true is false; in statements, in static"
+                " tables, and of a macro that is a number",
     "statement": "a call, an assignment, an early return, break or continue is removed",
     "branch": "an if or ?: takes the other branch",
     "arithmetic": "+ is -, and - is +",
@@ -27,20 +28,23 @@ MOVED = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 ASSIGNMENTS = re.compile(r"(?<![=!<>])(=|\+=|-=|\|=|&=|\^=|<<=|>>=)(?!=)")
 # What they do is not what an operator or a client relies on: a line of the log, a word for the person who reads it.
 UNJUDGED_CALLS = ("log_event", "log_", "fprintf", "fputs", "puts", "printf", "assert")
+# What these do is nothing: on Linux a mutex, a condition or their attributes hold nothing that could be given back.
+EMPTY_CALLS = re.compile(r"pthread_\w+_destroy\(")
+# The text before a 0 that says that all is well.
+RESULT = re.compile(r"(?:\breturn|\bresult\s*=)\s*$")
 # What is done when there is no memory: only an allocation that fails would show a fault there.
 NO_MEMORY = re.compile(r"no_memory|ENOMEM")
 MACRO = re.compile(rb"^#define ([A-Z][A-Z0-9_]*)[ \t]+(\d[0-9a-fA-FxX]*[uUlL]*)[ \t]*(?:/\*|$)", re.M)
 NUMBER = re.compile(r"(0[xX][0-9a-fA-F]+|\d+)([uUlL]*)$")
 
 
-def one_more(match):
-    """The next number in the same notation."""
+def another(match):
+    """Another number in the same notation."""
     digits = match[1]
-    if digits[:2] in ("0x", "0X"):
-        return f"{int(digits, 16) + 1:#x}{match[2]}"
-    if len(digits) > 1 and digits[0] == "0":
-        return f"0{int(digits, 8) + 1:o}{match[2]}"
-    return f"{int(digits) + 1}{match[2]}"
+    is_hex, is_octal = digits[:2] in ("0x", "0X"), len(digits) > 1 and digits[0] == "0" and digits[1].isdigit()
+    number = int(digits, 16 if is_hex else 8 if is_octal else 10)
+    number = number + 1 if number < 100 else 2 * number
+    return f"{number:#x}{match[2]}" if is_hex else f"0{number:o}{match[2]}" if is_octal else f"{number}{match[2]}"
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ class Source:
         for match in MACRO.finditer(self.bytes):
             name, number = match[1].decode(), NUMBER.match(match[2].decode())
             if number and len(re.findall(rf"\b{name}\b".encode(), self.bytes)) > 1:
-                self.add(name, "constant", match.span(2), one_more(number), macro=True)
+                self.add(name, "constant", match.span(2), another(number), macro=True)
         return self.sites
 
     # Within functions.
@@ -215,8 +219,14 @@ class Source:
         if place in self.booleans:
             return
         match = NUMBER.match(self.text(*place))
-        if match and not (parent is not None and parent.kind == Kind.ARRAY_SUBSCRIPT_EXPR):
-            self.add(function, "constant", place, one_more(match))
+        if not match or (parent is not None and parent.kind == Kind.ARRAY_SUBSCRIPT_EXPR):
+            return
+        before, behind = self.text(place[0] - 60, place[0]), self.text(place[1], place[1] + 4)
+        if match[0] == "0" and before.endswith("{ ") and behind.startswith(" }"):
+            return  # all members are 0, whatever the first one means
+        if before.endswith("calloc("):
+            return  # more memory changes nothing
+        self.add(function, "constant", place, "-1" if match[0] == "0" and RESULT.search(before) else another(match))
 
     def boolean(self, _cursor, place, _children, function, _parent):
         self.add(function, "constant", place, "false" if self.text(*place) == "true" else "true")
@@ -227,7 +237,7 @@ class Source:
             return
         text = self.text(start, end)
         kind = cursor.kind
-        is_removable = kind == Kind.CALL_EXPR and not text.startswith(UNJUDGED_CALLS)
+        is_removable = kind == Kind.CALL_EXPR and not text.startswith(UNJUDGED_CALLS) and not EMPTY_CALLS.match(text)
         is_removable |= kind in (Kind.COMPOUND_ASSIGNMENT_OPERATOR, Kind.UNARY_OPERATOR)
         is_removable |= kind == Kind.BINARY_OPERATOR and bool(ASSIGNMENTS.search(text))
         if kind in (Kind.RETURN_STMT, Kind.BREAK_STMT, Kind.CONTINUE_STMT):
@@ -278,8 +288,10 @@ class Source:
             before = self.bytes[:place[0]].rstrip()[-1:]
             if before == b"[":  # a designator
                 continue
+            if word == "0" and before == b"{" and self.bytes[place[1]:].lstrip()[:1] == b"}":
+                continue  # the row that ends the table
             match = NUMBER.match(word)
-            changed = one_more(match) if match else "false" if word == "true" else "true"
+            changed = another(match) if match else "false" if word == "true" else "true"
             self.add(name, "constant", place, changed, table=name)
 
 

@@ -6,7 +6,7 @@ import sqlite3
 OPERATORS = {
     "SQL clause": "a condition, ORDER BY, LIMIT, DISTINCT, ON CONFLICT, a column's constraint or an assignment of UPDATE is dropped",
     "SQL comparison": "= is <>, < is <=, EXISTS is NOT EXISTS, IS NULL is IS NOT NULL",
-    "SQL constant": "a number is one more",
+    "SQL constant": "a number is one more, from 100 on twice as much",
     "pragma": "a pragma has its other value, or is left out",
 }
 PRAGMAS = {"= FULL": "= OFF", "= ON": "= OFF", "= OFF": "= ON", "= WAL": "= DELETE", "= DELETE": "= WAL", "= MEMORY": "= FILE"}
@@ -107,7 +107,7 @@ def changes(text):
         elif here == "IS" and following == "NULL":
             yield "SQL comparison", text[max(0, start - 20):end + 5], cut(text, start, end, "IS NOT")
         elif re.fullmatch(r"\d+", word) and (index == 0 or words[index - 1][0] != "?"):
-            yield "SQL constant", text[max(0, start - 30):end], cut(text, start, end, str(int(word) + 1))
+            yield "SQL constant", text[max(0, start - 30):end], cut(text, start, end, str(int(word) + 1 if int(word) < 100 else 2 * int(word)))
 
 
 def is_assignment(upper, index):

@@ -27,7 +27,7 @@ struct row {
 	bool is_open;
 };
 
-static const struct row rows[] = { { 1, true }, { 20, false } };
+static const struct row rows[] = { { 1, true }, { 150, false } };
 static const struct row *const firsts[] = { rows, &rows[1] };
 
 static int add(int a, int b)
@@ -51,7 +51,7 @@ int main(void)
 """
 EXPECTED = {("comparison", "a < BOUND", "a >= BOUND"), ("comparison", "a < BOUND", "a <= BOUND"), ("comparison", "b != 4", "b == 4"),
             ("condition", "a < BOUND && b != 4", "!!(a < BOUND)"), ("condition", "a < BOUND && b != 4", "!!(b != 4)"),
-            ("constant", "3", "4"), ("constant", "4", "5"), ("constant", "2", "3"), ("constant", "20", "21"), ("constant", "true", "false"),
+            ("constant", "3", "4"), ("constant", "4", "5"), ("constant", "2", "3"), ("constant", "150", "300"), ("constant", "0", "-1"), ("constant", "true", "false"),
             ("statement", "a += 2;", ""), ("statement", "return a + b;", ""), ("branch", "a > b", "!(a > b)"),
             ("arithmetic", "a + b", "a - b"), ("arithmetic", "b - 1", "b + 1")}
 STATEMENTS = {
