@@ -23,6 +23,7 @@ from tally import LOGS, SECONDS_OF_A_SUITE, Tally  # noqa: E402
 BUILD = TOP / "build"
 SANITISED = TOP / "build" / "asan"
 ALL_FAULTS = "--all" in sys.argv[1:]
+LABS = 3  # side by side: more of them only take turns on two processors
 
 
 def build(folder, *options):
@@ -138,9 +139,9 @@ def hosts(tally):
 
 
 def lab(tally):
-    """Two labs side by side, each with half of the scenarios: most of their time is waiting."""
-    side_by_side(*(lambda half=half: tally.relay("lab", ["python3", TOP / "tests/lab/suite.py", "lab", f"--share={half}/2"], f"lab-{half}")
-                   for half in (1, 2)))
+    """Labs side by side, each with a share of the scenarios: most of their time is waiting."""
+    side_by_side(*(lambda share=share: tally.relay("lab", ["python3", TOP / "tests/lab/suite.py", "lab", f"--share={share}/{LABS}"], f"lab-{share}")
+                   for share in range(1, LABS + 1)))
     if has_kvm():
         lab_both_ways(tally)
 
@@ -206,8 +207,8 @@ SUITES = {"unit": unit, "faults": faults, "checkers": checkers, "harness": harne
           "docker": docker}
 # What a run without names takes: all.
 STANDING = tuple(SUITES)
-# What runs beside the suite that stands before it: both wait for Debian's packages most of their time.
-BESIDE = {"docker": "package"}
+# What runs beside the suite that stands before it: both wait most of their time, for Debian's packages or for hosts.
+BESIDE = {"docker": "package", "network": "clients"}
 
 
 def in_groups(names):

@@ -33,7 +33,7 @@ from lab_trial import MIDWAY, Bad, Combination, Point, Trial, may_be  # noqa: E4
 from bench import LOGS  # noqa: E402
 
 RESULTS = FOLDER / "results.jsonl"
-LABS = 2
+LABS = 4
 VERDICTS = ("good", "lost", "doubled", "without an end", "leak", "wrong", "could not be", "broken lab")
 BAD = VERDICTS[1:6] + VERDICTS[7:]
 CHOICES = 6  # of the fixed choice: so many candidates for each place, should one not be possible

@@ -262,8 +262,7 @@ def judge_one(bench, number, fault, names, well, known, by_name, most):
         most -= known[name]["seconds"]
         if most < 0:
             break
-        bench.switch(max(number, 0), getattr(fault, "sql", None))
-        result["status"], _, _ = bench.run(by_name[name], max(SECONDS_AT_LEAST, 4 * known[name]["seconds"]))
+        result["status"] = bench.verdict(by_name[name], max(number, 0), getattr(fault, "sql", None), max(SECONDS_AT_LEAST, 4 * known[name]["seconds"]))
         if result["status"] != 0:
             result["by"] = name
             break
