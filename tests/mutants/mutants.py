@@ -220,11 +220,11 @@ def sql_faults(known, seed, count):
 
 # The judging.
 def order_of(fault, number, known, by_name):
-    """The judges that come by, the cheapest first."""
+    """The judges that come by: programs of units, then the others, the cheapest first."""
     def comes_by(entry):
         return fault.sql[0] in entry["sql"] if number < 0 else number in entry["reached"]
     names = [name for name, entry in known.items() if name in by_name and entry["status"] == 0 and comes_by(entry)]
-    return sorted(names, key=lambda name: known[name]["seconds"])
+    return sorted(names, key=lambda name: (not name.startswith(("unit", "checkers")), known[name]["seconds"]))
 
 
 def judge_all(faults, known, by_name, workers, deadline, most):
@@ -236,6 +236,7 @@ def judge_all(faults, known, by_name, workers, deadline, most):
         if not before["by"] and (names or fault.name not in done):
             todo.put((number, fault, names, before["well"]))
     lock = threading.Lock()
+    noticed = collections.Counter((result["name"].split(":")[0], result["by"]) for result in done.values() if result["by"])
 
     def work(index):
         bench = Bench(FOLDER / f"bench-{index}", TREE, BUILD)
@@ -244,8 +245,10 @@ def judge_all(faults, known, by_name, workers, deadline, most):
                 number, fault, names, well = todo.get_nowait()
             except queue.Empty:
                 return
+            names.sort(key=lambda name: -noticed[fault.path, name])  # who noticed others of this file comes first
             result = judge_one(bench, number, fault, names, well, known, by_name, most)
             with lock:
+                noticed[fault.path, result["by"]] += 1
                 with open(RESULTS, "a", encoding="utf-8") as file:
                     file.write(json.dumps(result) + "\n")
                 print(f"# {'noticed by ' + result['by'] if result['by'] else 'NOT NOTICED'}, {result['seconds']:.1f} s, {result['asked']} asked: {fault}", flush=True)
