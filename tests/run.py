@@ -51,7 +51,7 @@ def unit(tally):
     # The other suites stand in meson's list too; the checkers are a suite of their own here.
     tests = [test for test in sorted(json.loads(asked.stdout), key=lambda test: test["name"])
              if "unit" in [suite.split(":")[-1] for suite in test["suite"]] and Path(test["cmd"][0]).is_relative_to(SANITISED)]
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+    with concurrent.futures.ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as threads:  # many of them wait most of their time
         list(threads.map(lambda test: tally.relay(
             f"unit/{test['name']}", test["cmd"], CMOCKA_MESSAGE_OUTPUT="tap", **test["env"],
             **SANITISERS), tests))
