@@ -51,8 +51,14 @@ def unit_programs(tree, build):
             yield Judge(f"checkers {test['name']}", tuple(str(build / word) if word.startswith("tests/") else word for word in test["cmd"]))
 
 
+def python_itself():
+    """The program behind `python3`, which may be a script that looks for it each time."""
+    return subprocess.run(["python3", "-c", "import sys; print(sys.executable)"], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def scenarios(tree):
     for suite, (path, interpreter) in SUITES.items():
+        interpreter = python_itself() if interpreter == "python3" else interpreter
         listed = subprocess.run([interpreter, str(tree / path), "--list"], capture_output=True, text=True, check=True)
         for name in listed.stdout.split():
             if not f"{suite} {name}".startswith(LEFT_OUT):
@@ -63,7 +69,7 @@ def judges(tree, build, with_lab=False):
     yield from unit_programs(tree, build)
     yield from scenarios(tree)
     yield Judge("daemon policies", (DEBIAN_PYTHON, str(tree / "tests/daemon/policies.py")))
-    yield Judge("replay", ("python3", str(tree / "tests/replay/suite.py")))
+    yield Judge("replay", (python_itself(), str(tree / "tests/replay/suite.py")))
     if with_lab:
         listed = subprocess.run(["python3", str(tree / "tests/lab/suite.py"), "lab", "--list"], capture_output=True, text=True, check=True)
         for line in listed.stdout.splitlines():
