@@ -162,6 +162,26 @@ static void a_page_is_cut_at_its_limit_and_at_max_limit(void **state)
 	}
 }
 
+static void the_link_leads_into_the_list_that_was_asked_for(void **state)
+{
+	struct world *world = *state;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(lists); i++) {
+		const char *place = strstr(lists[i].path, "%s");
+		CLEANUP_TEXT struct text expected = TEXT_EMPTY;
+
+		text_append(&expected, ENDPOINT "/v2.1");
+		text_append_bytes(&expected, lists[i].path,
+				  place ? (size_t)(place - lists[i].path) : strlen(lists[i].path));
+		if (place)
+			text_append_format(&expected, "%s%s", world->server, place + 2);
+		text_append(&expected, "?");
+		const char *link = link_of(&lists[i], ask(world, &lists[i], MICROVERSION_MINOR_MAX, ""));
+		if (!text_starts_with(link, expected.data))
+			fail_msg("%s leads to %s", lists[i].path, link);
+	}
+}
+
 static void the_setting_alone_is_what_cuts(void **state)
 {
 	static const int64_t bounds[] = { 1, ROWS - 1, ROWS, ROWS + 1 };
@@ -311,6 +331,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_page_is_cut_at_its_limit_and_at_max_limit),
+		TEST(the_link_leads_into_the_list_that_was_asked_for),
 		TEST(the_setting_alone_is_what_cuts),
 		TEST(what_is_no_limit_is_refused),
 		TEST(walking_from_page_to_page_gives_every_row_once_in_order),
