@@ -201,6 +201,37 @@ static void a_reboot_without_a_good_type_is_refused_in_the_schemas_words(void **
 	}
 }
 
+static int take_off_host(struct db_session *session, void *context, struct error *error)
+{
+	const struct bench *bench = context;
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+	int result = db_server_by_uuid(session, bench->server, &server, error);
+
+	server.host_id = 0;
+	return result < 0 ? result : db_server_update(session, &server, error);
+}
+
+static void a_server_that_is_on_no_host_is_not_ready(void **state)
+{
+	struct bench bench = make_bench(state);
+	struct db_fixture *fixture = bench.fixture->db;
+	CLEANUP_DB_JOBS struct db_job_list jobs = { 0 };
+	char words[128];
+
+	db_fixture_write(fixture, take_off_host, &bench);
+	snprintf(words, sizeof(words), "Instance %s is not ready", bench.server);
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		set_state(&bench, cases[i].vm_states[0], "", "");
+		const struct api_answer *answer = post(&bench, &api_member, NULL, cases[i].body);
+
+		assert_string_equal(answer->message, words);
+		assert_int_equal(answer->status, 409);
+	}
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+	OK(db_job_unfinished(session, &jobs, &fixture->error));
+	assert_int_equal(jobs.count, 0);
+}
+
 static void assert_locked(struct bench *bench, const char *by, const char *reason)
 {
 	struct db_fixture *fixture = bench->fixture->db;
@@ -242,6 +273,7 @@ int main(void)
 		API_TEST(a_lock_comes_before_the_state_and_admins_override_it),
 		API_TEST(strangers_find_no_server_and_readers_may_not),
 		API_TEST(a_reboot_without_a_good_type_is_refused_in_the_schemas_words),
+		API_TEST(a_server_that_is_on_no_host_is_not_ready),
 		API_TEST(a_lock_has_a_side_and_from_2_73_on_a_reason),
 	};
 
