@@ -3,7 +3,7 @@
 #include "api/json_body.h"
 
 #include <ctype.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
@@ -53,15 +53,13 @@ static size_t number_length(const char *text, const char *end)
 /* The half of a pair that is escaped here; 0: something else. */
 static unsigned int escaped_surrogate(const char *at, const char *end)
 {
-	unsigned int unit = 0;
 	char digits[5] = "";
 
 	if (end - at < 6 || at[0] != '\\' || at[1] != 'u')
 		return 0;
 	memcpy(digits, at + 2, 4);
-	if (strspn(digits, "0123456789abcdefABCDEF") != 4 || sscanf(digits, "%x", &unit) != 1)
-		return 0;
-	return unit >= SURROGATE_FIRST && unit <= SURROGATE_LAST ? unit : 0;
+	unsigned long unit = strtoul(digits, NULL, 16); /* of fewer than four digits it is no half */
+	return unit >= SURROGATE_FIRST && unit <= SURROGATE_LAST ? (unsigned int)unit : 0;
 }
 
 /* How much of the string at `at` goes over as one piece: an escape whole, else one byte. */

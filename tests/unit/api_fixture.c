@@ -71,6 +71,7 @@ static void take_reply(void *context, struct api_reply *reply)
 			TEXT_COPY(answer->message, json_string_value(json_object_get(fault, "message")));
 	memcpy(answer->headers, reply->headers, reply->header_count * sizeof(reply->headers[0]));
 	answer->header_count = reply->header_count;
+	answer->route = reply->route;
 	const char *version = api_answer_header(answer, "OpenStack-API-Version");
 	TEXT_COPY(answer->version, version ? version : "");
 	answer->has_come = true;

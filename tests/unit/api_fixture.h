@@ -14,6 +14,7 @@ struct api_answer {
 	char version[64]; /* OpenStack-API-Version; "" when there is none */
 	struct api_header headers[API_REPLY_HEADERS_MAX];
 	size_t header_count;
+	size_t route; /* api_route_at's number */
 	json_t *document; /* owned by the fixture until the next request */
 	bool has_come;
 };

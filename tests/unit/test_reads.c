@@ -8,6 +8,7 @@
 
 #include "api_fixture.h"
 
+#include "base/cleanup.h"
 #include "base/text.h"
 
 #include <stdio.h>
@@ -171,6 +172,46 @@ static void flavors_of_the_servers_are_told_as_each_microversion_has_them(void *
 	assert_true(json_is_null(json_object_get(json_object_get(answer->document, "flavor"), "description")));
 }
 
+/* None is private, so that a list of private ones is empty; any other word asks for all. */
+static void flavors_are_public_and_selected_by_what_they_have_at_least(void **state)
+{
+	static const struct {
+		const char *query;
+		size_t count;
+	} queries[] = {
+		{ "is_public=False", 0 }, { "is_public=True", 1 }, { "is_public=None", 1 },    { "is_public=false", 1 },
+		{ "minRam=1024", 1 },     { "minRam=1025", 0 },    { "minDisk=10", 1 },        { "minDisk=11", 0 },
+		{ "minRam=-1", 1 },       { "minDisk=0", 1 },      { "minRam=2147483647", 0 },
+	};
+	static const struct {
+		const char *query, *message;
+	} refused[] = {
+		{ "minRam=x", "Invalid minRam filter [x]" },
+		{ "minDisk=", "Invalid minDisk filter []" },
+		{ "minRam=2147483648", "Invalid minRam filter [2147483648]" },
+		{ "minDisk=1.5", "Invalid minDisk filter [1.5]" },
+		{ "is_public=False&marker=nothing", "marker [nothing] not found" },
+	};
+	struct api_fixture *fixture = *state;
+	static const char *const lists[] = { "/v2.1/flavors", "/v2.1/flavors/detail" };
+
+	db_fixture_server(fixture->db, "one", db_fixture_host(fixture->db, "host1"), NULL);
+	for (size_t i = 0; i < ARRAY_LENGTH(queries) * ARRAY_LENGTH(lists); i++) {
+		CLEANUP_FREE char *path = text_format("%s?%s", lists[i % 2], queries[i / 2].query);
+		size_t count = json_array_size(rows(get(fixture, &api_admin, NULL, path), "flavors"));
+
+		if (count != queries[i / 2].count)
+			fail_msg("%s: %zu", path, count);
+	}
+	for (size_t i = 0; i < ARRAY_LENGTH(refused) * ARRAY_LENGTH(lists); i++) {
+		CLEANUP_FREE char *path = text_format("%s?%s", lists[i % 2], refused[i / 2].query);
+		const struct api_answer *answer = get(fixture, &api_admin, NULL, path);
+
+		assert_int_equal(answer->status, 400);
+		assert_string_equal(answer->message, refused[i / 2].message);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +225,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(migrations_are_for_those_who_may_see_all_projects, api_fixture_setup,
 						api_fixture_teardown),
 		cmocka_unit_test_setup_teardown(flavors_of_the_servers_are_told_as_each_microversion_has_them,
+						api_fixture_setup, api_fixture_teardown),
+		cmocka_unit_test_setup_teardown(flavors_are_public_and_selected_by_what_they_have_at_least,
 						api_fixture_setup, api_fixture_teardown),
 		cmocka_unit_test_setup_teardown(hypervisors_and_services_are_for_admins, api_fixture_setup,
 						api_fixture_teardown),
