@@ -1,0 +1,94 @@
+/* The version documents, by which clients choose how they ask. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+/* cmocka wants the above first */
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "api_fixture.h"
+#include "base/cleanup.h"
+#include "base/text.h"
+
+#define ENDPOINT "http://nova.example:8774"
+#define MEDIA(version)                                                                                                 \
+	"\"media-types\": [{\"base\": \"application/json\","                                                           \
+	" \"type\": \"application/vnd.openstack.compute+json;version=" version "\"}]"
+#define ENTRY(id, status, version, least, updated, links)                                                              \
+	"\"id\": \"" id "\", \"status\": \"" status "\", \"version\": \"" version "\", \"min_version\": \"" least      \
+	"\", \"updated\": \"" updated "\", \"links\": [" links "]"
+#define OLD(links)     ENTRY("v2.0", "DEPRECATED", "", "", "2011-01-21T11:33:21Z", links)
+#define CURRENT(links) ENTRY("v2.1", "CURRENT", "2.104", "2.1", "2013-07-23T11:33:21Z", links)
+#define LINK(path)     "{\"rel\": \"self\", \"href\": \"" ENDPOINT path "\"}"
+#define DESCRIBED      ", {\"rel\": \"describedby\", \"type\": \"text/html\", \"href\": \"http://docs.openstack.org/\"}"
+
+static void expect(struct api_fixture *fixture, const char *path, int status, const char *expected)
+{
+	const struct api_answer *answer = api_fixture_ask(fixture, NULL, NULL, "GET", path, NULL);
+	json_t *document = json_loads(expected, 0, NULL);
+
+	assert_non_null(document);
+	if (answer->status != status || !json_equal(answer->document, document)) {
+		CLEANUP_FREE char *found = json_dumps(answer->document, JSON_COMPACT);
+		fail_msg("%s: %d %s", path, answer->status, found);
+	}
+	json_decref(document);
+}
+
+static void the_documents_of_versions_are_novas(void **state)
+{
+	expect(*state, "/", 200, "{\"versions\": [{" OLD(LINK("/v2/")) "}, {" CURRENT(LINK("/v2.1/")) "}]}");
+	expect(*state, "/v2", 200, "{\"version\": {" OLD(LINK("/v2/") DESCRIBED) ", " MEDIA("2") "}}");
+	expect(*state, "/v2.1", 200, "{\"version\": {" CURRENT(LINK("/v2.1/") DESCRIBED) ", " MEDIA("2.1") "}}");
+}
+
+static void a_fleet_without_real_guests_says_so(void **state)
+{
+	struct api_fixture *fixture = *state;
+
+	fixture->settings.is_simulated = true;
+	api_fixture_renew(fixture);
+	expect(fixture, "/v2.1", 200,
+	       "{\"version\": {" CURRENT(LINK("/v2.1/") DESCRIBED) ", " MEDIA("2.1") ", \"simulated\": true}}");
+	expect(fixture, "/", 200,
+	       "{\"versions\": [{" OLD(LINK("/v2/")) ", \"simulated\": true}, {" CURRENT(
+		       LINK("/v2.1/")) ", \"simulated\": true}]}");
+}
+
+/* Without the last slash of the path. */
+static void other_paths_lead_to_the_same_place_below_each_version(void **state)
+{
+	static const struct {
+		const char *path, *behind;
+	} paths[] = {
+		{ "/v3", "/v3" },    { "/v3/", "/v3" },        { "/servers/x/", "/servers/x" },
+		{ "/a//b", "/a/b" }, { "/%61?limit=1", "/a" }, { "http://nova.example:8774", "/" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(paths); i++) {
+		CLEANUP_FREE char *expected = text_format(
+			"{\"choices\": [{\"id\": \"v2.0\", \"status\": \"DEPRECATED\", \"links\": [{\"rel\": \"self\", "
+			"\"href\": \"" ENDPOINT "/v2%s\"}], " MEDIA(
+				"2") "},"
+				     " {\"id\": \"v2.1\", \"status\": \"CURRENT\", \"links\": [{\"rel\": \"self\", "
+				     "\"href\": \"" ENDPOINT "/v2.1%s\"}], " MEDIA("2.1") "}]}",
+			paths[i].behind, paths[i].behind);
+
+		expect(*state, paths[i].path, 300, expected);
+	}
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, api_fixture_setup, api_fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_documents_of_versions_are_novas),
+		TEST(a_fleet_without_real_guests_says_so),
+		TEST(other_paths_lead_to_the_same_place_below_each_version),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
