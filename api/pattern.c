@@ -15,9 +15,10 @@
 #include "base/cleanup.h"
 
 /* Of one start position in one text. They are the same on every machine, and far above what a name needs. */
-#define MATCH_LIMIT          200000
-#define DEPTH_LIMIT          20000
-#define HEAP_KIB             2048 /* PCRE2 grows its heap by copying: half as much again is held for a moment */
+#define MATCH_LIMIT 200000
+/* PCRE2 grows its heap by copying: half as much again is held for a moment. A level of backtracking takes 128 bytes at least,
+ * so that this bounds their depth too. */
+#define HEAP_KIB             2048
 
 #define STEPS_BETWEEN_CHECKS 64 /* a step reads a few hundred bytes at most: some microseconds in all */
 
@@ -183,7 +184,6 @@ static int prepare_match(struct pattern *pattern)
 	if (!pattern->context || !pattern->match)
 		return result_of_failure(pattern->budget);
 	pcre2_set_match_limit(pattern->context, MATCH_LIMIT);
-	pcre2_set_depth_limit(pattern->context, DEPTH_LIMIT);
 	pcre2_set_heap_limit(pattern->context, HEAP_KIB);
 	pcre2_set_callout(pattern->context, on_step, pattern->budget);
 	return 0;
