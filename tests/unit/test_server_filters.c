@@ -184,6 +184,25 @@ static void each_filter_selects_by_its_own_field(void **state)
 	}
 }
 
+/* What is filtered is cut afterwards: a page is full as long as there are rows for it. */
+static void a_page_of_one_has_the_first_that_is_selected(void **state)
+{
+	static const struct {
+		const char *query, *first;
+	} pages[] = {
+		{ "name=a", "a" },        { "user_id=user-1", "b" },  { "status=SHUTOFF", "a" },
+		{ "power_state=4", "a" }, { "locked=0", "b" },        { "tags=x", "b" },
+		{ "ip=10.0.0.1", "b" },   { "ip6=fd00::3", "a" },     { "sort_key=uuid&sort_dir=asc", "b" },
+		{ "sort_dir=asc", "a" },  { "flavor=flavor-3", "a" }, { "changes-before=2026-01-02T00:01:01Z", "b" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(pages); i++) {
+		CLEANUP_FREE char *query = text_format("%s&limit=1", pages[i].query);
+
+		expect(*state, &admin, query, pages[i].first);
+	}
+}
+
 /* Whoever follows changes hears of deletions. A row that never changed counts by when it was made. */
 static void changes_are_selected_with_both_ends_of_the_time(void **state)
 {
@@ -320,6 +339,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(each_filter_selects_by_its_own_field),
+		TEST(a_page_of_one_has_the_first_that_is_selected),
 		TEST(changes_are_selected_with_both_ends_of_the_time),
 		TEST(whose_servers_are_listed_is_said_by_all_tenants),
 		TEST(each_key_sorts_by_its_own_field),
