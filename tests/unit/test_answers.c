@@ -198,6 +198,18 @@ static void who_cannot_be_judged_now_is_told_to_come_again(void **state)
 	check_headers(&kind, answer);
 }
 
+static void a_token_of_others_is_refused_where_nobody_judges_those(void **state)
+{
+	static const char *const tokens[] = { "a-token-of-others", "", "a.b.c", "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmVk" };
+	struct api_fixture *fixture = *state;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(tokens); i++) {
+		fixture->sent_headers[0].name = "X-Auth-Token";
+		TEXT_COPY(fixture->sent_headers[0].value, tokens[i]);
+		assert_int_equal(api_fixture_ask(fixture, NULL, NULL, "GET", "/v2.1/servers", NULL)->status, 401);
+	}
+}
+
 static void a_401_leads_to_keystone(void **state)
 {
 	struct api_fixture *fixture = *state;
@@ -407,6 +419,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(every_kind_of_answer_has_its_headers),
 		TEST(who_cannot_be_judged_now_is_told_to_come_again),
+		TEST(a_token_of_others_is_refused_where_nobody_judges_those),
 		TEST(a_401_leads_to_keystone),
 		TEST(the_media_type_is_the_one_asked_for_where_it_is_ours),
 		TEST(a_body_of_another_media_type_is_refused),

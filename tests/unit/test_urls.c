@@ -140,6 +140,69 @@ static void a_query_that_is_no_utf8_is_refused_in_names_and_values(void **state)
 	}
 }
 
+/* Where a list is strict about what it is asked. */
+static void a_parameter_that_may_come_once_is_refused_when_it_comes_twice(void **state)
+{
+	static const struct {
+		const char *path, *message;
+		int minor;
+	} repeated[] = {
+		{ "/v2.1/os-migrations?limit=1&limit=2",
+		  "Invalid input for query parameters limit. Value: ['1', '2']. ['1', '2'] is too long", 59 },
+		{ "/v2.1/os-migrations?marker=a&status=x&marker=b&marker=c",
+		  "Invalid input for query parameters marker. Value: ['a', 'b', 'c']. ['a', 'b', 'c'] is too long",
+		  59 },
+		{ "/v2.1/os-hypervisors?with_servers=1&with_servers=1",
+		  "Invalid input for query parameters with_servers. Value: ['1', '1']. ['1', '1'] is too long", 53 },
+	};
+	static const struct {
+		const char *path;
+		int minor;
+	} taken[] = {
+		{ "/v2.1/os-migrations?limit=1&limit=2", 58 },
+		{ "/v2.1/os-migrations?status=x&status=y", 104 },
+		{ "/v2.1/os-hypervisors?with_servers=1&with_servers=1", 52 },
+		{ "/v2.1/os-hypervisors?limit=1&limit=2", 104 },
+		{ "/v2.1/servers?status=active&status=error&limit=1&limit=2", 104 },
+		{ "/v2.1/flavors?limit=1&limit=2", 104 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(repeated); i++) {
+		CLEANUP_FREE char *version = text_format("compute 2.%d", repeated[i].minor);
+		const struct api_answer *answer =
+			api_fixture_ask(*state, &caller, version, "GET", repeated[i].path, NULL);
+
+		assert_string_equal(answer->message, repeated[i].message);
+		assert_int_equal(answer->status, 400);
+	}
+	for (size_t i = 0; i < ARRAY_LENGTH(taken); i++) {
+		CLEANUP_FREE char *version = text_format("compute 2.%d", taken[i].minor);
+		const struct api_answer *answer = api_fixture_ask(*state, &caller, version, "GET", taken[i].path, NULL);
+
+		if (answer->status != 200)
+			fail_msg("%s at 2.%d: %d %s", taken[i].path, taken[i].minor, answer->status, answer->message);
+	}
+}
+
+static void parameters_that_nobody_knows_are_named_in_the_order_of_names(void **state)
+{
+	static const struct {
+		const char *query, *message;
+	} unknown[] = {
+		{ "x=1", "Additional properties are not allowed ('x' was unexpected)" },
+		{ "z=1&limit=1&a=2&z=3", "Additional properties are not allowed ('a', 'z' were unexpected)" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(unknown); i++) {
+		CLEANUP_FREE char *path = text_format("/v2.1/flavors?%s", unknown[i].query);
+		const struct api_answer *answer = api_fixture_ask(*state, &caller, "compute 2.75", "GET", path, NULL);
+
+		assert_string_equal(answer->message, unknown[i].message);
+		assert_int_equal(answer->status, 400);
+		assert_int_equal(api_fixture_ask(*state, &caller, "compute 2.74", "GET", path, NULL)->status, 200);
+	}
+}
+
 /* The only link of a page of one. */
 static void expect_next(struct api_fixture *fixture, const char *query, const char *project, const char *next)
 {
@@ -179,6 +242,8 @@ int main(void)
 		TEST(a_version_is_a_whole_part_of_the_path),
 		TEST(a_query_is_decoded_as_forms_are),
 		TEST(a_query_that_is_no_utf8_is_refused_in_names_and_values),
+		TEST(a_parameter_that_may_come_once_is_refused_when_it_comes_twice),
+		TEST(parameters_that_nobody_knows_are_named_in_the_order_of_names),
 		TEST(a_link_to_the_next_page_repeats_the_query_in_the_order_of_names),
 	};
 
