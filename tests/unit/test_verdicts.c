@@ -210,6 +210,18 @@ static void without_a_limit_one_waits_for_the_verdict_itself(void **state)
 	expect_answer(fixture, 202, "");
 }
 
+/* What follows may take away all that an answer needs. */
+static void when_waiting_is_stopped_all_who_waited_have_their_answer(void **state)
+{
+	struct api_fixture *fixture = *state;
+
+	begin_move(fixture, &api_member);
+	assert_false(api_fixture_has_answer(fixture));
+	api_stop_waiting(fixture->api);
+	assert_true(api_fixture_has_answer(fixture));
+	expect_answer(fixture, 202, "");
+}
+
 /* It is accepted, and durable. */
 static void who_comes_as_the_daemon_ends_is_answered_at_once(void **state)
 {
@@ -260,6 +272,7 @@ int main(void)
 		TEST(of_several_that_wait_each_gets_its_own_verdict),
 		TEST(a_verdict_that_comes_as_the_time_ends_answers_nobody_twice),
 		TEST(without_a_limit_one_waits_for_the_verdict_itself),
+		TEST(when_waiting_is_stopped_all_who_waited_have_their_answer),
 		TEST(who_comes_as_the_daemon_ends_is_answered_at_once),
 		TEST(a_verdict_that_cannot_be_read_ends_the_waiting_with_a_failure),
 		TEST(a_job_that_ends_without_a_verdict_is_told_as_a_failure),
