@@ -43,9 +43,9 @@ static void reach(struct walk *walk, const struct policy_rule *rule)
 {
 	unsigned char *visit = &walk->visits[rule - walk->policy->rules];
 
-	if (!walk->circle && (*visit == VISIT_OPEN || walk->depth >= POLICY_DEPTH_MAX))
+	if (!walk->circle && (*visit == VISIT_OPEN || walk->depth > POLICY_DEPTH_MAX))
 		walk->circle = rule;
-	if (*visit != VISIT_NEW || walk->depth >= POLICY_DEPTH_MAX)
+	if (*visit != VISIT_NEW || walk->depth > POLICY_DEPTH_MAX)
 		return;
 	*visit = VISIT_OPEN;
 	walk->depth++;
