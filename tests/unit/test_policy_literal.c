@@ -1,0 +1,346 @@
+/* The left side of a check as Python reads it: a literal is compared itself, another expression is looked up in the creds, and what
+ * Python cannot read raises. The wanted texts are Python's own, of str(ast.literal_eval(left)). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "api/auth/policy.h"
+#include "base/cleanup.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "policy_fixture.h"
+
+/* The verdict on `LEFT:match`, for a target whose match is `match`, and creds of which `left` is "found". */
+static enum policy_verdict hold(const char *left, const char *match)
+{
+	CLEANUP_FREE char *check = text_format("%s:%%(match)s", left);
+	json_t *credentials = json_pack("{s:s}", left, "found");
+	json_t *target = json_pack("{s:s}", "match", match);
+	enum policy_verdict verdict = judge_check(check, credentials, target);
+
+	json_decref(credentials);
+	json_decref(target);
+	return verdict;
+}
+
+static void a_literal_is_compared_as_python_prints_it(void **state)
+{
+	static const struct {
+		const char *left;
+		const char *wanted;
+	} rows[] = {
+		{ "True", "True" },
+		{ "False", "False" },
+		{ "None", "None" },
+		{ "...", "Ellipsis" },
+		{ "0", "0" },
+		{ "00", "0" },
+		{ "000", "0" },
+		{ "5", "5" },
+		{ "31_000", "31000" },
+		{ "0x1F", "31" },
+		{ "0X1f", "31" },
+		{ "0x_1f", "31" },
+		{ "0o17", "15" },
+		{ "0O1_7", "15" },
+		{ "0b101", "5" },
+		{ "0B_1", "1" },
+		{ "1.5", "1.5" },
+		{ "1_0.5", "10.5" },
+		{ ".5", "0.5" },
+		{ "5.", "5.0" },
+		{ "5.0", "5.0" },
+		{ "00.5", "0.5" },
+		{ "1e3", "1000.0" },
+		{ "1E3", "1000.0" },
+		{ "1e+3", "1000.0" },
+		{ "1e-7", "1e-07" },
+		{ "1_0e1_0", "100000000000.0" },
+		{ "0e0", "0.0" },
+		{ "0xFFFFFFFFFFFFFFFF", "18446744073709551615" },
+		{ "+5", "5" },
+		{ "-5", "-5" },
+		{ "- 5", "-5" },
+		{ "-0", "0" },
+		{ "-0.0", "-0.0" },
+		{ "+0x10", "16" },
+		{ "(5)", "5" },
+		{ "( -5 )", "-5" },
+		{ "((5))", "5" },
+		{ "-(5)", "-5" },
+		{ "(5,)", "(5,)" },
+		{ "(5, 6)", "(5, 6)" },
+		{ "5, 6", "(5, 6)" },
+		{ "5,", "(5,)" },
+		{ "()", "()" },
+		{ "[]", "[]" },
+		{ "{}", "{}" },
+		{ "[1, 'a', None, True, ...]", "[1, 'a', None, True, Ellipsis]" },
+		{ "[1, 2,]", "[1, 2]" },
+		{ "[[1], (2,), ()]", "[[1], (2,), ()]" },
+		{ "{5}", "{5}" },
+		{ "('a')", "a" },
+		{ "('a', )", "('a',)" },
+		{ "'a'", "a" },
+		{ "\"a\"", "a" },
+		{ "''", "" },
+		{ "\"\"", "" },
+		{ "'a' 'b'", "ab" },
+		{ "'a' \"b\" r'\\c'", "ab\\c" },
+		{ "'it\\'s'", "it's" },
+		{ "'a\\\\b'", "a\\b" },
+		{ "'\\a\\b\\f\\n\\r\\t\\v\\\"'", "\x07\x08\f\n\x0d\t\x0b\"" },
+		{ "'\\x41\\u20ac\\U0001f600'", "A\xe2\x82\xac\xf0\x9f\x98\x80" },
+		{ "'\\x7E'", "~" },
+		{ "'\\101\\60\\7\\377\\400'", "A0\x07\xc3\xbf\xc4\x80" },
+		{ "'\\18'", "\x01"
+			    "8" },
+		{ "'\\q'", "\\q" },
+		{ "r'\\n\\''", "\\n\\'" },
+		{ "R'a'", "a" },
+		{ "u'a'", "a" },
+		{ "U'a'", "a" },
+		{ "\"\"\"a\"\"\"", "a" },
+		{ "'''it's'''", "it's" },
+		{ "\"\"\"a\"b\"\"c\"\"\"", "a\"b\"\"c" },
+		{ " 5 ", "5" },
+		{ "\t5", "5" },
+		{ "5 # five", "5" },
+		{ "['a']", "['a']" },
+		{ "[\"it's\", 'a\"b']", "[\"it's\", 'a\"b']" },
+		{ "{'a'}", "{'a'}" },
+		{ "-1.5", "-1.5" },
+		{ "1e16", "1e+16" },
+		{ "123456789.125", "123456789.125" },
+		{ "\f5", "5" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		if (hold(rows[i].left, rows[i].wanted) != POLICY_ALLOWED)
+			fail_msg("%s is not \"%s\"", rows[i].left, rows[i].wanted);
+		if (hold(rows[i].left, "found") != POLICY_REFUSED)
+			fail_msg("%s is looked up in the creds", rows[i].left);
+	}
+}
+
+static void an_expression_that_is_no_literal_is_looked_up_in_the_creds(void **state)
+{
+	static const char *const lefts[] = {
+		"a",
+		"a_b",
+		"_a1",
+		"\xc3\xa9",
+		"a-b",
+		"a - b",
+		"-a",
+		"+ a",
+		"~a",
+		"~5",
+		"--5",
+		"+-5",
+		"-'a'",
+		"-True",
+		"not a",
+		"not not a",
+		"not True",
+		"a and b",
+		"a or b and c",
+		"a in b",
+		"a not in b",
+		"a is b",
+		"a is not b",
+		"a < b",
+		"a<=b",
+		"a>b",
+		"a >= b",
+		"a == b",
+		"a != b",
+		"1 < 2 < 3",
+		"a | b",
+		"a ^ b",
+		"a & b",
+		"1 << 2",
+		"a >> b << c",
+		"a + b",
+		"1 + 2",
+		"a * b",
+		"a // b",
+		"a / b",
+		"a % b",
+		"a @ b",
+		"a ** b",
+		"2 ** -1",
+		"-a ** b",
+		"a()",
+		"a(b)",
+		"a(b, c,)",
+		"a ( b )",
+		"a[b]",
+		"a[b, c]",
+		"a[1][2](3)",
+		"a if b else c",
+		"a if b else c if d else e",
+		"(a)",
+		"(a, b)",
+		"[a]",
+		"[1, a]",
+		"{a}",
+		"(a if b else c)",
+		"f'a'",
+		"F\"a\"",
+		"rf'a'",
+		"fr'a'",
+		"f'a' 'b'",
+		"5 if True else 6",
+		"(5)(6)",
+		"[1][0]",
+		"'a'[0]",
+		"None or 5",
+		"5 and 6",
+		"'a' < 'b'",
+		"sets(5)",
+		"set",
+		"classes",
+		"a_b # remark",
+		"a  +  b",
+		"a_b and(c)",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(lefts); i++) {
+		if (hold(lefts[i], "found") != POLICY_ALLOWED)
+			fail_msg("%s is not looked up", lefts[i]);
+		assert_int_equal(hold(lefts[i], "lost"), POLICY_REFUSED);
+	}
+}
+
+static void what_python_cannot_read_raises(void **state)
+{
+	static const char *const lefts[] = {
+		"",           "1x",          "05",      "0x",        "0o8",          "0b2",
+		"0x_",        "1_",          "1__0",    "_1__ 1",    "1_.5",         "1._5",
+		"1e",         "1e+",         "1e_5",    "0xg",       "5a",           "1.5.5",
+		"5 6",        "a b",         "a+",      "a +* b",    "* a",          "a.",
+		"a..b",       "a.if",        "a.5",     "(",         "(a",           "a)",
+		"[",          "[1",          "[1 2]",   "{1",        "a[",           "a[]",
+		"a(",         "a(b c)",      ",",       "(,)",       "[,]",          "5,,",
+		"a if b",     "a if b else", "if",      "else a",    "class",        "lambda",
+		"for",        "a and",       "and a",   "not",       "a not b",      "a is",
+		"a in",       "a < ",        "a <> b",  "a = b",     "a ! b",        "a $ b",
+		"a ? b",      "'a",          "\"a",     "'a\"",      "'''a",         "\"\"\"a",
+		"\"\"\"a\"",  "'\\x4'",      "'\\xg1'", "'\\u20a'",  "'\\U0001f60'", "'\\N'",
+		"'\\N{DASH}", "'\\'",        "'a\\",    "r'\\'",     "bu'a'",        "ur'a'",
+		"uf'a'",      "rr'a'",       "ff'a'",   "uu'a'",     "fu'a'",        "'a'b",
+		"'a' b'c'",   "'a' 5",       "`a`",     "5\xc3\xa9", "\xe2\x82\xac", "a\xe2\x82\xac",
+		"#",          " ",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(lefts); i++)
+		if (hold(lefts[i], "found") != POLICY_RAISED)
+			fail_msg("\"%s\" does not raise", lefts[i]);
+}
+
+/* Python reads these, and they are not read here: then nobody may be granted anything by them. */
+static void what_only_python_can_read_is_never_granted(void **state)
+{
+	static const struct {
+		const char *left;
+		const char *printed;
+	} rows[] = {
+		{ "b'a'", "b'a'" },
+		{ "b'a'", "a" },
+		{ "B'a'", "a" },
+		{ "rb'a'", "a" },
+		{ "Rb'a'", "a" },
+		{ "br'a'", "a" },
+		{ "b'a' b'b'", "ab" },
+		{ "5j", "5j" },
+		{ "5.0J", "5j" },
+		{ "5+0j", "(5+0j)" },
+		{ "{1, 2}", "{1, 2}" },
+		{ "set()", "set()" },
+		{ "[*(1, 2)]", "[1, 2]" },
+		{ "'\\x00'", "" },
+		{ "'\\0'", "" },
+		{ "'\\000'", "" },
+		{ "'\\u0000a'", "a" },
+		{ "'\\ud800'", "\xef\xbf\xbd" },
+		{ "'\\udfff'", "\xef\xbf\xbd" },
+		{ "0x10000000000000000", "18446744073709551616" },
+		{ "f'{5}'", "5" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
+		if (hold(rows[i].left, rows[i].printed) != POLICY_RAISED)
+			fail_msg("%s does not raise", rows[i].left);
+}
+
+static char *repeat(const char *piece, size_t times, const char *behind)
+{
+	struct text text = TEXT_EMPTY;
+
+	for (size_t i = 0; i < times; i++)
+		text_append(&text, piece);
+	text_append(&text, behind);
+	return text_take(&text);
+}
+
+/* Python prints no integer of more digits. */
+static void an_integer_of_more_than_4300_digits_raises(void **state)
+{
+	CLEANUP_FREE char *most = repeat("7", 4300, "");
+	CLEANUP_FREE char *beyond = repeat("7", 4301, "");
+
+	(void)state;
+	assert_int_equal(hold(most, most), POLICY_ALLOWED);
+	assert_int_equal(hold(beyond, beyond), POLICY_RAISED);
+}
+
+/* What is nested far, whatever it is nested in, ends in a verdict; what is not, is read. */
+static void deep_nesting_raises(void **state)
+{
+	static const struct {
+		const char *piece;
+		const char *innermost;
+		const char *closing;
+	} rows[] = {
+		{ "(", "5", ")" },           { "[", "a", "]" }, { "-", "a", "" },   { "~", "a", "" },
+		{ "not ", "a", "" },         { "a(", "", ")" }, { "a[", "a", "]" }, { "a ** ", "a", "" },
+		{ "a if a else ", "a", "" }, { "{", "a", "}" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		for (size_t depth = 20; depth <= 2000; depth += 1980) {
+			CLEANUP_FREE char *closing = repeat(rows[i].closing, depth, "");
+			CLEANUP_FREE char *behind = text_format("%s%s", rows[i].innermost, closing);
+			CLEANUP_FREE char *left = repeat(rows[i].piece, depth, behind);
+			enum policy_verdict verdict = hold(left, *rows[i].innermost == '5' ? "5" : "found");
+
+			if (verdict != (depth == 20 ? POLICY_ALLOWED : POLICY_RAISED))
+				fail_msg("%zu times \"%s\": %d", depth, rows[i].piece, (int)verdict);
+		}
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_literal_is_compared_as_python_prints_it),
+		cmocka_unit_test(an_expression_that_is_no_literal_is_looked_up_in_the_creds),
+		cmocka_unit_test(what_python_cannot_read_raises),
+		cmocka_unit_test(what_only_python_can_read_is_never_granted),
+		cmocka_unit_test(an_integer_of_more_than_4300_digits_raises),
+		cmocka_unit_test(deep_nesting_raises),
+	};
+
+	return cmocka_run_group_tests_name("policy_literal", tests, NULL, NULL);
+}
