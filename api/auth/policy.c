@@ -152,10 +152,8 @@ static int parse_text(struct builder *builder, struct policy_rule *rule, const c
 		      struct policy_node **ret_node)
 {
 	struct policy_parse parse = begin_parse(builder, rule);
-	int result = policy_parse_text(&parse, text, ret_node);
 
-	rule->is_malformed = rule->is_malformed || parse.is_malformed;
-	return result;
+	return policy_parse_text(&parse, text, ret_node);
 }
 
 static void report_superseded(const struct builder *builder, const struct policy_rule *rule,
@@ -214,7 +212,6 @@ static int inherit_deprecated(struct builder *builder, const struct policy_defau
 	if (printed.data && strcmp(printed.data, reference) == 0)
 		return 0;
 	rule->node = old->node;
-	rule->is_malformed = old->is_malformed;
 	rule->inherited = old;
 	if (old->is_registered)
 		text_append_format(&words,

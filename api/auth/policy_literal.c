@@ -12,7 +12,8 @@
 
 #define NESTING_MAX 64
 
-/* Operators from the loosest to the tightest; a word's operator is a whole word. Longer ones stand first. */
+/* Operators from the loosest to the tightest; a word's operator is a whole word. Longer ones stand first,
+ * and tighter ones have taken theirs already: what is left of << is no comparison. */
 struct level {
 	bool is_prefix_not;
 	const char *words[4];
@@ -282,9 +283,7 @@ static bool take_operator(struct literal_reader *reader, unsigned int level)
 		const char *mark = levels[level].marks[i];
 		size_t length = strlen(mark);
 
-		/* Doubled marks are other operators: ** is tighter, << and >> no comparison. */
-		if (strncmp(reader->place, mark, length) != 0
-		    || (length == 1 && strchr("*<>", *mark) && reader->place[1] == *mark))
+		if (strncmp(reader->place, mark, length) != 0)
 			continue;
 		reader->place += length;
 		return true;

@@ -183,7 +183,7 @@ struct policy_rule {
 	bool is_registered; /* a default in code */
 	bool is_overridden; /* the file names it */
 	bool is_referenced; /* by another rule, or as a deprecated name */
-	bool is_malformed;
+	bool is_malformed; /* the file's own text */
 	const struct policy_rule *inherited; /* the deprecated name whose rule of the file stands here; NULL: none */
 	const char *trouble; /* what the parser had to say about it, its last words; NULL: nothing */
 	const char *file; /* NULL: the default in code */
