@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -76,4 +77,32 @@ struct policy *load_rules(const struct rule_text *rules, size_t count, const cha
 	for (size_t i = 0; i < count; i++)
 		json_decref((json_t *)(uintptr_t)overrides[i].value);
 	return policy;
+}
+
+static void compare(const struct told *row, const char *what, const struct text *found, const char *wanted)
+{
+	const char *text = found->data ? found->data : "";
+
+	if (strcmp(text, wanted) != 0)
+		fail_msg("%s: %s, ...: %s\n%s--- and not\n%s", row->rules[0].name, row->rules[0].value, what, text,
+			 wanted);
+}
+
+void check_told(const struct told *rows, size_t count)
+{
+	for (const struct told *row = rows; row < rows + count; row++) {
+		CLEANUP_TEXT struct text reports = TEXT_EMPTY;
+		CLEANUP_TEXT struct text faults = TEXT_EMPTY;
+		struct error error = { 0 };
+		size_t rule_count = 0;
+
+		while (rule_count < RULES_MAX && row->rules[rule_count].name)
+			rule_count++;
+		struct policy *policy = load_rules(row->rules, rule_count, "f", &reports);
+
+		compare(row, "reports", &reports, row->reports);
+		assert_int_equal(policy_find_faults(policy, gather_line, &faults, &error), 0);
+		compare(row, "faults", &faults, row->faults);
+		policy_destroy(policy);
+	}
 }

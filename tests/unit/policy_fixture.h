@@ -26,3 +26,15 @@ struct rule_text {
 struct policy *load_rules(const struct rule_text *rules, size_t count, const char *file, struct text *reports);
 /* Adds the words as a line to the text that is the context. */
 void gather_line(void *text, const char *words);
+
+#define RULES_MAX 5
+
+/* What is told of a whole file. */
+struct told {
+	struct rule_text rules[RULES_MAX]; /* up to the first without a name */
+	const char *reports; /* lines, when it is loaded */
+	const char *faults; /* lines, when it is checked */
+};
+
+/* All that is told of each file must be as it is here, so that nothing is told of what is right. */
+void check_told(const struct told *rows, size_t count);

@@ -131,6 +131,12 @@ static void system_and_domain_tokens_are_refused_by_scope_admins_too(void **stat
 	assert_int_equal(ask(policy, MIGRATE, &system_admin), POLICY_REFUSED);
 	assert_int_equal(ask(policy, MIGRATE, &domain_admin), POLICY_REFUSED);
 	assert_int_equal(ask(lax, MIGRATE, &system_admin), POLICY_ALLOWED);
+	assert_false(policy_scope_fits(policy, MIGRATE, &system_admin));
+	assert_false(policy_scope_fits(policy, MIGRATE, &domain_admin));
+	assert_true(policy_scope_fits(policy, MIGRATE, &member));
+	assert_true(policy_scope_fits(policy, "context_is_admin", &system_admin));
+	assert_true(policy_scope_fits(policy, "nobody:knows", &system_admin));
+	assert_true(policy_scope_fits(lax, MIGRATE, &system_admin));
 	policy_destroy(policy);
 	policy_destroy(lax);
 }

@@ -30,7 +30,9 @@ static const char target_text[] =
 	"\"controls\":\"a\\tb\\n\\r\\u0001\\u007f\\u0085\",\"blank\":\"a b\",\"blanks\":\"\\u00a0\\u3000\\u2003\","
 	"\"soft\":\"\\u00ad\",\"private\":\"\\ue000\",\"line\":\"\\u2028\",\"empty\":\"\",\"letter\":\"a\",\"sixty\":"
 	"60,"
-	"\"last\":127,\"one\":1,\"a(b)c\":\"brackets\",\"\":\"nameless\"}";
+	"\"last\":127,\"one\":1,\"a(b)c\":\"brackets\",\"\":\"nameless\""
+	",\"edges\": \"\\u00ff\\u0100\\u07ff\\u0800\\u0e01\\uff21\\ud800\\udc00\\udbbf\\udfff\", \"past\": "
+	"\"\\ufffe\\udb40\\udc01\"}";
 
 static int read_target(void **state)
 {
@@ -248,6 +250,14 @@ static void a_right_side_becomes_what_python_makes_of_it(void **state)
 		{ "%(n) +d", "+31" },
 		{ "%(n)0+5d", "+0031" },
 		{ "%(n)#+5x", "+0x1f" },
+		{ "%(text)6.5s", "   abc" },
+		{ "%(letter)03c", "  a" },
+		{ "%(sixty)03c", "  <" },
+		{ "%(edges)a", "'\\xff\\u0100\\u07ff\\u0800\\u0e01\\uff21\\U00010000\\U000fffff'" },
+		{ "%(edges)s",
+		  "\xc3\xbf\xc4\x80\xdf\xbf\xe0\xa0\x80\xe0\xb8\x81\xef\xbc\xa1\xf0\x90\x80\x80\xf3\xbf\xbf\xbf" },
+		{ "%(past)r", "'\\ufffe\\U000e0001'" },
+		{ "%(past)a", "'\\ufffe\\U000e0001'" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
@@ -432,6 +442,8 @@ static void a_servers_owner_prints_as_a_dict_too(void **state)
 		{ policy_target_owner("p", NULL), "{'project_id': 'p', 'user_id': None}" },
 	};
 	struct policy *policy = make_check("user_id:%s");
+	struct policy *others = make_check("user_id:%(u)s");
+	struct policy *missing = make_check("user_id:%(user_id)s");
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
@@ -439,7 +451,16 @@ static void a_servers_owner_prints_as_a_dict_too(void **state)
 
 		assert_int_equal(policy_check(policy, CHECKED, &caller, &rows[i].target, NULL), POLICY_ALLOWED);
 	}
+	/* It has no other keys, and only those that it was given. */
+	const struct caller caller = { .user_id = "u" };
+	const struct policy_target owner = policy_target_owner("u", "u"), project = policy_target_project("u");
+
+	assert_int_equal(policy_check(others, CHECKED, &caller, &owner, NULL), POLICY_REFUSED);
+	assert_int_equal(policy_check(missing, CHECKED, &caller, &project, NULL), POLICY_REFUSED);
+	assert_int_equal(policy_check(missing, CHECKED, &caller, &owner, NULL), POLICY_ALLOWED);
 	policy_destroy(policy);
+	policy_destroy(others);
+	policy_destroy(missing);
 }
 
 int main(void)

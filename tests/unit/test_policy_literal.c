@@ -118,6 +118,17 @@ static void a_literal_is_compared_as_python_prints_it(void **state)
 		{ "1e16", "1e+16" },
 		{ "123456789.125", "123456789.125" },
 		{ "\f5", "5" },
+		{ "1e999", "inf" },
+		{ "-1e999", "-inf" },
+		{ "'\\ud7ff\\ue000\\uffff\\U00010000\\U0010ffff'",
+		  "\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf\xf0\x90\x80\x80\xf4\x8f\xbf\xbf" },
+		{ "'\\1011\\7z'", "A1\x07z" },
+		{ "{(1,)}", "{(1,)}" },
+		{ "([1], 2)", "([1], 2)" },
+		{ "[(1, [2]), 3]", "[(1, [2]), 3]" },
+		{ "[[1], 2]", "[[1], 2]" },
+		{ "(...,)", "(Ellipsis,)" },
+		{ "'a' # b", "a" },
 	};
 
 	(void)state;
@@ -210,6 +221,14 @@ static void an_expression_that_is_no_literal_is_looked_up_in_the_creds(void **st
 		"a_b # remark",
 		"a  +  b",
 		"a_b and(c)",
+		"[a, [1]]",
+		"([1], a)",
+		"(a, [1], 2)",
+		"[a, 1]",
+		"a if b or c else d",
+		"a if b and c else d if e or f else g",
+		"{(a, 1)}",
+		"not a or b",
 	};
 
 	(void)state;
@@ -223,22 +242,118 @@ static void an_expression_that_is_no_literal_is_looked_up_in_the_creds(void **st
 static void what_python_cannot_read_raises(void **state)
 {
 	static const char *const lefts[] = {
-		"",           "1x",          "05",      "0x",        "0o8",          "0b2",
-		"0x_",        "1_",          "1__0",    "_1__ 1",    "1_.5",         "1._5",
-		"1e",         "1e+",         "1e_5",    "0xg",       "5a",           "1.5.5",
-		"5 6",        "a b",         "a+",      "a +* b",    "* a",          "a.",
-		"a..b",       "a.if",        "a.5",     "(",         "(a",           "a)",
-		"[",          "[1",          "[1 2]",   "{1",        "a[",           "a[]",
-		"a(",         "a(b c)",      ",",       "(,)",       "[,]",          "5,,",
-		"a if b",     "a if b else", "if",      "else a",    "class",        "lambda",
-		"for",        "a and",       "and a",   "not",       "a not b",      "a is",
-		"a in",       "a < ",        "a <> b",  "a = b",     "a ! b",        "a $ b",
-		"a ? b",      "'a",          "\"a",     "'a\"",      "'''a",         "\"\"\"a",
-		"\"\"\"a\"",  "'\\x4'",      "'\\xg1'", "'\\u20a'",  "'\\U0001f60'", "'\\N'",
-		"'\\N{DASH}", "'\\'",        "'a\\",    "r'\\'",     "bu'a'",        "ur'a'",
-		"uf'a'",      "rr'a'",       "ff'a'",   "uu'a'",     "fu'a'",        "'a'b",
-		"'a' b'c'",   "'a' 5",       "`a`",     "5\xc3\xa9", "\xe2\x82\xac", "a\xe2\x82\xac",
-		"#",          " ",
+		"",
+		"1x",
+		"05",
+		"0x",
+		"0o8",
+		"0b2",
+		"0x_",
+		"1_",
+		"1__0",
+		"_1__ 1",
+		"1_.5",
+		"1._5",
+		"1e",
+		"1e+",
+		"1e_5",
+		"0xg",
+		"5a",
+		"1.5.5",
+		"5 6",
+		"a b",
+		"a+",
+		"a +* b",
+		"* a",
+		"a.",
+		"a..b",
+		"a.if",
+		"a.5",
+		"(",
+		"(a",
+		"a)",
+		"[",
+		"[1",
+		"[1 2]",
+		"{1",
+		"a[",
+		"a[]",
+		"a(",
+		"a(b c)",
+		",",
+		"(,)",
+		"[,]",
+		"5,,",
+		"a if b",
+		"a if b else",
+		"if",
+		"else a",
+		"class",
+		"lambda",
+		"for",
+		"a and",
+		"and a",
+		"not",
+		"a not b",
+		"a is",
+		"a in",
+		"a < ",
+		"a <> b",
+		"a = b",
+		"a ! b",
+		"a $ b",
+		"a ? b",
+		"'a",
+		"\"a",
+		"'a\"",
+		"'''a",
+		"\"\"\"a",
+		"\"\"\"a\"",
+		"'\\x4'",
+		"'\\xg1'",
+		"'\\u20a'",
+		"'\\U0001f60'",
+		"'\\N'",
+		"'\\N{DASH}",
+		"'\\'",
+		"'a\\",
+		"r'\\'",
+		"bu'a'",
+		"ur'a'",
+		"uf'a'",
+		"rr'a'",
+		"ff'a'",
+		"uu'a'",
+		"fu'a'",
+		"'a'b",
+		"'a' b'c'",
+		"'a' 5",
+		"`a`",
+		"5\xc3\xa9",
+		"\xe2\x82\xac",
+		"a\xe2\x82\xac",
+		"#",
+		" ",
+		".",
+		"(.)",
+		".@5",
+		".<5",
+		".a",
+		"..",
+		"'a\rb'",
+		"'a\nb'",
+		"r'\\",
+		"'\\",
+		"r'a",
+		"5\xc2\xb7",
+		"5 in",
+		"a is not",
+		"a if b for c else d",
+		"- ",
+		"2 **",
+		"a[b",
+		"(a if b)",
+		"a.b.",
 	};
 
 	(void)state;
@@ -275,6 +390,10 @@ static void what_only_python_can_read_is_never_granted(void **state)
 		{ "'\\udfff'", "\xef\xbf\xbd" },
 		{ "0x10000000000000000", "18446744073709551616" },
 		{ "f'{5}'", "5" },
+		{ "{[1]}", "found" },
+		{ "{([1],)}", "found" },
+		{ "{(1, [2])}", "found" },
+		{ "{{1}}", "found" },
 	};
 
 	(void)state;
@@ -331,6 +450,35 @@ static void deep_nesting_raises(void **state)
 	}
 }
 
+/* Nesting is counted, not what stands side by side. */
+static void what_is_long_and_not_deep_is_read(void **state)
+{
+	static const struct {
+		const char *piece;
+		const char *behind;
+		const char *match;
+	} rows[] = {
+		{ "a + ", "a", "found" },
+		{ "a and not b or ", "a", "found" },
+		{ "-a * ", "a", "found" },
+		{ "a ** b - ", "a", "found" },
+		{ "(a) | ", "a", "found" },
+		{ "a(b)[c] < ", "a", "found" },
+		{ "(a if b else c) + ", "a", "found" },
+		{ "a if b else c, ", "a", "found" },
+		{ "'a' ", "''", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		CLEANUP_FREE char *left = repeat(rows[i].piece, 300, rows[i].behind);
+		CLEANUP_FREE char *letters = repeat("a", 300, "");
+
+		if (hold(left, rows[i].match ? rows[i].match : letters) != POLICY_ALLOWED)
+			fail_msg("300 times \"%s\"", rows[i].piece);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -340,6 +488,7 @@ int main(void)
 		cmocka_unit_test(what_only_python_can_read_is_never_granted),
 		cmocka_unit_test(an_integer_of_more_than_4300_digits_raises),
 		cmocka_unit_test(deep_nesting_raises),
+		cmocka_unit_test(what_is_long_and_not_deep_is_read),
 	};
 
 	return cmocka_run_group_tests_name("policy_literal", tests, NULL, NULL);
