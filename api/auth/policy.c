@@ -416,7 +416,6 @@ static int report_overrides(const struct builder *builder)
 		if ((policy->rules[i].is_registered || policy->rules[i].is_referenced) && !policy->rules[i].trouble
 		    && is_open(policy->rules[i].node, 8))
 			report(builder, &policy->rules[i], "everybody may do it: the rule grants it to whoever asks");
-		visits[i] = VISIT_OPEN;
 		if (goes_in_circle(policy, policy->rules[i].node, visits, true, POLICY_DEPTH_MAX))
 			report(builder, &policy->rules[i],
 			       "it can never grant where it goes round in a circle of rules");

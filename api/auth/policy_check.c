@@ -53,7 +53,7 @@ static bool find_is_admin(const struct policy *policy, const struct subject *sub
 	return rule && check_node(&evaluation, rule->node, 0) == OUTCOME_YES;
 }
 
-/* Keys of a caller's creds. */
+/* Keys of a caller's creds. Its service_roles are an empty list, which is looked through like one that is not there. */
 static struct policy_value caller_value(const struct evaluation *evaluation, const char *key)
 {
 	static const struct {
@@ -87,8 +87,6 @@ static struct policy_value caller_value(const struct evaluation *evaluation, con
 			       : (struct policy_value){ .kind = POLICY_VALUE_BOOLEAN,
 							.is_true = find_is_admin(evaluation->policy,
 										 evaluation->subject) };
-	if (strcmp(key, "service_roles") == 0)
-		return (struct policy_value){ .kind = POLICY_VALUE_TEXTS };
 	for (size_t i = 0; i < ARRAY_LENGTH(absent); i++)
 		if (strcmp(key, absent[i]) == 0)
 			return (struct policy_value){ .kind = POLICY_VALUE_NULL };
@@ -131,12 +129,12 @@ static enum outcome find_below(const struct evaluation *evaluation, const struct
 
 	if (segment == node->left.segment_count)
 		return compare(evaluation, node, &value, match);
-	if (value.kind != POLICY_VALUE_JSON || !json_is_object(value.json))
+	if (!json_is_object(value.json))
 		return raised(evaluation, node, "its path goes below a value that is no object");
 	value = policy_value_of_json(json_object_get(value.json, node->left.segments[segment]));
 	if (value.kind == POLICY_VALUE_MISSING)
 		return OUTCOME_NO;
-	if (value.kind != POLICY_VALUE_JSON || !json_is_array(value.json))
+	if (!json_is_array(value.json))
 		return find_below(evaluation, node, value, segment + 1, match);
 	json_array_foreach(value.json, index, member)
 	{
@@ -162,7 +160,7 @@ static enum outcome find_in_credentials(const struct evaluation *evaluation, con
 			outcome = find_below(evaluation, node, policy_value_of_text(value.texts[i]), 1, match);
 		return outcome;
 	}
-	if (value.kind != POLICY_VALUE_JSON || !json_is_array(value.json))
+	if (!json_is_array(value.json))
 		return find_below(evaluation, node, value, 1, match);
 	json_array_foreach(value.json, index, member)
 	{
@@ -199,7 +197,7 @@ static enum outcome check_role(const struct evaluation *evaluation, const struct
 		return OUTCOME_NO;
 	for (size_t i = 0; roles.kind == POLICY_VALUE_TEXTS && i < roles.count && !is_found; i++)
 		is_found = policy_text_equals_folded(match, roles.texts[i], &has_failed);
-	if (roles.kind != POLICY_VALUE_TEXTS && (roles.kind != POLICY_VALUE_JSON || !json_is_array(roles.json)))
+	if (roles.kind != POLICY_VALUE_TEXTS && !json_is_array(roles.json))
 		return raised(evaluation, node, "the caller's roles are no list");
 	json_array_foreach(roles.json, index, member)
 	{
@@ -256,7 +254,7 @@ static enum outcome check_is_admin(const struct evaluation *evaluation, const st
 		return OUTCOME_KEY_RAISED;
 	}
 	/* Python's 1 == True. */
-	if (value.kind == POLICY_VALUE_JSON && json_is_number(value.json))
+	if (json_is_number(value.json))
 		return json_number_value(value.json) == (node->is_admin_expected ? 1.0 : 0.0) ? OUTCOME_YES
 											      : OUTCOME_NO;
 	return value.kind == POLICY_VALUE_BOOLEAN && value.is_true == node->is_admin_expected ? OUTCOME_YES

@@ -35,7 +35,7 @@ static void reach_node(struct walk *walk, const struct policy_node *node)
 {
 	for (const struct policy_node *child = node->first; child; child = child->next)
 		reach_node(walk, child);
-	if (node->kind == POLICY_NODE_RULE && node->rule)
+	if (node->rule)
 		reach(walk, node->rule);
 }
 

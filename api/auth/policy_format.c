@@ -100,7 +100,7 @@ static int read_conversion(struct reader *reader, struct policy_piece *piece)
 		piece->fault = "a width of * in a format";
 	else if ((piece->width = read_number(reader)) < 0)
 		piece->fault = "width too big";
-	if (!piece->fault && *reader->place == '.') {
+	if (*reader->place == '.') {
 		reader->place++;
 		if (*reader->place == '*')
 			piece->fault = "a precision of * in a format";
@@ -153,7 +153,7 @@ static int fold_constant(struct policy_arena *arena, struct policy_format *forma
 	for (size_t i = 0; i < format->piece_count; i++) {
 		const struct policy_piece *piece = &format->pieces[i];
 
-		if (piece->fault || piece->key || (piece->is_conversion && piece->type != '%'))
+		if (piece->fault || (piece->is_conversion && piece->type != '%'))
 			return 0;
 		text_append_bytes(&text, piece->literal, piece->literal_length);
 		if (piece->is_conversion)
@@ -170,8 +170,8 @@ static bool is_plain_key(const struct policy_format *format)
 {
 	const struct policy_piece *piece = format->pieces;
 
-	return format->piece_count == 1 && piece->key && !piece->fault && piece->type == 's'
-	       && piece->literal_length == 0 && piece->width == 0 && piece->precision < 0;
+	return format->piece_count == 1 && piece->key && piece->type == 's' && piece->literal_length == 0
+	       && piece->width == 0 && piece->precision < 0;
 }
 
 int policy_format_compile(struct policy_arena *arena, const char *source, struct policy_format *ret_format)
@@ -179,9 +179,8 @@ int policy_format_compile(struct policy_arena *arena, const char *source, struct
 	struct policy_format format = { .form = POLICY_FORMAT_PIECES };
 	struct reader reader = { .arena = arena, .place = source };
 	struct policy_piece *pieces = NULL;
-	bool has_fault = false;
 
-	while (*reader.place && !has_fault) {
+	while (*reader.place) {
 		struct policy_piece piece = { .literal_length = strcspn(reader.place, "%") };
 
 		piece.literal = policy_arena_copy(arena, reader.place, piece.literal_length);
@@ -195,7 +194,6 @@ int policy_format_compile(struct policy_arena *arena, const char *source, struct
 		}
 		if (append_piece(arena, &pieces, &format.piece_count, &piece) < 0)
 			return -ENOMEM;
-		has_fault = piece.fault != NULL;
 	}
 	format.pieces = pieces;
 	if (is_plain_key(&format)) {
@@ -342,10 +340,9 @@ static const char *convert_integer(const struct policy_piece *piece, const struc
 
 	unsigned long long magnitude = number < 0 ? -(unsigned long long)number : (unsigned long long)number;
 	const char *prefix = "";
-	int precision = piece->precision < 0 ? 1 : piece->precision;
-
 	/* Python prints a zero as 0 even with a precision of 0. */
-	precision = precision > 0 ? precision : 1;
+	int precision = piece->precision > 0 ? piece->precision : 1;
+
 	if (is_decimal) {
 		snprintf(digits, sizeof(digits), "%.*llu", precision, magnitude);
 	} else if (piece->type == 'o') {

@@ -61,7 +61,7 @@ static bool take_word(struct literal_reader *reader, const char *word)
 
 	size_t length = literal_identifier_length(reader->place);
 
-	if (length == 0 || !is_word(reader->place, length, word))
+	if (!is_word(reader->place, length, word))
 		return false;
 	reader->place += length;
 	return true;

@@ -145,8 +145,8 @@ bool literal_read_number(struct literal_reader *reader, struct literal_operand *
 		else
 			text_append(&operand->printed, digits.data);
 	}
-	/* 1x is no number, 1j a complex one, 1_ ends wrongly; bytes above ASCII would be part of a name. */
-	if (*reader->place == '_' || literal_identifier_length(reader->place) > 0 || (*reader->place & 0x80))
+	/* 1x is no number, 1j a complex one, 1_ ends wrongly. */
+	if (*reader->place == '_' || literal_identifier_length(reader->place) > 0)
 		return literal_fail(reader, "no valid number");
 	return true;
 }

@@ -69,7 +69,7 @@ static bool tell_word(const struct word *word, const struct word *next, struct t
 
 	if (is_word(word, ":") || is_word(next, ":"))
 		text_append(words, "the colon stands between blanks: write KIND:MATCH in one, like \"role:admin\"");
-	else if (word->length > 1 && word->start[word->length - 1] == ':' && has_next)
+	else if (word->start[word->length - 1] == ':' && has_next)
 		text_append_format(words, "behind \"%.*s\" stands a blank: write \"%.*s%.*s\"", word->length,
 				   word->start, word->length, word->start, next->length, next->start);
 	else if (has_next && next->start[0] == ':' && !memchr(word->start, ':', (size_t)word->length))

@@ -37,7 +37,7 @@ enum policy_value_kind {
 	POLICY_VALUE_NULL,
 	POLICY_VALUE_BOOLEAN,
 	POLICY_VALUE_TEXT,
-	POLICY_VALUE_TEXTS, /* a list of texts */
+	POLICY_VALUE_TEXTS, /* a list of texts, which is gone through and never compared whole */
 	POLICY_VALUE_JSON, /* a number, a list or an object */
 };
 
@@ -47,7 +47,7 @@ struct policy_value {
 	size_t count;
 	const char *text;
 	const char *const *texts;
-	const json_t *json;
+	const json_t *json; /* NULL where it is no JSON */
 };
 
 struct policy_value policy_value_of_json(const json_t *json); /* NULL: missing */

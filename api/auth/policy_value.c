@@ -38,14 +38,13 @@ bool policy_value_is_true(const struct policy_value *value)
 		return value->is_true;
 	case POLICY_VALUE_TEXT:
 		return value->text[0] != '\0';
-	case POLICY_VALUE_TEXTS:
-		return value->count > 0;
 	case POLICY_VALUE_JSON:
 		if (json_is_number(value->json))
 			return json_number_value(value->json) != 0.0;
 		return json_array_size(value->json) > 0 || json_object_size(value->json) > 0;
 	case POLICY_VALUE_MISSING:
 	case POLICY_VALUE_NULL:
+	case POLICY_VALUE_TEXTS:
 		break;
 	}
 	return false;
@@ -58,8 +57,8 @@ void policy_print_real(double real, struct text *text)
 	char scientific[40];
 	int precision = 0;
 
-	if (isnan(real) || isinf(real)) {
-		text_append(text, isnan(real) ? "nan" : real > 0 ? "inf" : "-inf");
+	if (isinf(real)) { /* a literal like 1e999, before its sign; JSON has none */
+		text_append(text, "inf");
 		return;
 	}
 	do
@@ -187,6 +186,7 @@ void policy_value_print(const struct policy_value *value, struct text *text)
 {
 	switch (value->kind) {
 	case POLICY_VALUE_MISSING:
+	case POLICY_VALUE_TEXTS:
 		break;
 	case POLICY_VALUE_NULL:
 		text_append(text, "None");
@@ -196,14 +196,6 @@ void policy_value_print(const struct policy_value *value, struct text *text)
 		break;
 	case POLICY_VALUE_TEXT:
 		text_append(text, value->text);
-		break;
-	case POLICY_VALUE_TEXTS:
-		text_append(text, "[");
-		for (size_t i = 0; i < value->count; i++) {
-			text_append(text, i > 0 ? ", " : "");
-			policy_print_text_repr(value->texts[i], text);
-		}
-		text_append(text, "]");
 		break;
 	case POLICY_VALUE_JSON:
 		print_json(value->json, text);
@@ -217,6 +209,7 @@ bool policy_value_equals(const struct policy_value *value, const char *match, bo
 
 	switch (value->kind) {
 	case POLICY_VALUE_MISSING:
+	case POLICY_VALUE_TEXTS:
 		return false;
 	case POLICY_VALUE_NULL:
 		return strcmp(match, "None") == 0;
@@ -224,7 +217,6 @@ bool policy_value_equals(const struct policy_value *value, const char *match, bo
 		return strcmp(match, value->is_true ? "True" : "False") == 0;
 	case POLICY_VALUE_TEXT:
 		return strcmp(match, value->text) == 0;
-	case POLICY_VALUE_TEXTS:
 	case POLICY_VALUE_JSON:
 		break;
 	}
