@@ -71,6 +71,10 @@ static char *answer_to(struct fake_keystone *keystone, const char *request)
 {
 	bool is_login = strncmp(request, "POST ", strlen("POST ")) == 0;
 
+	const char *target = strchr(request, ' ') + 1;
+
+	snprintf(is_login ? keystone->login_target : keystone->question_target, sizeof(keystone->login_target), "%.*s",
+		 (int)strcspn(target, " "), target);
 	*(is_login ? &keystone->logins : &keystone->questions) += 1;
 	if (!is_login) {
 		copy_header(request, "X-Auth-Token", keystone->asked_by, sizeof(keystone->asked_by));

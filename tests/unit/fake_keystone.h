@@ -20,6 +20,7 @@ struct fake_keystone {
 	bool is_held; /* nobody is answered until it is let go */
 	size_t logins, questions; /* so far */
 	char asked_by[64], asked_about[9000]; /* tokens of the last question */
+	char login_target[128], question_target[128]; /* of the last request's line: "/v3/auth/tokens" */
 	char url[64];
 	int descriptor;
 	bool is_ending;
