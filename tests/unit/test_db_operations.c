@@ -1,7 +1,8 @@
 /* What holds for every kind of write and read: watchers learn of the rows that a write changed and of no other; and what the engine
  * refuses at any step of it reaches the caller, with its words, and nothing of the write is kept. */
-#include "base/text.h"
+#include "base/cleanup.h"
 #include "db/session.h"
+#include "db/statement.h"
 #include "tests/unit/db_fixture.h"
 #include "tests/unit/db_operations.h"
 
@@ -67,59 +68,98 @@ static void watchers_learn_of_the_rows_that_a_write_changed_and_of_no_other(void
 	}
 }
 
-/* An operation of which the engine refuses one step. */
+/* An operation of which the engine refuses something once. */
 struct refused {
 	const struct db_operation *operation;
-	int step; /* that is refused, from 1 on */
-	int steps; /* that were reached */
+	int number; /* of what is refused, from 1 on */
+	int count; /* of what was reached */
 	int result;
 	struct error error;
 };
 
-static int refuse_step(void *context)
+static bool is_refused(struct refused *refused)
 {
-	struct refused *refused = context;
-
-	return ++refused->steps == refused->step;
+	return ++refused->count == refused->number;
 }
 
+static int refuse_step(void *context)
+{
+	return is_refused(context);
+}
+
+static int refuse_statement(void *context, int action, const char *first, const char *second, const char *database,
+			    const char *inner)
+{
+	bool is_counted = action == SQLITE_SELECT || action == SQLITE_INSERT || action == SQLITE_UPDATE
+			  || action == SQLITE_DELETE;
+
+	(void)first;
+	(void)second;
+	(void)database;
+	(void)inner;
+	return is_counted && is_refused(context) ? SQLITE_DENY : SQLITE_OK;
+}
+
+/* A step of a statement that runs. */
+static void refuse_steps(struct db_session *session, struct refused *refused)
+{
+	sqlite3_progress_handler(session->connection, refused ? 1 : 0, refuse_step, refused);
+}
+
+/* A statement, or a part of one, that is prepared. */
+static void refuse_statements(struct db_session *session, struct refused *refused)
+{
+	statement_forget_all(session); /* so that each is prepared again */
+	sqlite3_set_authorizer(session->connection, refused ? refuse_statement : NULL, refused);
+}
+
+static const struct refusal {
+	void (*set)(struct db_session *session, struct refused *refused); /* NULL: no more */
+	int code;
+	const char *words;
+} refusals[] = {
+	{ refuse_steps, EIO, "interrupted" },
+	{ refuse_statements, EACCES, "not authorized" },
+};
+
 /* In a transaction of which nothing is kept, so that the next one finds the same fleet. */
-static void run_refused(struct db_session *session, struct refused *refused)
+static void run_refused(struct db_session *session, const struct refusal *refusal, struct refused *refused)
 {
 	assert_int_equal(sqlite3_exec(session->connection, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
 	session->is_in_write = true;
 	refused->error = (struct error){ 0 };
-	refused->steps = 0;
-	sqlite3_progress_handler(session->connection, 1, refuse_step, refused);
+	refused->count = 0;
+	refusal->set(session, refused);
 	refused->result = refused->operation->run(session, NULL, &refused->error);
-	sqlite3_progress_handler(session->connection, 0, NULL, NULL);
+	refusal->set(session, NULL);
 	session->is_in_write = false;
 	session->change_count = 0;
 	if (!sqlite3_get_autocommit(session->connection))
 		assert_int_equal(sqlite3_exec(session->connection, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
 }
 
-/* The first steps each, of the others some: a statement has a dozen of them. Until a run has none left to refuse. */
-static void refuse_each_step(struct db_session *session, const struct db_operation *operation)
+/* The first ones each, then some of them: a statement has a dozen of steps. Until a run has none left to refuse. */
+static void refuse_in_turn(struct db_session *session, const struct db_operation *operation,
+			   const struct refusal *refusal)
 {
 	struct refused refused = { .operation = operation };
 
 	do {
-		refused.step += 1 + refused.step / 16;
-		assert_true(refused.step < STEPS_MAX);
-		run_refused(session, &refused);
-		if (refused.steps >= refused.step
-		    && (refused.result != -EIO || refused.error.code != EIO
-			|| !strstr(refused.error.text, "interrupted")))
-			fail_msg("%s, step %d: %d: %s", operation->name, refused.step, refused.result,
+		refused.number += 1 + refused.number / 16;
+		assert_true(refused.number < STEPS_MAX);
+		run_refused(session, refusal, &refused);
+		if (refused.count >= refused.number
+		    && (refused.result != -refusal->code || refused.error.code != refusal->code
+			|| !strstr(refused.error.text, refusal->words)))
+			fail_msg("%s, %s %d: %d: %s", operation->name, refusal->words, refused.number, refused.result,
 				 refused.error.text);
-	} while (refused.steps >= refused.step);
-	if (refused.result != 0 || refused.step == 1)
+	} while (refused.count >= refused.number);
+	if (refused.result != 0 || refused.number == 1)
 		fail_msg("%s: %d: %s", operation->name, refused.result, refused.error.text);
 }
 
 /* On a connection of the test's own: no thread has to be waited for, thousands of times. */
-static void what_the_engine_refuses_at_any_step_reaches_the_caller(void **state)
+static void what_the_engine_refuses_reaches_the_caller_with_its_words(void **state)
 {
 	struct db_fixture *fixture = *state;
 	struct database database = { .path = fixture->path, .clock = fixture->clock };
@@ -128,7 +168,8 @@ static void what_the_engine_refuses_at_any_step_reaches_the_caller(void **state)
 	db_fixture_write(fixture, db_operations_fill, NULL);
 	OK(session_open(&database, true, &session, &fixture->error));
 	for (size_t i = 0; i < db_operation_count; i++)
-		refuse_each_step(session, &db_operations[i]);
+		for (size_t j = 0; j < ARRAY_LENGTH(refusals); j++)
+			refuse_in_turn(session, &db_operations[i], &refusals[j]);
 	session_close(session);
 }
 
@@ -138,7 +179,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(watchers_learn_of_the_rows_that_a_write_changed_and_of_no_other),
-		TEST(what_the_engine_refuses_at_any_step_reaches_the_caller),
+		TEST(what_the_engine_refuses_reaches_the_caller_with_its_words),
 	};
 
 	return cmocka_run_group_tests_name("db_operations", tests, NULL, NULL);
