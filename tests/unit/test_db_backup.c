@@ -337,6 +337,31 @@ static void a_database_that_cannot_be_read_any_more_is_put_aside(void **state)
 	unlink(kept);
 }
 
+/* With 0 free, it is the number of the first file that is opened. */
+static void a_process_without_standard_input_opens_copies_and_restores(void **state)
+{
+	struct db_fixture *fixture = *state;
+	CLEANUP_FREE char *copy = path_of(fixture, "copy");
+	CLEANUP_FREE char *kept = NULL;
+	int standard_input = dup(0);
+
+	db_fixture_host(fixture, "before");
+	close_database(fixture);
+	close(0);
+	int copied = db_backup(fixture->path, copy, false, &fixture->error);
+	int restored = copied < 0 ? copied : db_restore(copy, fixture->path, &kept, &fixture->error);
+	int opened = restored < 0 ? restored
+				  : db_open(fixture->path, fixture->clock, NULL, &fixture->database, &fixture->error);
+	bool is_restored = opened == 0 && has_host(fixture, "before");
+	close_database(fixture); /* which has that number now */
+	if (standard_input >= 0) {
+		dup2(standard_input, 0);
+		close(standard_input);
+	}
+	OK(opened);
+	assert_true(is_restored);
+}
+
 static void two_cannot_have_the_database(void **state)
 {
 	struct db_fixture *fixture = *state;
@@ -360,6 +385,7 @@ int main(void)
 		TEST(what_was_replaced_is_kept_each_time),
 		TEST(only_a_whole_database_of_ours_is_put_in_place),
 		TEST(a_database_that_cannot_be_read_any_more_is_put_aside),
+		TEST(a_process_without_standard_input_opens_copies_and_restores),
 		TEST(two_cannot_have_the_database),
 	};
 

@@ -162,6 +162,48 @@ static void what_servers_and_claims_give_back_can_be_claimed(void **state)
 	check_refused(fixture, &request, "2 vCPUs are wanted, 4 of 4 are taken");
 }
 
+struct way {
+	char server_uuid[UUID_SIZE];
+	int64_t host_id, former_host_id;
+};
+
+static int make_way(struct db_session *session, void *context, struct error *error)
+{
+	const struct way *way = context;
+
+	return db_claim_make_way(session, way->server_uuid, way->host_id, way->former_host_id, error);
+}
+
+/* It goes over to where the server came from; where that is nowhere, or the host itself, it ends. Another server's stays. */
+static void claim_makes_way_for_its_server(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t one = db_fixture_host(fixture, "compute-1"), two = db_fixture_host(fixture, "compute-2");
+	const struct {
+		int64_t former_host_id;
+		size_t left, gone_over;
+	} cases[] = { { 0, 1, 0 }, { two, 1, 1 }, { one, 1, 0 } };
+	struct way way = { .host_id = one };
+	struct db_claim claim = { .host_id = one, .vcpus = 1 };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		int64_t migration = db_fixture_migration(fixture, "guest", "compute-2", "compute-1");
+
+		claim.migration_id = migration;
+		TEXT_COPY(claim.server_uuid, "guest");
+		OK(db_fixture_claim(fixture, &claim, -1));
+		TEXT_COPY(claim.server_uuid, "another");
+		OK(db_fixture_claim(fixture, &claim, -1));
+		TEXT_COPY(way.server_uuid, "guest");
+		way.former_host_id = cases[i].former_host_id;
+		db_fixture_write(fixture, make_way, &way);
+		if (count_claims(fixture, one) != cases[i].left || count_claims(fixture, two) != cases[i].gone_over)
+			fail_msg("case %zu: %zu and %zu claims", i, count_claims(fixture, one),
+				 count_claims(fixture, two));
+		db_fixture_write(fixture, release_claims, &migration);
+	}
+}
+
 static int insert_server(struct db_session *session, void *context, struct error *error)
 {
 	return db_server_insert(session, context, error);
@@ -196,11 +238,9 @@ static void disk_of_a_server_is_all_that_its_flavor_has(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(each_resource_alone_refuses_a_claim),
-		TEST(resource_without_a_limit_refuses_nobody),
-		TEST(claim_for_less_than_nothing_is_refused),
-		TEST(what_servers_and_claims_give_back_can_be_claimed),
-		TEST(disk_of_a_server_is_all_that_its_flavor_has),
+		TEST(each_resource_alone_refuses_a_claim),    TEST(resource_without_a_limit_refuses_nobody),
+		TEST(claim_for_less_than_nothing_is_refused), TEST(what_servers_and_claims_give_back_can_be_claimed),
+		TEST(claim_makes_way_for_its_server),         TEST(disk_of_a_server_is_all_that_its_flavor_has),
 	};
 
 	return cmocka_run_group_tests_name("db_claims", tests, NULL, NULL);

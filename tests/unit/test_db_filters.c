@@ -217,6 +217,8 @@ static int insert_servers(struct db_session *session, void *context, struct erro
 		struct db_server *row = &servers[i];
 
 		*row = (struct db_server){ .is_deleted = i % 4 == 0, .host_id = hosts[pick(2)] };
+		row->flavor.vcpus = pick(2) + 1;
+		TEXT_COPY(row->host, row->host_id == hosts[0] ? "one" : "two");
 		if (i % 8 == 1)
 			TEXT_COPY(row->uuid, servers[i - 1].uuid);
 		else
@@ -274,6 +276,16 @@ static bool wants_server(const struct db_server_filter *filter, const struct db_
 	       && (filter->has_deleted || !row->is_deleted);
 }
 
+/* Host and flavor are the server's own. */
+static void check_joined(const struct db_server *found)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (servers[i].id == found->id) {
+			assert_string_equal(found->host, servers[i].host);
+			assert_int_equal(found->flavor.vcpus, servers[i].flavor.vcpus);
+		}
+}
+
 static void check_servers(struct db_fixture *fixture, struct db_session *session, const int64_t hosts[2],
 			  unsigned int set, const struct db_server *marker, int64_t limit)
 {
@@ -290,6 +302,8 @@ static void check_servers(struct db_fixture *fixture, struct db_session *session
 	for (size_t i = 0; i < list.count; i++)
 		add_id(&found, list.items[i].id);
 	compare(&found, &expected, "servers", set);
+	for (size_t i = 0; i < list.count; i++)
+		check_joined(&list.items[i]);
 }
 
 static void list_of_servers_meets_all_conditions_that_are_asked_for_together(void **state)

@@ -150,6 +150,44 @@ static void what_is_still_needed_stays(void **state)
 	assert_int_equal(count(fixture, "jobs"), 0);
 }
 
+/* A server has many migrations: what one of them has left keeps no other. */
+static void what_is_needed_of_one_migration_keeps_no_other_of_its_server(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t host = db_fixture_host(fixture, "one");
+	int64_t kept = old_migration(fixture, "confirmed", 40);
+
+	run(fixture, "UPDATE migrations SET server_uuid = 'u'");
+	run(fixture,
+	    "INSERT INTO kept_domains (host_id, server_uuid, migration_id, was_running, had_autostart) "
+	    "VALUES (%lld, 'u', %lld, 0, 0)",
+	    (long long)host, (long long)kept);
+	run(fixture,
+	    "INSERT INTO claims (host_id, server_uuid, migration_id, vcpus, memory_mb, disk_gb) "
+	    "VALUES (%lld, 'u', %lld, 1, 1, 1)",
+	    (long long)host, (long long)kept);
+	JOB(kept, 0);
+	for (int i = 0; i < 3; i++)
+		JOB(old_migration(fixture, "completed", 40), 5);
+	run(fixture, "UPDATE migrations SET server_uuid = 'u'");
+	assert_int_equal(forget(fixture, forget_migrations, 30, 200), 3);
+	assert_int_equal(count(fixture, "migrations"), 1);
+	assert_int_equal(count(fixture, "jobs"), 1);
+	assert_int_equal(count(fixture, "jobs WHERE finished_us = 0"), 1);
+}
+
+/* What changed at that very moment has not changed since; what changed a moment later has. */
+static void age_is_counted_to_the_moment(void **state)
+{
+	struct db_fixture *fixture = *state;
+
+	old_migration(fixture, "completed", 30);
+	old_migration(fixture, "completed", 30);
+	run(fixture, "UPDATE migrations SET updated_us = updated_us + 1 WHERE id = 1");
+	assert_int_equal(forget(fixture, forget_migrations, 30, 200), 1);
+	assert_int_equal(count(fixture, "migrations WHERE id = 1"), 1);
+}
+
 static void they_go_in_batches_the_oldest_first(void **state)
 {
 	struct db_fixture *fixture = *state;
@@ -233,6 +271,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(ended_migrations_go_by_their_age_and_others_stay),
 		TEST(what_is_still_needed_stays),
+		TEST(what_is_needed_of_one_migration_keeps_no_other_of_its_server),
+		TEST(age_is_counted_to_the_moment),
 		TEST(they_go_in_batches_the_oldest_first),
 		TEST(actions_go_with_their_events_but_for_those_under_way),
 		TEST(old_rows_are_found_by_an_index),

@@ -1,6 +1,8 @@
-/* An update writes every field of a row that may change, each into its own column, and leaves the others as they were. */
+/* An update writes every field of a row that may change, each into its own column, and leaves the others as they were; an insert
+ * fills in what its caller left to it. */
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "db/chores.h"
 #include "db/row.h"
 #include "tests/unit/db_fixture.h"
 
@@ -370,12 +372,72 @@ static void update_writes_every_field_that_may_change_and_no_other(void **state)
 	}
 }
 
+struct empty_rows {
+	struct db_host host;
+	struct db_server server;
+	struct db_migration migration;
+	struct db_job job;
+	struct db_action action;
+	struct db_event event;
+	struct db_chore chore;
+};
+
+static int insert_empty_rows(struct db_session *session, void *context, struct error *error)
+{
+	struct empty_rows *rows = context;
+	int result = db_host_insert(session, &rows->host, error);
+
+	if (result == 0)
+		result = db_server_insert(session, &rows->server, error);
+	if (result == 0)
+		result = db_migration_insert(session, &rows->migration, error);
+	if (result == 0)
+		result = db_job_insert(session, &rows->job, error);
+	if (result == 0)
+		result = db_action_insert(session, &rows->action, error);
+	rows->event.action_id = rows->action.id;
+	if (result == 0)
+		result = db_event_insert(session, &rows->event, error);
+	rows->chore.host_id = rows->host.id;
+	return result < 0 ? result : db_chore_insert(session, &rows->chore, error);
+}
+
+/* In the row that the caller has, and in the database. */
+static void insert_fills_ids_names_and_times_that_were_left_empty(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct empty_rows rows = { .host.id = 0 };
+
+	db_fixture_write(fixture, insert_empty_rows, &rows);
+	const int64_t ids[] = { rows.host.id,          rows.host.service.id, rows.server.id,
+				rows.server.flavor.id, rows.migration.id,    rows.job.id,
+				rows.action.id,        rows.event.id,        rows.chore.id };
+	const int64_t times[] = { rows.host.created_us,    rows.host.service.updated_us, rows.server.created_us,
+				  rows.server.launched_us, rows.migration.created_us,    rows.job.created_us,
+				  rows.action.start_us,    rows.action.updated_us,       rows.event.start_us,
+				  rows.chore.created_us };
+	for (size_t i = 0; i < ARRAY_LENGTH(ids); i++)
+		assert_int_equal(ids[i], 1);
+	for (size_t i = 0; i < ARRAY_LENGTH(times); i++)
+		assert_int_equal(times[i], FIXTURE_START_US);
+	assert_true(uuid_is_valid(rows.host.uuid));
+	assert_true(uuid_is_valid(rows.host.service.uuid));
+	assert_true(uuid_is_valid(rows.migration.uuid));
+	assert_string_equal(rows.host.service.binary, "nova-compute");
+	assert_string_equal(rows.host.service.zone, "nova");
+	assert_int_equal(strlen(rows.server.reservation_id), strlen("r-12345678"));
+	assert_string_equal(rows.server.metadata, "{}");
+	assert_string_equal(rows.server.tags, "[]");
+	db_server_clear(&rows.server);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, db_fixture_setup, db_fixture_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(update_writes_every_field_that_may_change_and_no_other),
+		TEST(insert_fills_ids_names_and_times_that_were_left_empty),
 	};
 
 	return cmocka_run_group_tests_name("db_updates", tests, NULL, NULL);
