@@ -11,7 +11,7 @@
 #include "db/summary.h"
 
 #define SERVER "5e0a6b8c-0000-4000-8000-000000000001" /* on host 1; its migration 1 to host 2 waits for its confirm */
-#define OTHER  "5e0a6b8c-0000-4000-8000-000000000002" /* on host 2; its migration 2 ended long ago */
+#define OTHER  "5e0a6b8c-0000-4000-8000-000000000002" /* on host 2; migration 2 ended long ago, 3 has left something */
 #define THIRD  "5e0a6b8c-0000-4000-8000-000000000003"
 
 static const struct db_claim_capacity no_limit = { -1, -1, -1 };
@@ -48,6 +48,7 @@ static int add_migration(struct db_session *session, const char *server_uuid, co
 	return db_migration_insert(session, &migration, error);
 }
 
+/* Of an action with the migration's number. */
 static int add_job(struct db_session *session, const char *server_uuid, int64_t migration_id, int64_t finished_us,
 		   struct error *error)
 {
@@ -92,16 +93,19 @@ static int add_claim(struct db_session *session, const char *server_uuid, int64_
 	return db_claim_make(session, &claim, &no_limit, error);
 }
 
-static int add_kept_domain(struct db_session *session, int64_t migration_id, struct error *error)
+static int add_kept_domain(struct db_session *session, const char *server_uuid, int64_t migration_id, int64_t host_id,
+			   struct error *error)
 {
-	struct db_kept_domain kept = { .host_id = 1, .server_uuid = SERVER, .migration_id = migration_id };
+	struct db_kept_domain kept = { .host_id = host_id, .migration_id = migration_id };
 
+	TEXT_COPY(kept.server_uuid, server_uuid);
 	return db_kept_domain_insert(session, &kept, error);
 }
 
-static int add_volume(struct db_session *session, const char *name, struct error *error)
+static int add_volume(struct db_session *session, const char *name, int64_t job_id, int64_t host_id,
+		      struct error *error)
 {
-	struct db_volume volume = { .job_id = 1, .host_id = 2, .pool = "default" };
+	struct db_volume volume = { .job_id = job_id, .host_id = host_id, .pool = "default" };
 
 	TEXT_COPY(volume.name, name);
 	return db_volume_insert(session, &volume, error);
@@ -122,17 +126,23 @@ int db_operations_fill(struct db_session *session, void *context, struct error *
 	STEP(db_erase_all(session, error));
 	for (size_t i = 0; i < ARRAY_LENGTH(hosts); i++)
 		STEP(add_host(session, hosts[i], error));
+	STEP(db_host_set_gone(session, 4, true, error));
 	STEP(add_server(session, SERVER, 1, error));
 	STEP(add_server(session, OTHER, 2, error));
 	STEP(add_migration(session, SERVER, "finished", "one", "two", error));
 	STEP(add_migration(session, OTHER, "completed", "two", "one", error));
+	STEP(add_migration(session, OTHER, "error", "one", "two", error));
 	STEP(add_job(session, SERVER, 1, 0, error));
 	STEP(add_job(session, OTHER, 2, 1, error));
+	STEP(add_job(session, OTHER, 3, 1, error));
 	STEP(add_action(session, SERVER, "req-1", error));
 	STEP(add_action(session, OTHER, "req-2", error));
 	STEP(add_claim(session, SERVER, 1, 2, error));
-	STEP(add_kept_domain(session, 1, error));
-	STEP(add_volume(session, "disk-1", error));
+	STEP(add_claim(session, OTHER, 3, 1, error));
+	STEP(add_kept_domain(session, SERVER, 1, 1, error));
+	STEP(add_kept_domain(session, OTHER, 3, 2, error));
+	STEP(add_volume(session, "disk-1", 1, 2, error));
+	STEP(add_volume(session, "disk-2", 3, 1, error));
 	STEP(add_chore(session, DB_CHORE_REMOVE_GUEST, OTHER, 1, 0, error));
 	STEP(add_chore(session, DB_CHORE_END_CONFLICT, SERVER, 2, 1, error));
 	STEP(add_chore(session, DB_CHORE_END_CONFLICT, OTHER, 1, 3, error));
@@ -150,7 +160,7 @@ int db_operations_fill(struct db_session *session, void *context, struct error *
 OPERATION(register_host, add_host(session, "five", error))
 OPERATION(note_failed_migrations, db_host_set_failed_migrations(session, 1, 3, error))
 OPERATION(give_host_up, db_host_set_gone(session, 2, true, error))
-OPERATION(take_host_back, db_host_set_gone(session, 2, false, error))
+OPERATION(take_host_back, db_host_set_gone(session, 4, false, error))
 OPERATION(remove_host, db_host_remove(session, 4, error))
 OPERATION(insert_server, add_server(session, THIRD, 3, error))
 OPERATION(set_state, db_server_set_state(session, SERVER, "active", "migrating", error))
@@ -178,12 +188,12 @@ OPERATION(insert_action, add_action(session, SERVER, "req-3", error))
 OPERATION(finish_action, db_action_finish(session, 1, "Error", error))
 OPERATION(finish_event, db_event_finish(session, 1, "Success", NULL, NULL, error))
 OPERATION(note_event, db_event_note(session, 1, "waits", error))
-OPERATION(keep_domain, add_kept_domain(session, 2, error))
+OPERATION(keep_domain, add_kept_domain(session, SERVER, 2, 1, error))
 OPERATION(move_kept_domain, db_kept_domain_move(session, 1, 2, error))
 OPERATION(delete_kept_domain, db_kept_domain_delete(session, 1, error))
 OPERATION(delete_kept_domain_of_migration, db_kept_domain_delete_by_migration(session, 1, error))
 OPERATION(delete_kept_domains_of_host, db_kept_domain_delete_by_host(session, 1, error))
-OPERATION(insert_volume, add_volume(session, "disk-2", error))
+OPERATION(insert_volume, add_volume(session, "disk-3", 1, 2, error))
 OPERATION(complete_volume, db_volume_set_complete(session, 1, error))
 OPERATION(delete_volume, db_volume_delete(session, 1, error))
 OPERATION(delete_volumes_of_migration, db_volume_delete_by_migration(session, 1, error))
@@ -211,6 +221,7 @@ static int update_host(struct db_session *session, void *context, struct error *
 
 	(void)context;
 	STEP(db_host_by_name(session, "one", &host, error));
+	host.vcpus++;
 	return db_host_update(session, &host, error);
 }
 
@@ -220,6 +231,7 @@ static int update_service(struct db_session *session, void *context, struct erro
 
 	(void)context;
 	STEP(db_host_by_id(session, 1, &host, error));
+	host.service.is_disabled = true;
 	return db_service_update(session, &host.service, error);
 }
 
@@ -265,7 +277,7 @@ static int forget_actions(struct db_session *session, void *context, struct erro
 	size_t count;
 
 	(void)context;
-	return db_forget_actions(session, FIXTURE_START_US, 10, &count, error);
+	return db_forget_actions(session, INT64_MAX, 10, &count, error);
 }
 
 static int load_claim(struct db_session *session, void *context, struct error *error)
@@ -375,77 +387,83 @@ static int counts_of_chores(struct db_session *session, void *context, struct er
 	return db_chore_counts(session, counts, &count, error);
 }
 
-#define WRITE(name, told)                                                                                              \
+#define WRITE(name, told, changed)                                                                                     \
 	{                                                                                                              \
-#name, name, told                                                                                      \
+#name, name, told, changed                                                                             \
 	}
 #define READ(name)                                                                                                     \
 	{                                                                                                              \
-#name, name, NULL                                                                                      \
+#name, name, NULL, NULL                                                                                \
 	}
 
 const struct db_operation db_operations[] = {
-	WRITE(register_host, "services:5 hosts:5"),
-	WRITE(insert_service, "services:5"),
-	WRITE(update_host, "hosts:1"),
-	WRITE(update_service, "services:1 hosts:1"),
-	WRITE(note_failed_migrations, "hosts:1"),
-	WRITE(give_host_up, "hosts:2 services:2"),
-	WRITE(take_host_back, "hosts:2"),
-	WRITE(remove_host, "hosts:4 services:4"),
-	WRITE(insert_server, "servers:3 hosts:3"),
-	WRITE(update_server, "hosts:1 servers:1"),
-	WRITE(set_state, "servers:1"),
-	WRITE(set_place, "hosts:1 servers:1 hosts:2"),
-	WRITE(set_fault, "servers:1"),
-	WRITE(set_lock, "servers:1"),
-	WRITE(set_cause, "servers:1"),
-	WRITE(delete_server, "hosts:1 servers:1"),
-	WRITE(insert_migration, "migrations:3 hosts:2 hosts:3"),
-	WRITE(set_status, "migrations:1 hosts:1 hosts:2"),
-	WRITE(set_target, "hosts:1 hosts:2 migrations:1 hosts:3"),
-	WRITE(set_source_node, "migrations:1"),
-	WRITE(set_progress, "migrations:1"),
-	WRITE(insert_job, "jobs:3"),
-	WRITE(update_job, "jobs:1"),
-	WRITE(set_verdict, "jobs:1"),
-	WRITE(request_abort, "jobs:1"),
-	WRITE(take_job, "jobs:1"),
-	WRITE(make_claim, "claims:2 hosts:3"),
-	WRITE(release_claim, "claims:1 hosts:2"),
-	WRITE(release_claims_of_host, "claims:1 hosts:2"),
-	WRITE(give_claim_back, "claims:1 hosts:1 hosts:2"),
-	WRITE(end_claim, "claims:1 hosts:2"),
-	WRITE(end_claim_where_it_was, "claims:1 hosts:2"),
-	WRITE(insert_action, ""),
-	WRITE(finish_action, ""),
-	WRITE(finish_event, ""),
-	WRITE(note_event, ""),
-	WRITE(keep_domain, ""),
-	WRITE(move_kept_domain, ""),
-	WRITE(delete_kept_domain, ""),
-	WRITE(delete_kept_domain_of_migration, ""),
-	WRITE(delete_kept_domains_of_host, ""),
-	WRITE(insert_volume, ""),
-	WRITE(complete_volume, ""),
-	WRITE(delete_volume, ""),
-	WRITE(delete_volumes_of_migration, ""),
-	WRITE(delete_volumes_of_host, ""),
-	WRITE(insert_chore, "chores:5"),
-	WRITE(join_chore, "chores:1"),
-	WRITE(note_failure_of_chore, "chores:1"),
-	WRITE(take_volumes, "chores:5"),
-	WRITE(delete_chore, "chores:1"),
-	WRITE(delete_chores_of_host, "chores:1 chores:3"),
-	WRITE(give_up_chores_of_host, "chores:3 chores:1 chores:4 chores:2"),
-	WRITE(forget_migrations, "migrations:2"),
-	WRITE(forget_actions, ""),
-	WRITE(load_claim, "claims:2"),
-	WRITE(load_event, ""),
-	WRITE(erase_all, "chores:1 chores:2 chores:3 chores:4 claims:1 jobs:1 jobs:2 migrations:1 migrations:2 "
-			 "servers:1 servers:2 hosts:1 hosts:2 hosts:3 hosts:4 services:1 services:2 services:3 "
-			 "services:4"),
-	WRITE(write_nothing, ""),
+	WRITE(register_host, "services:5 hosts:5", "services:5 hosts:5"),
+	WRITE(insert_service, "services:5", "services:5"),
+	WRITE(update_host, "hosts:1", "hosts:1"),
+	WRITE(update_service, "services:1 hosts:1", "services:1"),
+	WRITE(note_failed_migrations, "hosts:1", "hosts:1"),
+	WRITE(give_host_up, "hosts:2 services:2", "services:2 hosts:2"),
+	WRITE(take_host_back, "hosts:4", "hosts:4"),
+	WRITE(remove_host, "hosts:4 services:4", "services:4 hosts:4"),
+	WRITE(insert_server, "servers:3 hosts:3", "servers:3"),
+	WRITE(update_server, "hosts:1 servers:1", "flavors:2 servers:1"),
+	WRITE(set_state, "servers:1", "servers:1"),
+	WRITE(set_place, "hosts:1 servers:1 hosts:2", "servers:1"),
+	WRITE(set_fault, "servers:1", "servers:1"),
+	WRITE(set_lock, "servers:1", "servers:1"),
+	WRITE(set_cause, "servers:1", "servers:1"),
+	WRITE(delete_server, "hosts:1 servers:1", "servers:1"),
+	WRITE(insert_migration, "migrations:4 hosts:2 hosts:3", "migrations:4"),
+	WRITE(set_status, "migrations:1 hosts:1 hosts:2", "migrations:1"),
+	WRITE(set_target, "hosts:1 hosts:2 migrations:1 hosts:3", "migrations:1"),
+	WRITE(set_source_node, "migrations:1", "migrations:1"),
+	WRITE(set_progress, "migrations:1", "migrations:1"),
+	WRITE(insert_job, "jobs:4", "jobs:4"),
+	WRITE(update_job, "jobs:1", "jobs:1"),
+	WRITE(set_verdict, "jobs:1", "jobs:1"),
+	WRITE(request_abort, "jobs:1", "jobs:1"),
+	WRITE(take_job, "jobs:1", "jobs:1"),
+	WRITE(make_claim, "claims:3 hosts:3", "claims:3"),
+	WRITE(release_claim, "claims:1 hosts:2", "claims:1"),
+	WRITE(release_claims_of_host, "claims:1 hosts:2", "claims:1"),
+	WRITE(give_claim_back, "claims:1 hosts:1 hosts:2", "claims:1"),
+	WRITE(end_claim, "claims:1 hosts:2", "claims:1"),
+	WRITE(end_claim_where_it_was, "claims:1 hosts:2", "claims:1"),
+	WRITE(insert_action, "", "instance_actions:3 instance_action_events:3"),
+	WRITE(finish_action, "", "instance_actions:1"),
+	WRITE(finish_event, "", "instance_actions:1 instance_action_events:1"),
+	WRITE(note_event, "", "instance_actions:1 instance_action_events:1"),
+	WRITE(keep_domain, "", "kept_domains:3"),
+	WRITE(move_kept_domain, "", "kept_domains:1"),
+	WRITE(delete_kept_domain, "", "kept_domains:1"),
+	WRITE(delete_kept_domain_of_migration, "", "kept_domains:1"),
+	WRITE(delete_kept_domains_of_host, "", "kept_domains:1"),
+	WRITE(insert_volume, "", "volumes:3"),
+	WRITE(complete_volume, "", "volumes:1"),
+	WRITE(delete_volume, "", "volumes:1"),
+	WRITE(delete_volumes_of_migration, "", "volumes:1"),
+	WRITE(delete_volumes_of_host, "", "volumes:1"),
+	WRITE(insert_chore, "chores:5", "chores:5"),
+	WRITE(join_chore, "chores:1", "chores:1"),
+	WRITE(note_failure_of_chore, "chores:1", "chores:1"),
+	WRITE(take_volumes, "chores:5", "volumes:1 chores:5"),
+	WRITE(delete_chore, "chores:1", "chores:1"),
+	WRITE(delete_chores_of_host, "chores:1 chores:3", "chores:1 chores:3"),
+	WRITE(give_up_chores_of_host, "chores:3 chores:1 chores:4 chores:2", "chores:1 chores:2 chores:3 chores:4"),
+	WRITE(forget_migrations, "migrations:2", "migrations:2 jobs:2"),
+	WRITE(forget_actions, "", "instance_actions:2 instance_action_events:2"),
+	WRITE(load_claim, "claims:3", "claims:3"),
+	WRITE(load_event, "", "instance_action_events:3"),
+	WRITE(erase_all,
+	      "chores:1 chores:2 chores:3 chores:4 claims:1 claims:2 jobs:1 jobs:2 jobs:3 migrations:1 migrations:2 "
+	      "migrations:3 "
+	      "servers:1 servers:2 hosts:1 hosts:2 hosts:3 hosts:4 services:1 services:2 services:3 "
+	      "services:4",
+	      "services:1 services:2 services:3 services:4 hosts:1 hosts:2 hosts:3 hosts:4 flavors:1 servers:1 "
+	      "servers:2 migrations:1 migrations:2 migrations:3 jobs:1 jobs:2 jobs:3 claims:1 claims:2 "
+	      "instance_actions:1 instance_actions:2 instance_action_events:1 instance_action_events:2 volumes:1 "
+	      "volumes:2 kept_domains:1 kept_domains:2 chores:1 chores:2 chores:3 chores:4"),
+	WRITE(write_nothing, "", ""),
 	READ(host_by_id),
 	READ(host_by_name),
 	READ(hosts),

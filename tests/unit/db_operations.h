@@ -8,6 +8,9 @@ struct db_operation {
 	db_write_fn run; /* on the fleet; no context */
 	/* The rows of which a watcher learns, "hosts:1 services:1", in the order of the changes; NULL: it only reads, any session does. */
 	const char *told;
+	/* The rows that are new, gone or other than before, whether a watcher learns of them or not, in the order of db_tables;
+	 * "" none, NULL for a reading. */
+	const char *changed;
 };
 
 extern const struct db_operation db_operations[];

@@ -1,4 +1,4 @@
-/* What holds for every kind of write and read: watchers learn of the rows that a write changed and of no other; and what the engine
+/* What holds for every kind of write and read: a write changes the rows that it is for, watchers learn of these, and what the engine
  * refuses at any step of it reaches the caller, with its words, and nothing of the write is kept. */
 #include "base/cleanup.h"
 #include "db/session.h"
@@ -65,6 +65,110 @@ static void watchers_learn_of_the_rows_that_a_write_changed_and_of_no_other(void
 		if (strcmp(told.words, operation->told) != 0)
 			fail_msg("%s: watchers were told of \"%s\", not of \"%s\"", operation->name, told.words,
 				 operation->told);
+	}
+}
+
+/* Every row, by its table and id, as a number made of all it holds. */
+#define ROWS_MAX 64
+
+static const char *const db_tables[] = { "services",
+					 "hosts",
+					 "flavors",
+					 "servers",
+					 "migrations",
+					 "jobs",
+					 "claims",
+					 "instance_actions",
+					 "instance_action_events",
+					 "volumes",
+					 "kept_domains",
+					 "chores" };
+
+struct rows {
+	struct {
+		size_t table;
+		int64_t id;
+		uint64_t content;
+	} rows[ROWS_MAX];
+	size_t count;
+};
+
+static uint64_t read_content(sqlite3_stmt *statement)
+{
+	uint64_t content = 0xcbf29ce484222325U;
+
+	for (int i = 0; i < sqlite3_column_count(statement); i++) {
+		const unsigned char *text = sqlite3_column_text(statement, i);
+
+		for (content = (content ^ 0xff) * 0x100000001b3U; text && *text; text++)
+			content = (content ^ *text) * 0x100000001b3U;
+	}
+	return content;
+}
+
+static void read_rows(struct db_fixture *fixture, struct rows *rows)
+{
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+
+	rows->count = 0;
+	for (size_t table = 0; table < ARRAY_LENGTH(db_tables); table++) {
+		char sql[64];
+		sqlite3_stmt *statement = NULL;
+
+		snprintf(sql, sizeof(sql), "SELECT id, * FROM %s ORDER BY id", db_tables[table]);
+		assert_int_equal(sqlite3_prepare_v2(session->connection, sql, -1, &statement, NULL), SQLITE_OK);
+		for (; sqlite3_step(statement) == SQLITE_ROW; rows->count++) {
+			assert_true(rows->count < ROWS_MAX);
+			rows->rows[rows->count].table = table;
+			rows->rows[rows->count].id = sqlite3_column_int64(statement, 0);
+			rows->rows[rows->count].content = read_content(statement);
+		}
+		sqlite3_finalize(statement);
+	}
+}
+
+static int64_t place_of(const struct rows *rows, size_t index)
+{
+	return index < rows->count ? (int64_t)rows->rows[index].table * 1000 + rows->rows[index].id : INT64_MAX;
+}
+
+/* What differs between the two, as words. */
+static void write_changes(const struct rows *before, const struct rows *after, char *ret_words, size_t size)
+{
+	size_t i = 0, j = 0, length = 0;
+
+	ret_words[0] = '\0';
+	while (i < before->count || j < after->count) {
+		int64_t old = place_of(before, i), new = place_of(after, j);
+		int64_t place = old < new ? old : new;
+
+		if (old != new || before->rows[i].content != after->rows[j].content)
+			length += (size_t)snprintf(ret_words + length, size - length, "%s%s:%lld", length ? " " : "",
+						   db_tables[place / 1000], (long long)place % 1000);
+		i += old == place;
+		j += new == place;
+	}
+}
+
+static void write_changes_the_rows_that_it_is_for_and_no_other(void **state)
+{
+	struct db_fixture *fixture = *state;
+	static struct rows before, after;
+	char changes[1024];
+
+	for (size_t i = 0; i < db_operation_count; i++) {
+		const struct db_operation *operation = &db_operations[i];
+
+		if (!operation->changed)
+			continue;
+		db_fixture_write(fixture, db_operations_fill, NULL);
+		read_rows(fixture, &before);
+		clock_manual_advance(fixture->clock, 1);
+		db_fixture_write(fixture, operation->run, NULL);
+		read_rows(fixture, &after);
+		write_changes(&before, &after, changes, sizeof(changes));
+		if (strcmp(changes, operation->changed) != 0)
+			fail_msg("%s changes \"%s\", not \"%s\"", operation->name, changes, operation->changed);
 	}
 }
 
@@ -179,6 +283,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(watchers_learn_of_the_rows_that_a_write_changed_and_of_no_other),
+		TEST(write_changes_the_rows_that_it_is_for_and_no_other),
 		TEST(what_the_engine_refuses_reaches_the_caller_with_its_words),
 	};
 
