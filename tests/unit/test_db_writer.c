@@ -1,4 +1,5 @@
 /* The writer: shared commits, savepoints, order, and what survives a kill, a full disk and a failed commit. */
+#include "base/cleanup.h"
 #include "base/text.h"
 #include "db/statement.h"
 #include "tests/unit/db_fixture.h"
@@ -205,16 +206,21 @@ static int write_named(struct db_session *session, void *context, struct error *
 	return write_group_insert(session, context, error);
 }
 
+/* Also that of one that was read with before, and is kept ready. */
 static void snapshot_of_a_reader_stands_still(void **state)
 {
+	static const char *const names[] = { "new", "newer", "newest" };
 	struct db_fixture *fixture = *state;
-	CLEANUP_DB_ACTION struct db_action action = { 0 };
-	CLEANUP_DB_READ struct db_session *before = db_fixture_read(fixture);
 
-	db_fixture_write(fixture, write_named, (void *)"new");
-	assert_int_equal(db_action_by_request(before, "server", "new", &action, NULL), -ENOENT);
-	assert_true(write_group_has(fixture, "new"));
-	assert_int_equal(db_action_by_request(before, "server", "new", &action, NULL), -ENOENT);
+	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+		CLEANUP_DB_ACTION struct db_action action = { 0 };
+		CLEANUP_DB_READ struct db_session *before = db_fixture_read(fixture);
+
+		db_fixture_write(fixture, write_named, (void *)names[i]);
+		assert_int_equal(db_action_by_request(before, "server", names[i], &action, NULL), -ENOENT);
+		assert_true(write_group_has(fixture, names[i]));
+		assert_int_equal(db_action_by_request(before, "server", names[i], &action, NULL), -ENOENT);
+	}
 }
 
 static void more_readers_than_are_kept_ready_all_read(void **state)
