@@ -364,7 +364,9 @@ static void deleted_server_is_gone_and_its_uuid_free(void **state)
 {
 	struct db_fixture *fixture = *state;
 	CLEANUP_DB_SERVER struct db_server server = { .uuid = "5e0a6b8c-0000-4000-8000-000000000001",
-						      .vm_state = "active" };
+						      .vm_state = "active",
+						      .task_state = "migrating",
+						      .power_state = 1 };
 	CLEANUP_DB_SERVER struct db_server again = { .uuid = "5e0a6b8c-0000-4000-8000-000000000001",
 						     .vm_state = "active" };
 	CLEANUP_DB_SERVERS struct db_server_list list = { 0 };
@@ -384,6 +386,9 @@ static void deleted_server_is_gone_and_its_uuid_free(void **state)
 	assert_int_equal(list.items[0].id, again.id);
 	assert_true(list.items[1].is_deleted);
 	assert_int_equal(list.items[1].terminated_us, FIXTURE_START_US);
+	assert_string_equal(list.items[1].vm_state, "deleted");
+	assert_string_equal(list.items[1].task_state, "");
+	assert_int_equal(list.items[1].power_state, 0);
 }
 
 static void servers_are_listed_newest_first_in_pages(void **state)

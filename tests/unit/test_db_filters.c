@@ -15,7 +15,7 @@
 
 #define ROWS             60
 #define TOGETHER_MAX     3 /* conditions of migrations; of the others all go together */
-#define LIMIT            4
+#define LIMIT            9 /* enough that a row of another kind is among the first */
 #define HAS(set, number) (((set) >> (number)) & 1)
 
 /* Ids in the order of a list. */
@@ -208,8 +208,8 @@ static struct db_server servers[ROWS];
 static int insert_servers(struct db_session *session, void *context, struct error *error)
 {
 	static const char *const projects[] = { "a", "b" };
-	static const char *const states[] = { "active", "active", "stopped" };
-	static const char *const tasks[] = { "", "", "migrating" };
+	static const char *const states[] = { "active", "stopped" };
+	static const char *const tasks[] = { "", "migrating" };
 	static const char *const names[] = { "Web-1", "web_2", "data" };
 	const int64_t *hosts = context;
 

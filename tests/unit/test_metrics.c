@@ -244,6 +244,26 @@ static void a_definition_against_the_rules_is_refused(void **state)
 	}
 }
 
+/* The first that is refused is told, and what stands behind it is not registered. */
+static void a_list_of_definitions_ends_at_one_that_is_refused(void **state)
+{
+	static const struct metric_definition first = { .name = "first_total", .help = "F.", .type = METRIC_COUNTER };
+	static const struct metric_definition wrong = { .name = "wrong", .help = "W.", .type = METRIC_COUNTER };
+	static const struct metric_definition last = { .name = "last_total", .help = "L.", .type = METRIC_COUNTER };
+	struct fixture *fixture = *state;
+	struct metric_family *families[3] = { NULL };
+	const struct metric_place places[] = {
+		{ &first, &families[0] }, { &wrong, &families[1] }, { &last, &families[2] }, { 0 }
+	};
+	struct error error = { 0 };
+
+	assert_int_equal(metrics_register_all(fixture->metrics, places, &error), -EINVAL);
+	assert_non_null(strstr(error.text, "metric wrong: "));
+	assert_non_null(families[0]);
+	assert_null(families[1]);
+	assert_null(families[2]);
+}
+
 static void a_definition_at_the_edges_of_the_rules_is_taken(void **state)
 {
 	struct fixture *fixture = *state;
@@ -413,6 +433,7 @@ int main(void)
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_name_that_is_registered_again_counts_on, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_definition_against_the_rules_is_refused, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_list_of_definitions_ends_at_one_that_is_refused, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_definition_at_the_edges_of_the_rules_is_taken, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_histogram_has_a_bucket_for_any_value, set_up, tear_down),
 		cmocka_unit_test(more_collectors_than_there_is_place_for_are_refused),
