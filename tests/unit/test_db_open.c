@@ -1,6 +1,7 @@
 /* A file that cannot be opened as a database, and why: each refusal names the file and what to do, and leaves nothing behind. */
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "db/statement.h"
 #include "tests/unit/db_fixture.h"
 
 #include <dirent.h>
@@ -59,6 +60,34 @@ static void path_that_leads_to_no_file_is_told(void **state)
 	check_refused(fixture, locked_by_a_directory, EISDIR, "cannot create ",
 		      ".lock (its directory must exist and be writable): Is a directory");
 	assert_int_equal(rmdir(lock), 0);
+}
+
+static int run_sql(struct db_session *session, void *context, struct error *error)
+{
+	return statement_execute(session, context, error);
+}
+
+/* A version below the first one would be taken for an empty file, or for one to be brought up from nothing. */
+static void schema_version_that_is_none_is_told(void **state)
+{
+	static const char *const changes[] = {
+		"UPDATE schema_version SET version = 0",
+		"UPDATE schema_version SET version = -1",
+		"UPDATE schema_version SET version = 2147483648",
+		"UPDATE schema_version SET version = 4294967297",
+		"DELETE FROM schema_version",
+	};
+	struct db_fixture *fixture = *state;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(changes); i++) {
+		db_fixture_write(fixture, run_sql, (void *)changes[i]);
+		db_close(fixture->database);
+		fixture->database = NULL;
+		check_refused(fixture, fixture->path, EINVAL, "database ",
+			      " has no valid schema version: restore a backup");
+		assert_int_equal(unlink(fixture->path), 0);
+		OK(db_open(fixture->path, fixture->clock, NULL, &fixture->database, &fixture->error));
+	}
 }
 
 static void file_that_another_daemon_has_is_told(void **state)
@@ -124,6 +153,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(path_that_leads_to_no_file_is_told),
+		TEST(schema_version_that_is_none_is_told),
 		TEST(file_that_another_daemon_has_is_told),
 		TEST(right_that_is_missing_is_told),
 	};
