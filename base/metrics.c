@@ -53,8 +53,6 @@ struct metrics *metrics_create(void)
 
 static void family_destroy(struct metric_family *family)
 {
-	if (!family)
-		return;
 	free(family->cells);
 	free(family->is_touched);
 	free(family);

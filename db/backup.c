@@ -63,9 +63,9 @@ static int copy_all(sqlite3 *from, const char *from_path, sqlite3 *to, const cha
 	if (!backup)
 		return statement_translate(to, to_path, sqlite3_errcode(to), error);
 	/* In one step it is one moment; a checkpoint may be in the way of its begin. */
-	for (int try = 0; try < 100 && (step == SQLITE_BUSY || step == SQLITE_LOCKED); try++) {
+	for (int try = 0; try < 100 && step == SQLITE_BUSY; try++) {
 		step = sqlite3_backup_step(backup, -1);
-		if (step == SQLITE_BUSY || step == SQLITE_LOCKED)
+		if (step == SQLITE_BUSY)
 			sqlite3_sleep(50);
 	}
 	int result = sqlite3_backup_finish(backup);

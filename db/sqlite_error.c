@@ -47,9 +47,9 @@ static int errno_of_log(sqlite3 *connection)
 	sqlite3_file *log = NULL;
 	int log_errno = 0;
 
-	if (sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) != SQLITE_OK || !log
-	    || !log->pMethods || log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &log_errno) != SQLITE_OK)
-		return 0;
+	if (sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &log) == SQLITE_OK && log
+	    && log->pMethods)
+		log->pMethods->xFileControl(log, SQLITE_FCNTL_LAST_ERRNO, &log_errno);
 	return log_errno;
 }
 
