@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -235,6 +237,163 @@ static void a_wait_ends_when_its_time_has_come(void **state)
 	clock_manual_destroy(manual);
 }
 
+static int64_t system_us(clockid_t id)
+{
+	struct timespec time;
+
+	assert_int_equal(clock_gettime(id, &time), 0);
+	return (int64_t)time.tv_sec * SECOND_US + time.tv_nsec / 1000;
+}
+
+static void the_systems_clock_tells_the_systems_time(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		int64_t before_us = system_us(CLOCK_MONOTONIC), before_now_us = system_us(CLOCK_REALTIME);
+		int64_t measured_us = clock_measure_us(), ms = clock_monotonic_ms(clock_system());
+		int64_t now_us = clock_now_us(clock_system());
+		int64_t after_us = system_us(CLOCK_MONOTONIC), after_now_us = system_us(CLOCK_REALTIME);
+
+		assert_true(before_us <= measured_us && measured_us <= after_us);
+		assert_true(before_us / 1000 <= ms && ms <= after_us / 1000);
+		assert_true(before_now_us <= now_us && now_us <= after_now_us);
+	}
+}
+
+/* A time that is past ends a wait at once, whatever part of a second it is. */
+static void a_wait_for_a_time_that_is_past_ends_at_once(void **state)
+{
+	pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t condition;
+	int64_t second_ms = clock_monotonic_ms(clock_system()) / 1000 * 1000;
+
+	(void)state;
+	assert_int_equal(clock_condition_init(&condition), 0);
+	pthread_mutex_lock(&mutex);
+	for (int64_t part_ms = 1; part_ms <= 1000; part_ms += 37)
+		assert_false(clock_wait(clock_system(), &condition, &mutex, second_ms - part_ms));
+	pthread_mutex_unlock(&mutex);
+	assert_true(clock_monotonic_ms(clock_system()) < second_ms + 10000);
+	pthread_cond_destroy(&condition);
+}
+
+/* How far both of the manual clock's times have gone since the start; they go together. */
+static int64_t gone_us(struct clock *clock, int64_t start_us)
+{
+	int64_t now_us = clock_now_us(clock), monotonic_ms = clock_monotonic_ms(clock);
+	int64_t again_us = clock_now_us(clock);
+
+	assert_true((now_us - start_us) / 1000 <= monotonic_ms && monotonic_ms <= (again_us - start_us) / 1000);
+	return again_us - start_us;
+}
+
+static void a_manual_clock_that_runs_goes_with_the_systems(void **state)
+{
+	const int64_t start_us = NEW_YEAR_S * SECOND_US;
+	struct clock *clock = clock_manual_create(start_us);
+	int64_t before_us = clock_measure_us();
+
+	(void)state;
+	clock_manual_run(clock, true);
+	int64_t running_us = clock_measure_us();
+	usleep(3000);
+	int64_t least_us = clock_measure_us() - running_us;
+	int64_t gone = gone_us(clock, start_us);
+	assert_true(gone >= least_us && gone <= clock_measure_us() - before_us);
+
+	clock_manual_advance(clock, SECOND_US); /* on top, and it runs on */
+	least_us += SECOND_US;
+	usleep(1000);
+	gone = gone_us(clock, start_us);
+	assert_true(gone >= least_us + 1000 && gone <= clock_measure_us() - before_us + SECOND_US);
+
+	clock_manual_run(clock, false); /* stands still where it is */
+	gone = gone_us(clock, start_us);
+	assert_true(gone >= least_us + 1000);
+	usleep(1000);
+	assert_int_equal(gone_us(clock, start_us), gone);
+
+	clock_manual_run(clock, true);
+	clock_manual_set(clock, start_us + 10 * SECOND_US); /* stands still there */
+	usleep(1000);
+	assert_int_equal(gone_us(clock, start_us), 10 * SECOND_US);
+	clock_manual_destroy(clock);
+}
+
+/* A thread that waits for a time or a word, and one that gives it. */
+#define WAITS_MAX 3000
+
+struct meeting {
+	struct clock *clock;
+	int64_t deadline_ms;
+	pthread_mutex_t mutex;
+	pthread_cond_t condition;
+	bool is_waiting, is_said;
+	bool was_in_time; /* the last wait said so */
+	int waits;
+};
+
+static void *wait_for_it(void *context)
+{
+	struct meeting *meeting = context;
+
+	pthread_mutex_lock(&meeting->mutex);
+	meeting->is_waiting = true; /* before the mutex is given back, by the wait */
+	do {
+		meeting->was_in_time =
+			clock_wait(meeting->clock, &meeting->condition, &meeting->mutex, meeting->deadline_ms);
+		meeting->waits++;
+	} while (meeting->was_in_time && !meeting->is_said && meeting->waits < WAITS_MAX);
+	pthread_mutex_unlock(&meeting->mutex);
+	return NULL;
+}
+
+static void say_it(struct meeting *meeting)
+{
+	while (!meeting->is_said) {
+		pthread_mutex_lock(&meeting->mutex);
+		meeting->is_said = meeting->is_waiting;
+		pthread_cond_signal(&meeting->condition);
+		pthread_mutex_unlock(&meeting->mutex);
+		usleep(500);
+	}
+}
+
+static void let_time_come(struct meeting *meeting)
+{
+	usleep(2000);
+	clock_manual_advance(meeting->clock, meeting->deadline_ms * 1000 - 1);
+	assert_false(clock_manual_wake_due(meeting->clock)); /* not yet */
+	clock_manual_advance(meeting->clock, 1);
+}
+
+static struct meeting meet(struct clock *clock, int64_t deadline_ms, void (*give)(struct meeting *meeting))
+{
+	struct meeting meeting = { .clock = clock, .deadline_ms = deadline_ms, .mutex = PTHREAD_MUTEX_INITIALIZER };
+	pthread_t thread;
+
+	assert_int_equal(clock_condition_init(&meeting.condition), 0);
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_it, &meeting), 0);
+	give(&meeting);
+	pthread_join(thread, NULL);
+	pthread_cond_destroy(&meeting.condition);
+	assert_true(meeting.waits < WAITS_MAX);
+	return meeting;
+}
+
+static void a_wait_ends_by_a_word_before_its_time_and_by_its_time_without_one(void **state)
+{
+	struct clock *manual = clock_manual_create(0);
+
+	(void)state;
+	assert_true(meet(clock_system(), INT64_MAX, say_it).was_in_time);
+	assert_true(meet(clock_system(), clock_monotonic_ms(clock_system()) + 60000, say_it).was_in_time);
+	assert_true(meet(manual, INT64_MAX, say_it).was_in_time);
+	assert_true(meet(manual, 1, say_it).was_in_time);
+	assert_false(meet(manual, 5000, let_time_come).was_in_time);
+	clock_manual_destroy(manual);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,6 +404,10 @@ int main(void)
 		cmocka_unit_test(what_is_no_time_is_refused_and_changes_nothing),
 		cmocka_unit_test(a_clock_that_is_set_back_does_not_take_durations_back),
 		cmocka_unit_test(a_wait_ends_when_its_time_has_come),
+		cmocka_unit_test(the_systems_clock_tells_the_systems_time),
+		cmocka_unit_test(a_wait_for_a_time_that_is_past_ends_at_once),
+		cmocka_unit_test(a_manual_clock_that_runs_goes_with_the_systems),
+		cmocka_unit_test(a_wait_ends_by_a_word_before_its_time_and_by_its_time_without_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
