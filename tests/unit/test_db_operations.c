@@ -132,6 +132,13 @@ static int64_t place_of(const struct rows *rows, size_t index)
 	return index < rows->count ? (int64_t)rows->rows[index].table * 1000 + rows->rows[index].id : INT64_MAX;
 }
 
+static const char *table_of(int64_t place)
+{
+	size_t table = (size_t)place / 1000;
+
+	return table < ARRAY_LENGTH(db_tables) ? db_tables[table] : "none";
+}
+
 /* What differs between the two, as words. */
 static void write_changes(const struct rows *before, const struct rows *after, char *ret_words, size_t size)
 {
@@ -144,7 +151,7 @@ static void write_changes(const struct rows *before, const struct rows *after, c
 
 		if (old != new || before->rows[i].content != after->rows[j].content)
 			length += (size_t)snprintf(ret_words + length, size - length, "%s%s:%lld", length ? " " : "",
-						   db_tables[place / 1000], (long long)place % 1000);
+						   table_of(place), (long long)place % 1000);
 		i += old == place;
 		j += new == place;
 	}
