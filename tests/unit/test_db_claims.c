@@ -233,14 +233,77 @@ static void disk_of_a_server_is_all_that_its_flavor_has(void **state)
 	assert_int_equal(usages.items[0].usage.disk_gb, 29);
 }
 
+struct status_of_migration {
+	int64_t id;
+	const char *status;
+};
+
+static int set_status(struct db_session *session, void *context, struct error *error)
+{
+	const struct status_of_migration *status = context;
+
+	return db_migration_set_status(session, status->id, status->status, error);
+}
+
+/* As both readings have it, that of one host and that of all. */
+static int64_t read_moves(struct db_fixture *fixture, int64_t host_id)
+{
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+	CLEANUP_DB_USAGES struct db_host_usage_list usages = { 0 };
+	struct db_host_usage usage;
+
+	OK(db_host_usage(session, host_id, &usage, &fixture->error));
+	OK(db_host_usage_all(session, &usages, &fixture->error));
+	for (size_t i = 0; i < usages.count; i++)
+		if (usages.items[i].host_id == host_id)
+			assert_int_equal(usages.items[i].usage.moves, usage.moves);
+	return usage.moves;
+}
+
+/* Once each, also where both are the same; one that waits for its confirm or has ended loads none. */
+static void move_that_is_under_way_loads_both_its_hosts(void **state)
+{
+	static const struct {
+		const char *status;
+		bool is_under_way;
+	} cases[] = {
+		{ "accepted", true },      { "queued", true },         { "preparing", true },
+		{ "pre-migrating", true }, { "running", true },        { "running (post-copy)", true },
+		{ "migrating", true },     { "post-migrating", true }, { "reverting", true },
+		{ "finished", false },     { "confirming", false },    { "completed", false },
+		{ "failed", false },       { "error", false },         { "cancelled", false },
+		{ "confirmed", false },    { "reverted", false },      { "done", false },
+	};
+	struct db_fixture *fixture = *state;
+	int64_t one = db_fixture_host(fixture, "compute-1"), two = db_fixture_host(fixture, "compute-2");
+	int64_t three = db_fixture_host(fixture, "compute-3");
+	struct status_of_migration across = { db_fixture_migration(fixture, "a", "compute-1", "compute-2"), NULL };
+	struct status_of_migration within = { db_fixture_migration(fixture, "b", "compute-1", "compute-1"), NULL };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		across.status = within.status = cases[i].status;
+		db_fixture_write(fixture, set_status, &across);
+		db_fixture_write(fixture, set_status, &within);
+		int64_t at_one = read_moves(fixture, one), at_two = read_moves(fixture, two);
+
+		if (at_one != (cases[i].is_under_way ? 2 : 0) || at_two != cases[i].is_under_way)
+			fail_msg("%s: %lld and %lld moves", cases[i].status, (long long)at_one, (long long)at_two);
+		assert_int_equal(read_moves(fixture, three), 0);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, db_fixture_setup, db_fixture_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(each_resource_alone_refuses_a_claim),    TEST(resource_without_a_limit_refuses_nobody),
-		TEST(claim_for_less_than_nothing_is_refused), TEST(what_servers_and_claims_give_back_can_be_claimed),
-		TEST(claim_makes_way_for_its_server),         TEST(disk_of_a_server_is_all_that_its_flavor_has),
+		TEST(each_resource_alone_refuses_a_claim),
+		TEST(resource_without_a_limit_refuses_nobody),
+		TEST(claim_for_less_than_nothing_is_refused),
+		TEST(what_servers_and_claims_give_back_can_be_claimed),
+		TEST(claim_makes_way_for_its_server),
+		TEST(disk_of_a_server_is_all_that_its_flavor_has),
+		TEST(move_that_is_under_way_loads_both_its_hosts),
 	};
 
 	return cmocka_run_group_tests_name("db_claims", tests, NULL, NULL);
