@@ -209,8 +209,6 @@ void watch_once(struct job_run *run, struct move_watch *watch)
 	struct error error = { 0 };
 
 	keep_lease(run);
-	if (run->job.is_abort_requested)
-		abort_move(run, watch, "abort asked for");
 	int result = job_operations(run)->progress(run->source, run->job.server_uuid, &progress, &error);
 	if (result < 0) {
 		watch->is_active = result != -ENOENT; /* else nothing is known; who waits asks both sides */
@@ -225,6 +223,8 @@ void watch_once(struct job_run *run, struct move_watch *watch)
 		return;
 	if (progress.is_in_postcopy)
 		enter_postcopy(run, watch);
+	else if (run->job.is_abort_requested)
+		abort_move(run, watch, "abort asked for");
 	if (run->job.is_force_complete_requested)
 		force_completion(run, watch, &progress, "force-complete asked for");
 	enforce_timeouts(run, watch, &progress);
