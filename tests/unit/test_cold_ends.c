@@ -2,6 +2,7 @@
  * confirm. Nothing of it may stay behind, and no definition may go that is the last one. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -212,6 +213,86 @@ static void definition_of_a_guest_that_runs_without_one_is_given_back(void **sta
 	CHECK_TEXT("SELECT COUNT(*) FROM kept_domains", "0");
 }
 
+/* It names the source's disks: nobody but the source may get it, whatever the target has. */
+static void definition_of_the_source_is_not_given_to_a_target_without_one(void **state)
+{
+	(void)state;
+	make_conflict();
+	assert_true(scene_inject(&scene, SIMULATED_GUEST_UNDEFINED, SCENE_TARGET, NULL));
+	assert_true(scene_inject(&scene, SIMULATED_GUEST_POWERED_OFF, SCENE_SOURCE, NULL));
+	wait_for_text("SELECT vm_state FROM servers", "active");
+	CHECK_TEXT("SELECT hosts.name FROM servers JOIN hosts ON hosts.id = servers.host_id", SCENE_TARGET);
+	CHECK_TEXT("SELECT COUNT(*) FROM chores WHERE kind = '" DB_CHORE_GIVE_BACK_DEFINITION "'", "0");
+	CHECK_TEXT("SELECT COUNT(*) FROM kept_domains", "0");
+	check_nothing_is_broken();
+}
+
+/* A look or a definition, on the source. */
+static struct {
+	pthread_mutex_t mutex;
+	const char *
+		broken_at; /* our link to the source breaks before this operation, and is back after it; NULL: at none */
+	atomic_int looks, definitions;
+} given_back = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+static void break_link_at_look(void *context, const char *host, const char *operation, const char *uuid, bool is_after)
+{
+	const struct simulated_place source = { .host = SCENE_SOURCE };
+	LOCK_SCOPE(&given_back.mutex);
+
+	(void)context;
+	(void)uuid;
+	if (!text_equal(host, SCENE_SOURCE))
+		return;
+	given_back.looks += text_equal(operation, "look") && is_after;
+	given_back.definitions += text_equal(operation, "define") && is_after;
+	if (text_equal(operation, given_back.broken_at))
+		simulated_inject(scene.fleet, is_after ? SIMULATED_OUR_LINK_IS_BACK : SIMULATED_OUR_LINK_BREAKS,
+				 &source, NULL);
+}
+
+static int insert_give_back(struct db_session *session, void *context, struct error *error)
+{
+	struct db_chore chore = { .kind = DB_CHORE_GIVE_BACK_DEFINITION,
+				  .host_id = scene.host_ids[0],
+				  .other_host_id = scene.host_ids[1],
+				  .migration_id = 1,
+				  .reason = (char[]){ "its definition could not be given back" } };
+
+	(void)context;
+	TEXT_COPY(chore.server_uuid, scene.uuid);
+	return db_chore_insert(session, &chore, error);
+}
+
+/* Somebody may have the guest there by now. */
+static void definition_is_given_back_to_no_host_that_could_not_be_asked_for_the_guest(void **state)
+{
+	struct error error = { 0 };
+
+	(void)state;
+	assert_true(scene_inject(&scene, SIMULATED_GUEST_POWERED_OFF, SCENE_TARGET, NULL));
+	assert_true(scene_inject(&scene, SIMULATED_GUEST_UNDEFINED, SCENE_TARGET, NULL));
+	write_rows("UPDATE servers SET vm_state = 'error', error_cause = 'lost', host_id = 1;"
+		   "UPDATE migrations SET status = 'error'; DELETE FROM claims; DELETE FROM volumes;");
+	given_back.broken_at = "look";
+	given_back.looks = given_back.definitions = 0;
+	simulated_set_hook(scene.fleet, break_link_at_look, NULL);
+	if (db_write(scene.database, insert_give_back, NULL, &error) < 0)
+		fail_msg("%s", error.text);
+	for (int passed = 0; passed < SETTLE_S && given_back.looks < 2; passed += PASS_S)
+		scene_pass(&scene, PASS_S);
+	assert_in_range(given_back.looks, 2, 1000);
+	assert_int_equal(given_back.definitions, 0);
+	CHECK_TEXT("SELECT COUNT(*) FROM kept_domains", "1");
+
+	pthread_mutex_lock(&given_back.mutex);
+	given_back.broken_at = NULL;
+	pthread_mutex_unlock(&given_back.mutex);
+	wait_for_text("SELECT COUNT(*) FROM kept_domains", "0");
+	assert_int_equal(given_back.definitions, 1);
+	assert_int_equal(simulated_state(scene.fleet, SCENE_SOURCE, scene.uuid), GUEST_SHUT_OFF);
+}
+
 /* Its other host was given up, and the guest removed here: the definition is the last that there is of it. */
 static void definition_of_a_conflict_that_no_host_won_is_given_back(void **state)
 {
@@ -265,6 +346,8 @@ int main(void)
 		SCENE_TEST(conflict_that_the_target_wins_takes_the_saved_definition_with_it),
 		SCENE_TEST(conflict_that_the_source_wins_takes_the_saved_definition_with_it),
 		SCENE_TEST(definition_of_a_guest_that_runs_without_one_is_given_back),
+		SCENE_TEST(definition_of_the_source_is_not_given_to_a_target_without_one),
+		SCENE_TEST(definition_is_given_back_to_no_host_that_could_not_be_asked_for_the_guest),
 		SCENE_TEST(definition_of_a_conflict_that_no_host_won_is_given_back),
 		SCENE_TEST(refused_confirm_of_a_server_that_was_set_active_can_be_reverted),
 		SCENE_TEST(refused_confirm_of_a_server_that_was_set_to_error_leaves_it_so),
