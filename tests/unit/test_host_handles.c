@@ -1,0 +1,204 @@
+/* Handles of hosts: one for each way to reach a host, and what a host that cannot be opened is taken for. Whoever gets -ENOENT takes
+ * the host for removed, and what is on it for gone with it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "db/hosts.h"
+#include "db/statement.h"
+#include "server/worker/job.h"
+#include "tests/unit/worker_fixture.h"
+
+#define HANDLES 8
+
+/* What opening a host comes to, and how often it was done. */
+static struct {
+	struct hypervisor base;
+	struct hypervisor_host handles[HANDLES];
+	int opened, closed;
+	int result;
+	char address[256]; /* the last one, as "name uri user file" */
+} fake;
+
+static int fake_open(struct hypervisor *self, const struct hypervisor_address *address,
+		     struct hypervisor_host **ret_host, struct error *error)
+{
+	assert_ptr_equal(self, &fake.base);
+	snprintf(fake.address, sizeof(fake.address), "%s %s %s %s", address->name, address->uri ? address->uri : "-",
+		 address->user_name ? address->user_name : "-", address->password_file ? address->password_file : "-");
+	if (fake.result < 0)
+		return error_set(error, -fake.result, "the handle cannot be made");
+	assert_in_range(fake.opened, 0, HANDLES - 1);
+	*ret_host = &fake.handles[fake.opened++];
+	return 0;
+}
+
+static void fake_close(struct hypervisor_host *host)
+{
+	assert_in_range(host - fake.handles, 0, fake.opened - 1);
+	fake.closed++;
+}
+
+static const struct hypervisor_operations fake_operations = { .driver_name = "fake",
+							      .open_host = fake_open,
+							      .close_host = fake_close };
+
+static int setup(void **state)
+{
+	worker_fixture_setup(state);
+	memset(&fake, 0, sizeof(fake));
+	fake.base.operations = &fake_operations;
+	((struct worker_fixture *)*state)->worker->parts.hypervisor = &fake.base;
+	return 0;
+}
+
+static int open_host(struct worker_fixture *fixture, int64_t id, struct hypervisor_host **ret_host, bool *ret_is_gone,
+		     struct error *error)
+{
+	char name[DB_NAME_SIZE];
+	int result = worker_open_host(fixture->worker, id, name, ret_host, ret_is_gone, error);
+
+	if (result == 0)
+		assert_string_equal(name, "one");
+	return result;
+}
+
+static int run_sql(struct db_session *session, void *context, struct error *error)
+{
+	return statement_execute(session, context, error);
+}
+
+static void a_host_that_cannot_be_opened_is_out_of_reach_and_never_removed(void **state)
+{
+	static const struct {
+		int of_driver, expected;
+	} rows[] = {
+		{ -ENOENT, -EHOSTUNREACH }, /* its password file is missing, say */
+		{ -EACCES, -EACCES },
+		{ -EINVAL, -EINVAL },
+		{ -ENOMEM, -ENOMEM },
+	};
+	struct worker_fixture *fixture = *state;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		struct hypervisor_host *host = NULL;
+		struct error error = { 0 };
+		bool is_gone = false;
+
+		fake.result = rows[i].of_driver;
+		assert_int_equal(open_host(fixture, fixture->hosts[ONE], &host, &is_gone, &error), rows[i].expected);
+		assert_int_equal(error.code, -rows[i].expected);
+		assert_string_equal(error.text, "the handle cannot be made");
+		assert_int_equal(open_host(fixture, fixture->hosts[ONE], &host, &is_gone, NULL), rows[i].expected);
+		assert_null(host);
+	}
+	fake.result = 0; /* nothing of that is remembered */
+	struct hypervisor_host *host = NULL;
+	bool is_gone = false;
+	assert_int_equal(open_host(fixture, fixture->hosts[ONE], &host, &is_gone, NULL), 0);
+	assert_ptr_equal(host, &fake.handles[0]);
+}
+
+static void a_host_without_a_row_is_no_host(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct hypervisor_host *host = NULL;
+	struct error error = { 0 };
+	bool is_gone = false;
+
+	assert_int_equal(open_host(fixture, 999, &host, &is_gone, &error), -ENOENT);
+	assert_int_equal(error.code, ENOENT);
+	assert_int_equal(fake.opened, 0);
+}
+
+/* The older ones stay for the jobs that have them. */
+static void each_way_to_reach_a_host_has_a_handle_of_its_own(void **state)
+{
+	static const char *const changes[] = {
+		"UPDATE hosts SET uri = 'qemu+tls://one/system' WHERE name = 'one'",
+		"UPDATE hosts SET user_name = 'migrationd' WHERE name = 'one'",
+		"UPDATE hosts SET password_file = '/etc/password' WHERE name = 'one'",
+	};
+	struct worker_fixture *fixture = *state;
+	struct hypervisor_host *host = NULL;
+	bool is_gone = false;
+
+	for (int i = 0; i <= (int)ARRAY_LENGTH(changes); i++) {
+		for (int again = 0; again < 2; again++) {
+			assert_int_equal(open_host(fixture, fixture->hosts[ONE], &host, &is_gone, NULL), 0);
+			assert_ptr_equal(host, &fake.handles[i]);
+			assert_int_equal(fake.opened, i + 1);
+		}
+		if (i < (int)ARRAY_LENGTH(changes))
+			db_fixture_write(fixture->db, run_sql, (void *)changes[i]);
+	}
+	assert_string_equal(fake.address, "one qemu+tls://one/system migrationd /etc/password");
+	assert_int_equal(fake.closed, 0);
+}
+
+static void a_host_that_was_given_up_is_told_as_that(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct hypervisor_host *host = NULL;
+	bool is_gone = true;
+
+	assert_int_equal(open_host(fixture, fixture->hosts[ONE], &host, &is_gone, NULL), 0);
+	assert_false(is_gone);
+	db_fixture_write(fixture->db, run_sql, (char[]){ "UPDATE hosts SET is_gone = 1 WHERE name = 'one'" });
+	assert_int_equal(open_host(fixture, fixture->hosts[ONE], &host, &is_gone, NULL), 0);
+	assert_true(is_gone);
+}
+
+/* What keeps a job from a host that is known to be down: one that was given up holds nobody up. */
+static void a_host_is_down_by_its_row_and_only_while_it_counts(void **state)
+{
+	static const struct {
+		const char *change;
+		bool is_down;
+	} rows[] = {
+		{ "UPDATE services SET is_up = 1", false },
+		{ "UPDATE services SET is_up = 0", true },
+		{ "UPDATE hosts SET is_gone = 1", false },
+	};
+	struct worker_fixture *fixture = *state;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		db_fixture_write(fixture->db, run_sql, (void *)rows[i].change);
+		CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture->db);
+		assert_int_equal(worker_host_is_down(fixture->worker, session, fixture->hosts[ONE]), rows[i].is_down);
+		assert_false(worker_host_is_down(fixture->worker, session, 0));
+		assert_false(worker_host_is_down(fixture->worker, session, 999));
+	}
+}
+
+/* None stays open when the worker goes. */
+static int teardown(void **state)
+{
+	int result = worker_fixture_teardown(state);
+
+	assert_int_equal(fake.closed, fake.opened);
+	return result;
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_host_that_cannot_be_opened_is_out_of_reach_and_never_removed),
+		TEST(a_host_without_a_row_is_no_host),
+		TEST(each_way_to_reach_a_host_has_a_handle_of_its_own),
+		TEST(a_host_that_was_given_up_is_told_as_that),
+		TEST(a_host_is_down_by_its_row_and_only_while_it_counts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
