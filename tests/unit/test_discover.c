@@ -1,4 +1,4 @@
-/* Discovery against a real database, with a host of this test's own behind the port. */
+/* What a reading of a host comes to in the database, guest by guest. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "db_fixture.h"
-#include "server/worker/discover.h"
+#include "server/settings.h"
 #include "server/worker/discover_guest.h"
 
 #define UUID "11111111-0000-4000-8000-000000000001"
@@ -180,6 +180,102 @@ static void a_guest_that_is_missed_is_not_forgotten_by_the_reading_that_misses_i
 	assert_false(is_forgotten(fixture));
 }
 
+static void all_that_a_guests_metadata_tells_is_written(void **state)
+{
+#define TEXT(words) ((char *)(uintptr_t)(words))
+	struct db_fixture *fixture = *state;
+	struct guest_facts guest = guest_with(GUEST_PAUSED);
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+
+	guest.name = TEXT("web");
+	guest.flavor_name = TEXT("m1.small");
+	guest.project_id = TEXT("project-of-its-own");
+	guest.user_id = TEXT("user-of-its-own");
+	guest.image_id = TEXT("image");
+	guest.flavor_vcpus = 3;
+	guest.flavor_memory_mb = 96;
+	guest.flavor_disk_gb = 7;
+	guest.flavor_ephemeral_gb = 5;
+	guest.flavor_swap_mb = 1025;
+	guest.created_us = FIXTURE_START_US - 1000000;
+	guest.root_device = TEXT("vda");
+	guest.facts = TEXT("{\"arch\": \"x86_64\"}");
+	show(fixture, db_fixture_host(fixture, "compute-1"), guest);
+	OK(read_server(fixture, &server));
+	assert_string_equal(server.name, "web");
+	assert_string_equal(server.hostname, "web");
+	assert_string_equal(server.instance_name, "instance-0000002a");
+	assert_string_equal(server.project_id, "project-of-its-own");
+	assert_string_equal(server.user_id, "user-of-its-own");
+	assert_string_equal(server.image_id, "image");
+	assert_string_equal(server.vm_state, "paused");
+	assert_int_equal(server.power_state, 3);
+	assert_string_equal(server.root_device_name, "/dev/vda");
+	assert_string_equal(server.availability_zone, "nova");
+	assert_string_equal(server.facts, "{\"arch\": \"x86_64\"}");
+	assert_int_equal(server.created_us, FIXTURE_START_US - 1000000);
+	assert_string_equal(server.flavor.name, "m1.small");
+	assert_string_equal(server.flavor.flavor_id, "m1.small");
+	assert_int_equal(server.flavor.vcpus, 3);
+	assert_int_equal(server.flavor.memory_mb, 96);
+	assert_int_equal(server.flavor.disk_gb, 7);
+	assert_int_equal(server.flavor.ephemeral_gb, 5);
+	assert_int_equal(server.flavor.swap_mb, 1025);
+}
+
+static int set_vm_state(struct db_session *session, void *context, struct error *error)
+{
+	return db_server_set_state(session, UUID, context, NULL, error);
+}
+
+/* Only Nova's own requests, and their jobs, know of these. */
+static void a_hosts_word_ends_no_state_that_it_knows_nothing_of(void **state)
+{
+	static const char *const kept[] = {
+		"resized", "error", "rescued", "shelved", "shelved_offloaded", "soft-delete"
+	};
+	struct db_fixture *fixture = *state;
+	int64_t host = db_fixture_host(fixture, "compute-1");
+
+	show(fixture, host, guest_with(GUEST_RUNNING));
+	for (size_t i = 0; i < ARRAY_LENGTH(kept); i++) {
+		CLEANUP_DB_SERVER struct db_server off = { 0 };
+		CLEANUP_DB_SERVER struct db_server on = { 0 };
+
+		db_fixture_write(fixture, set_vm_state, (void *)kept[i]);
+		show(fixture, host, guest_with(GUEST_SHUT_OFF));
+		OK(read_server(fixture, &off));
+		assert_string_equal(off.vm_state, kept[i]);
+		assert_int_equal(off.power_state, 4);
+		show(fixture, host, guest_with(GUEST_RUNNING));
+		OK(read_server(fixture, &on));
+		assert_string_equal(on.vm_state, kept[i]);
+		assert_int_equal(on.power_state, 1);
+	}
+}
+
+/* Somebody moves it by hand: neither host's word counts before that has ended. */
+static void a_guest_that_is_on_its_way_is_there_and_says_nothing(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t one = db_fixture_host(fixture, "compute-1"), two = db_fixture_host(fixture, "compute-2");
+	struct guest_facts leaving = guest_with(GUEST_PAUSED), coming = guest_with(GUEST_RUNNING);
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+
+	leaving.view.is_moving_out = true;
+	coming.view.is_moving_in = true;
+	show(fixture, one, guest_with(GUEST_RUNNING));
+	show_nothing(fixture, one);
+	show(fixture, two, coming);
+	assert_null(missed_find(&missed, UUID));
+	show_nothing(fixture, one);
+	show(fixture, one, leaving);
+	assert_null(missed_find(&missed, UUID));
+	OK(read_server(fixture, &server));
+	assert_string_equal(server.host, "compute-1");
+	assert_string_equal(server.vm_state, "active");
+}
+
 static int place_in_session(struct db_session *session, void *context, struct error *error)
 {
 	return db_server_set_place(session, UUID, *(int64_t *)context, 1, error);
@@ -311,195 +407,6 @@ static void a_server_that_a_job_moves_is_left_to_the_job(void **state)
 	assert_string_equal(server.vm_state, "active");
 }
 
-/* A driver with one host that shows one running guest, or cannot be reached. */
-struct lone_driver {
-	struct hypervisor base;
-	struct hypervisor_host host;
-	pthread_mutex_t mutex;
-	bool is_reachable;
-	int asked, closed;
-	hypervisor_event_fn on_event;
-	void *event_context;
-};
-
-static struct lone_driver *driver_of(struct hypervisor_host *host)
-{
-	return (struct lone_driver *)host->hypervisor;
-}
-
-static void lone_watch(struct hypervisor *self, hypervisor_event_fn on_event, void *context)
-{
-	struct lone_driver *driver = (struct lone_driver *)self;
-
-	driver->on_event = on_event;
-	driver->event_context = context;
-}
-
-static int lone_open(struct hypervisor *self, const struct hypervisor_address *address,
-		     struct hypervisor_host **ret_host, struct error *error)
-{
-	struct lone_driver *driver = (struct lone_driver *)self;
-
-	(void)error;
-	driver->host = (struct hypervisor_host){ .hypervisor = self, .host_id = address->host_id };
-	*ret_host = &driver->host;
-	return 0;
-}
-
-static void lone_close(struct hypervisor_host *host)
-{
-	LOCK_SCOPE(&driver_of(host)->mutex);
-
-	driver_of(host)->closed++;
-}
-
-static int lone_describe(struct hypervisor_host *host, struct host_facts *ret_facts, struct error *error)
-{
-	struct lone_driver *driver = driver_of(host);
-
-	LOCK_SCOPE(&driver->mutex);
-	driver->asked++;
-	if (!driver->is_reachable)
-		return error_set(error, EHOSTUNREACH, "the cable is out");
-	*ret_facts = (struct host_facts){ .vcpus = 4,
-					  .memory_mb = 2048,
-					  .disk_gb = 20,
-					  .hypervisor_version = 7002000,
-					  .hypervisor_type = strdup("QEMU"),
-					  .host_ip = strdup("127.1.0.1"),
-					  .cpu_info = strdup("{}"),
-					  .facts = strdup("{}") };
-	return 0;
-}
-
-static int lone_list(struct hypervisor_host *host, struct guest_list *ret_guests, struct error *error)
-{
-	(void)host;
-	(void)error;
-	ret_guests->items = calloc(1, sizeof(*ret_guests->items));
-	ret_guests->items[0] = guest_with(GUEST_RUNNING);
-	ret_guests->items[0].domain_name = strdup("instance-0000002a");
-	ret_guests->items[0].facts = strdup("{}");
-	ret_guests->count = 1;
-	return 0;
-}
-
-static const struct hypervisor_operations lone_operations = {
-	.driver_name = "lone",
-	.watch = lone_watch,
-	.open_host = lone_open,
-	.close_host = lone_close,
-	.describe = lone_describe,
-	.list_guests = lone_list,
-};
-
-static bool host_is(struct db_fixture *fixture, bool is_up)
-{
-	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
-	CLEANUP_DB_HOST struct db_host host = { 0 };
-
-	OK(db_host_by_name(session, "compute-1", &host, &fixture->error));
-	return host.service.is_up == is_up && (!is_up || host.vcpus == 4);
-}
-
-static void wait_for(struct db_fixture *fixture, bool is_up)
-{
-	for (int i = 0; i < 500; i++) {
-		if (host_is(fixture, is_up))
-			return;
-		usleep(10000);
-	}
-	fail_msg("the host did not become %s", is_up ? "up" : "down");
-}
-
-static int write_nothing(struct db_session *session, void *context, struct error *error)
-{
-	(void)session;
-	(void)context;
-	(void)error;
-	return 0;
-}
-
-/* The watchers of the last reading's commit have ended, too, before the discovery goes. */
-static void end(struct db_fixture *fixture, struct discovery *discovery)
-{
-	discovery_stop(discovery);
-	db_fixture_write(fixture, write_nothing, NULL);
-	discovery_destroy(discovery);
-}
-
-static void a_host_goes_down_and_comes_back_by_events(void **state)
-{
-	struct db_fixture *fixture = *state;
-	struct lone_driver driver = { .base = { &lone_operations }, .is_reachable = true };
-	struct discovery *discovery = NULL;
-	CLEANUP_DB_SERVER struct db_server server = { 0 };
-	CLEANUP_DB_SERVER struct db_server still_there = { 0 };
-
-	pthread_mutex_init(&driver.mutex, NULL);
-	OK(discovery_create(&driver.base, fixture->database, &settings, clock_system(), NULL, &discovery,
-			    &fixture->error));
-	int64_t host_id = db_fixture_host(fixture, "compute-1");
-	OK(discovery_start(discovery, &fixture->error));
-	wait_for(fixture, true);
-	OK(read_server(fixture, &server));
-
-	pthread_mutex_lock(&driver.mutex);
-	driver.is_reachable = false;
-	pthread_mutex_unlock(&driver.mutex);
-	driver.on_event(driver.event_context, host_id, HYPERVISOR_HOST_DOWN, NULL);
-	wait_for(fixture, false);
-	OK(read_server(fixture, &still_there)); /* a host that is away says nothing about its guests */
-
-	pthread_mutex_lock(&driver.mutex);
-	driver.is_reachable = true;
-	pthread_mutex_unlock(&driver.mutex);
-	driver.on_event(driver.event_context, host_id, HYPERVISOR_HOST_UP, NULL);
-	wait_for(fixture, true);
-	end(fixture, discovery);
-}
-
-static int remove_host(struct db_session *session, void *context, struct error *error)
-{
-	return db_host_remove(session, *(int64_t *)context, error);
-}
-
-static int read_count(struct lone_driver *driver, const int *count)
-{
-	LOCK_SCOPE(&driver->mutex);
-
-	return *count;
-}
-
-static void wait_for_count(struct lone_driver *driver, const int *count, int wanted)
-{
-	for (int i = 0; i < 500 && read_count(driver, count) < wanted; i++)
-		usleep(10000);
-	assert_int_equal(read_count(driver, count), wanted);
-}
-
-static void a_host_that_is_down_and_removed_is_not_asked_any_more(void **state)
-{
-	struct db_fixture *fixture = *state;
-	struct lone_driver driver = { .base = { &lone_operations } };
-	struct discovery *discovery = NULL;
-
-	pthread_mutex_init(&driver.mutex, NULL);
-	OK(discovery_create(&driver.base, fixture->database, &settings, clock_system(), NULL, &discovery,
-			    &fixture->error));
-	int64_t host_id = db_fixture_host(fixture, "compute-1");
-	OK(discovery_start(discovery, &fixture->error));
-	wait_for_count(&driver, &driver.asked, 1);
-	db_fixture_write(fixture, remove_host, &host_id);
-	driver.on_event(driver.event_context, host_id, HYPERVISOR_HOST_DOWN, NULL);
-	wait_for_count(&driver, &driver.closed, 1);
-	driver.on_event(driver.event_context, host_id, HYPERVISOR_HOST_DOWN, NULL);
-	usleep(200000);
-	assert_int_equal(read_count(&driver, &driver.asked), 2);
-	end(fixture, discovery);
-	assert_int_equal(driver.closed, 1);
-}
-
 static void a_copy_that_is_off_takes_a_server_that_is_missed_where_it_lived(void **state)
 {
 	struct db_fixture *fixture = *state;
@@ -529,6 +436,9 @@ int main(void)
 		TEST(a_state_changed_behind_our_back_is_taken_over),
 		TEST(a_guest_that_is_missed_is_not_forgotten_by_the_reading_that_misses_it),
 		TEST(a_guest_removed_behind_our_back_is_forgotten_and_known_again_when_it_returns),
+		TEST(all_that_a_guests_metadata_tells_is_written),
+		TEST(a_hosts_word_ends_no_state_that_it_knows_nothing_of),
+		TEST(a_guest_that_is_on_its_way_is_there_and_says_nothing),
 		TEST(a_reading_that_is_older_than_the_row_changes_nothing),
 		TEST(a_reading_is_also_older_than_what_another_hosts_reading_wrote),
 		TEST(a_reading_that_shows_nothing_new_writes_nothing),
@@ -536,8 +446,6 @@ int main(void)
 		TEST(a_state_that_says_nothing_shows_that_the_guest_is_there),
 		TEST(a_copy_that_is_off_does_not_take_a_server_from_the_host_where_it_lives),
 		TEST(a_server_that_a_job_moves_is_left_to_the_job),
-		TEST(a_host_that_is_down_and_removed_is_not_asked_any_more),
-		TEST(a_host_goes_down_and_comes_back_by_events),
 	};
 
 	return cmocka_run_group_tests_name("discover", tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include "base/metrics.h"
 #include "base/text.h"
 #include "db/chores.h"
+#include "db/statement.h"
 #include "server/scheduler/scheduler.h"
 #include "server/settings.h"
 #include "server/worker/invariants.h"
@@ -380,6 +381,27 @@ static void a_usage_that_is_no_sum_of_its_rows_is_found(void **state)
 	invariants_look_clear(&look);
 }
 
+static int run_sql(struct db_session *session, void *context, struct error *error)
+{
+	return statement_execute(session, context, error);
+}
+
+/* As the scheduler counts them: root, ephemeral and swap, in whole GiB. */
+static void all_disks_of_a_flavor_add_up(void **state)
+{
+	static const char *const flavors[] = {
+		"UPDATE flavors SET ephemeral_gb = 20", "UPDATE flavors SET swap_mb = 1",
+		"UPDATE flavors SET swap_mb = 1024",    "UPDATE flavors SET swap_mb = 1025",
+		"UPDATE flavors SET swap_mb = 3072",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(flavors); i++) {
+		db_fixture_write(scene.fixture, run_sql, (void *)flavors[i]);
+		assert_sound();
+	}
+}
+
 static void what_hosts_show_of_a_server_with_a_job_is_not_judged(void **state)
 {
 	struct db_action action = { .action = "migrate" };
@@ -553,6 +575,7 @@ int main(void)
 		TEST(each_broken_thing_is_found_by_its_name_and_nothing_else),
 		TEST(every_invariant_has_its_broken_state),
 		TEST(a_usage_that_is_no_sum_of_its_rows_is_found),
+		TEST(all_disks_of_a_flavor_add_up),
 		TEST(what_hosts_show_of_a_server_with_a_job_is_not_judged),
 		TEST(what_a_chore_knows_of_is_not_told),
 		TEST(what_contradicts_while_the_server_changes_is_not_told),

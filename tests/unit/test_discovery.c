@@ -1,0 +1,307 @@
+/* Discovery against a real database, with a host of this test's own behind the port. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "db_fixture.h"
+#include "server/worker/discover.h"
+
+#define UUID "11111111-0000-4000-8000-000000000001"
+
+static const struct hypervisor_settings settings = { .reconcile_interval_s = 3600, .reconnect_interval_s = 3600 };
+
+static int read_server(struct db_fixture *fixture, struct db_server *ret_server)
+{
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+
+	return db_server_by_uuid(session, UUID, ret_server, &fixture->error);
+}
+
+/* A driver with one host that shows one running guest, or cannot be reached. */
+struct lone_driver {
+	struct hypervisor base;
+	struct hypervisor_host host;
+	pthread_mutex_t mutex;
+	bool is_reachable;
+	int64_t refused_id; /* of a host whose handle cannot be made; 0: of none */
+	int asked, closed;
+	hypervisor_event_fn on_event;
+	void *event_context;
+};
+
+static struct lone_driver *driver_of(struct hypervisor_host *host)
+{
+	return (struct lone_driver *)host->hypervisor;
+}
+
+static void lone_watch(struct hypervisor *self, hypervisor_event_fn on_event, void *context)
+{
+	struct lone_driver *driver = (struct lone_driver *)self;
+
+	driver->on_event = on_event;
+	driver->event_context = context;
+}
+
+static int lone_open(struct hypervisor *self, const struct hypervisor_address *address,
+		     struct hypervisor_host **ret_host, struct error *error)
+{
+	struct lone_driver *driver = (struct lone_driver *)self;
+
+	if (address->host_id == driver->refused_id)
+		return error_set(error, EINVAL, "host %s has no address", address->name);
+	driver->host = (struct hypervisor_host){ .hypervisor = self, .host_id = address->host_id };
+	*ret_host = &driver->host;
+	return 0;
+}
+
+static void lone_close(struct hypervisor_host *host)
+{
+	LOCK_SCOPE(&driver_of(host)->mutex);
+
+	driver_of(host)->closed++;
+}
+
+static int lone_describe(struct hypervisor_host *host, struct host_facts *ret_facts, struct error *error)
+{
+	struct lone_driver *driver = driver_of(host);
+
+	LOCK_SCOPE(&driver->mutex);
+	driver->asked++;
+	if (!driver->is_reachable)
+		return error_set(error, EHOSTUNREACH, "the cable is out");
+	*ret_facts = (struct host_facts){ .vcpus = 4,
+					  .memory_mb = 2048,
+					  .disk_gb = 20,
+					  .hypervisor_version = 7002000,
+					  .hypervisor_type = strdup("QEMU"),
+					  .host_ip = strdup("127.1.0.1"),
+					  .cpu_info = strdup("{\"arch\": \"x86_64\"}"),
+					  .facts = strdup("{\"pools\": []}") };
+	return 0;
+}
+
+static int lone_list(struct hypervisor_host *host, struct guest_list *ret_guests, struct error *error)
+{
+	(void)host;
+	(void)error;
+	ret_guests->items = calloc(1, sizeof(*ret_guests->items));
+	ret_guests->items[0] = (struct guest_facts){ .uuid = UUID,
+						     .domain_name = strdup("instance-0000002a"),
+						     .view = { .state = GUEST_RUNNING, .is_persistent = true },
+						     .memory_mb = 64,
+						     .vcpus = 1,
+						     .facts = strdup("{}") };
+	ret_guests->count = 1;
+	return 0;
+}
+
+static const struct hypervisor_operations lone_operations = {
+	.driver_name = "lone",
+	.watch = lone_watch,
+	.open_host = lone_open,
+	.close_host = lone_close,
+	.describe = lone_describe,
+	.list_guests = lone_list,
+};
+
+static bool host_is(struct db_fixture *fixture, bool is_up)
+{
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+
+	OK(db_host_by_name(session, "compute-1", &host, &fixture->error));
+	return host.service.is_up == is_up && (!is_up || host.vcpus == 4);
+}
+
+static void wait_for(struct db_fixture *fixture, bool is_up)
+{
+	for (int i = 0; i < 500; i++) {
+		if (host_is(fixture, is_up))
+			return;
+		usleep(10000);
+	}
+	fail_msg("the host did not become %s", is_up ? "up" : "down");
+}
+
+static int write_nothing(struct db_session *session, void *context, struct error *error)
+{
+	(void)session;
+	(void)context;
+	(void)error;
+	return 0;
+}
+
+/* The watchers of the last reading's commit have ended, too, before the discovery goes. */
+static void end(struct db_fixture *fixture, struct discovery *discovery)
+{
+	discovery_stop(discovery);
+	db_fixture_write(fixture, write_nothing, NULL);
+	discovery_destroy(discovery);
+}
+
+static void a_host_goes_down_and_comes_back_by_events(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct lone_driver driver = { .base = { &lone_operations }, .is_reachable = true };
+	struct discovery *discovery = NULL;
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+	CLEANUP_DB_SERVER struct db_server still_there = { 0 };
+
+	pthread_mutex_init(&driver.mutex, NULL);
+	OK(discovery_create(&driver.base, fixture->database, &settings, clock_system(), NULL, &discovery,
+			    &fixture->error));
+	int64_t host_id = db_fixture_host(fixture, "compute-1");
+	OK(discovery_start(discovery, &fixture->error));
+	wait_for(fixture, true);
+	OK(read_server(fixture, &server));
+
+	pthread_mutex_lock(&driver.mutex);
+	driver.is_reachable = false;
+	pthread_mutex_unlock(&driver.mutex);
+	driver.on_event(driver.event_context, host_id, HYPERVISOR_HOST_DOWN, NULL);
+	wait_for(fixture, false);
+	OK(read_server(fixture, &still_there)); /* a host that is away says nothing about its guests */
+
+	pthread_mutex_lock(&driver.mutex);
+	driver.is_reachable = true;
+	pthread_mutex_unlock(&driver.mutex);
+	driver.on_event(driver.event_context, host_id, HYPERVISOR_HOST_UP, NULL);
+	wait_for(fixture, true);
+	end(fixture, discovery);
+}
+
+static void all_that_a_host_tells_is_written(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct lone_driver driver = { .base = { &lone_operations }, .is_reachable = true };
+	struct discovery *discovery = NULL;
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+
+	pthread_mutex_init(&driver.mutex, NULL);
+	OK(discovery_create(&driver.base, fixture->database, &settings, clock_system(), NULL, &discovery,
+			    &fixture->error));
+	db_fixture_host(fixture, "compute-1");
+	OK(discovery_start(discovery, &fixture->error));
+	wait_for(fixture, true);
+	end(fixture, discovery);
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+	OK(db_host_by_name(session, "compute-1", &host, &fixture->error));
+	assert_int_equal(host.memory_mb, 2048);
+	assert_int_equal(host.disk_gb, 20);
+	assert_int_equal(host.hypervisor_version, 7002000);
+	assert_string_equal(host.hypervisor_type, "QEMU");
+	assert_string_equal(host.host_ip, "127.1.0.1");
+	assert_string_equal(host.cpu_info, "{\"arch\": \"x86_64\"}");
+	assert_string_equal(host.facts, "{\"pools\": []}");
+	assert_int_equal(host.updated_us, FIXTURE_START_US);
+	assert_int_equal(host.service.updated_us, FIXTURE_START_US);
+}
+
+/* Discovery of all hosts, until the one that can be reached is read; what it told at the level of warnings and above. */
+static void read_told(struct db_fixture *fixture, int64_t refused_id, char *ret_told, size_t size)
+{
+	struct lone_driver driver = { .base = { &lone_operations }, .is_reachable = true, .refused_id = refused_id };
+	struct discovery *discovery = NULL;
+	int ends[2];
+
+	assert_int_equal(pipe(ends), 0);
+	struct log *log = log_create(ends[1], LOG_FORMAT_TEXT, LOG_LEVEL_WARNING, clock_system());
+	pthread_mutex_init(&driver.mutex, NULL);
+	OK(discovery_create(&driver.base, fixture->database, &settings, clock_system(), log, &discovery,
+			    &fixture->error));
+	OK(discovery_start(discovery, &fixture->error));
+	wait_for(fixture, true);
+	end(fixture, discovery);
+	log_destroy(log);
+	close(ends[1]);
+	ssize_t length = read(ends[0], ret_told, size - 1);
+	close(ends[0]);
+	ret_told[length > 0 ? length : 0] = '\0';
+}
+
+static void a_host_without_a_handle_is_told_and_the_others_are_read_all_the_same(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t refused_id = db_fixture_host(fixture, "compute-0");
+	char told[4096];
+
+	db_fixture_host(fixture, "compute-1");
+	read_told(fixture, refused_id, told, sizeof(told));
+	assert_non_null(strstr(told, "hosts cannot be listed"));
+	assert_non_null(strstr(told, "host compute-0 has no address"));
+}
+
+static void a_fleet_that_is_well_is_read_without_a_word_of_warning(void **state)
+{
+	struct db_fixture *fixture = *state;
+	char told[4096];
+
+	db_fixture_host(fixture, "compute-1");
+	read_told(fixture, 0, told, sizeof(told));
+	assert_string_equal(told, "");
+}
+
+static int remove_host(struct db_session *session, void *context, struct error *error)
+{
+	return db_host_remove(session, *(int64_t *)context, error);
+}
+
+static int read_count(struct lone_driver *driver, const int *count)
+{
+	LOCK_SCOPE(&driver->mutex);
+
+	return *count;
+}
+
+static void wait_for_count(struct lone_driver *driver, const int *count, int wanted)
+{
+	for (int i = 0; i < 500 && read_count(driver, count) < wanted; i++)
+		usleep(10000);
+	assert_int_equal(read_count(driver, count), wanted);
+}
+
+static void a_host_that_is_down_and_removed_is_not_asked_any_more(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct lone_driver driver = { .base = { &lone_operations } };
+	struct discovery *discovery = NULL;
+
+	pthread_mutex_init(&driver.mutex, NULL);
+	OK(discovery_create(&driver.base, fixture->database, &settings, clock_system(), NULL, &discovery,
+			    &fixture->error));
+	int64_t host_id = db_fixture_host(fixture, "compute-1");
+	OK(discovery_start(discovery, &fixture->error));
+	wait_for_count(&driver, &driver.asked, 1);
+	db_fixture_write(fixture, remove_host, &host_id);
+	driver.on_event(driver.event_context, host_id, HYPERVISOR_HOST_DOWN, NULL);
+	wait_for_count(&driver, &driver.closed, 1);
+	driver.on_event(driver.event_context, host_id, HYPERVISOR_HOST_DOWN, NULL);
+	usleep(200000);
+	assert_int_equal(read_count(&driver, &driver.asked), 2);
+	end(fixture, discovery);
+	assert_int_equal(driver.closed, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, db_fixture_setup, db_fixture_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_host_that_is_down_and_removed_is_not_asked_any_more),
+		TEST(a_host_goes_down_and_comes_back_by_events),
+		TEST(all_that_a_host_tells_is_written),
+		TEST(a_host_without_a_handle_is_told_and_the_others_are_read_all_the_same),
+		TEST(a_fleet_that_is_well_is_read_without_a_word_of_warning),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
