@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -248,6 +249,81 @@ static void a_revert_keeps_the_targets_copy_until_the_server_runs_on_the_source(
 	worker_fixture_check_places(fixture, &order, "1", "1");
 }
 
+/* How long a guest is given to go down by itself, as it is asked of the hosts: "milliseconds host; " each. */
+static struct {
+	pthread_mutex_t mutex;
+	const struct hypervisor_operations *real;
+	int64_t hosts[WORKER_HOSTS];
+	char text[256];
+} given = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+static int note_stop(struct hypervisor_host *host, const char *uuid, int64_t graceful_ms, struct error *error)
+{
+	pthread_mutex_lock(&given.mutex);
+	size_t length = strlen(given.text);
+	for (int i = 0; i < WORKER_HOSTS; i++)
+		if (host->host_id == given.hosts[i])
+			snprintf(given.text + length, sizeof(given.text) - length, "%lld %s; ", (long long)graceful_ms,
+				 worker_host_names[i]);
+	pthread_mutex_unlock(&given.mutex);
+	return given.real->stop_guest(host, uuid, graceful_ms, error);
+}
+
+static void check_given(const char *expected)
+{
+	LOCK_SCOPE(&given.mutex);
+
+	assert_string_equal(given.text, expected);
+	given.text[0] = '\0';
+}
+
+/* One that somebody started on the source, though its server is to be off there, wrote nothing that is wanted. */
+static void guests_have_the_shutdown_timeout_to_go_down_and_on_a_reverts_source_no_time(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	static struct hypervisor_operations operations; /* it outlives a test that fails */
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+
+	operations = *fixture->fleet->operations;
+	given.real = fixture->fleet->operations;
+	memcpy(given.hosts, fixture->hosts, sizeof(given.hosts));
+	operations.stop_guest = note_stop;
+	fixture->fleet->operations = &operations;
+	fixture->settings.shutdown_timeout_s = 7;
+	assert_int_equal(worker_set_limits(fixture->worker, &fixture->settings, &fixture->scheduler, NULL), 0);
+	worker_fixture_order(fixture, &order, "cold", ONE, TWO);
+	worker_fixture_start(fixture);
+	worker_fixture_wait_ended(fixture, &order);
+	check_given("7000 one; ");
+	worker_fixture_order(fixture, &order, "revert", ONE, TWO);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_wait_no_chores(fixture);
+	check_given("7000 two; ");
+
+	order.migration_id = 0;
+	worker_fixture_order(fixture, &order, "stop", ONE, -1);
+	worker_fixture_wait_ended(fixture, &order);
+	check_given("7000 one; ");
+	worker_fixture_order(fixture, &order, "cold", ONE, TWO);
+	worker_fixture_wait_ended(fixture, &order);
+	check_given("7000 one; ");
+	worker_fixture_order(fixture, &order, "revert", ONE, TWO);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_wait_no_chores(fixture);
+	check_given("0 one; ");
+	worker_fixture_check(fixture, &order, "stopped", ONE, "reverted");
+
+	order.migration_id = 0;
+	worker_fixture_order(fixture, &order, "start", ONE, -1);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_order(fixture, &order, "reboot_soft", ONE, -1);
+	worker_fixture_wait_ended(fixture, &order);
+	check_given("7000 one; ");
+	worker_fixture_order(fixture, &order, "reboot_hard", ONE, -1);
+	worker_fixture_wait_ended(fixture, &order);
+	check_given("0 one; ");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, worker_fixture_setup, worker_fixture_teardown)
 
 int main(void)
@@ -262,6 +338,7 @@ int main(void)
 		TEST(a_revert_whose_source_does_not_answer_leaves_the_server_running_on_the_target),
 		TEST(a_revert_whose_source_has_lost_the_disk_is_refused_before_the_server_is_stopped),
 		TEST(a_revert_keeps_the_targets_copy_until_the_server_runs_on_the_source),
+		TEST(guests_have_the_shutdown_timeout_to_go_down_and_on_a_reverts_source_no_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
