@@ -276,6 +276,34 @@ static void a_guest_that_is_on_its_way_is_there_and_says_nothing(void **state)
 	assert_string_equal(server.vm_state, "active");
 }
 
+static int insert_job(struct db_session *session, void *context, struct error *error)
+{
+	struct db_job *job = context;
+
+	return db_job_insert(session, job, error);
+}
+
+/* Its host is read again when the job has ended, whatever the other guests showed. */
+static void a_reading_that_left_one_guest_to_its_job_says_so_after_the_others_too(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t one = db_fixture_host(fixture, "compute-1");
+	struct db_job job = { .kind = "cold", .phase = "accepted", .server_uuid = UUID, .source_host_id = one };
+	struct guest_facts other = guest_with(GUEST_RUNNING);
+
+	other.uuid[0] = '2';
+	show(fixture, one, guest_with(GUEST_RUNNING));
+	job.migration_id = db_fixture_migration(fixture, UUID, "compute-1", "compute-2");
+	db_fixture_write(fixture, insert_job, &job);
+	struct showing showing = reading_of(fixture, one);
+	showing.guest = guest_with(GUEST_SHUT_OFF);
+	db_fixture_write(fixture, show_in_session, &showing);
+	assert_true(showing.host.is_left_to_job);
+	showing.guest = other;
+	db_fixture_write(fixture, show_in_session, &showing);
+	assert_true(showing.host.is_left_to_job);
+}
+
 static int place_in_session(struct db_session *session, void *context, struct error *error)
 {
 	return db_server_set_place(session, UUID, *(int64_t *)context, 1, error);
@@ -382,13 +410,6 @@ static void a_copy_that_is_off_does_not_take_a_server_from_the_host_where_it_liv
 	assert_string_equal(server.vm_state, "active");
 }
 
-static int insert_job(struct db_session *session, void *context, struct error *error)
-{
-	struct db_job *job = context;
-
-	return db_job_insert(session, job, error);
-}
-
 static void a_server_that_a_job_moves_is_left_to_the_job(void **state)
 {
 	struct db_fixture *fixture = *state;
@@ -439,6 +460,7 @@ int main(void)
 		TEST(all_that_a_guests_metadata_tells_is_written),
 		TEST(a_hosts_word_ends_no_state_that_it_knows_nothing_of),
 		TEST(a_guest_that_is_on_its_way_is_there_and_says_nothing),
+		TEST(a_reading_that_left_one_guest_to_its_job_says_so_after_the_others_too),
 		TEST(a_reading_that_is_older_than_the_row_changes_nothing),
 		TEST(a_reading_is_also_older_than_what_another_hosts_reading_wrote),
 		TEST(a_reading_that_shows_nothing_new_writes_nothing),

@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "db/hosts.h"
+#include "db/statement.h"
 #include "server/worker/job.h"
 #include "server/worker/simulated/fleet.h"
 #include "tests/faults/scene.h"
@@ -52,6 +53,51 @@ static void a_live_move_ends_when_its_call_returns_and_not_at_the_next_look(void
 	worker_fixture_wait_ended(fixture, &order);
 	worker_fixture_check(fixture, &order, "active", TWO, "completed");
 	fixture->worker->parts.clock = fixture->db->clock;
+}
+
+static int run_sql(struct db_session *session, void *context, struct error *error)
+{
+	return *(char *)context ? statement_execute(session, context, error) : 0;
+}
+
+static int set_state(struct db_session *session, void *context, struct error *error)
+{
+	return db_server_set_state(session, context, NULL, "migrating", error);
+}
+
+static int set_failures(struct db_session *session, void *context, struct error *error)
+{
+	return db_host_set_failed_migrations(session, *(int64_t *)context, 1, error);
+}
+
+/* True: the change woke the dispatcher, which is not started. */
+static bool wakes(struct worker_fixture *fixture, bool has_blocked, db_write_fn write, void *context)
+{
+	struct worker *worker = fixture->worker;
+
+	pthread_mutex_lock(&worker->mutex);
+	worker->is_woken = false;
+	worker->has_blocked = has_blocked;
+	pthread_mutex_unlock(&worker->mutex);
+	db_fixture_write(fixture->db, write, context);
+	db_fixture_write(fixture->db, run_sql, (char[]){ "" }); /* the first one's watchers have ended */
+	LOCK_SCOPE(&worker->mutex);
+	return worker->is_woken;
+}
+
+/* In a large fleet some host is always down, and some server always changes. */
+static void the_dispatcher_is_woken_by_what_it_can_do_something_about(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+
+	for (int has_blocked = 0; has_blocked < 2; has_blocked++) {
+		assert_false(wakes(fixture, has_blocked, set_state, order.uuid));
+		assert_int_equal(wakes(fixture, has_blocked, set_failures, &fixture->hosts[has_blocked]), has_blocked);
+	}
+	worker_fixture_order(fixture, &order, "stop", ONE, -1);
+	db_fixture_write(fixture->db, run_sql, (char[]){ "" });
+	assert_true(fixture->worker->is_woken);
 }
 
 static int set_gone(struct db_session *session, void *context, struct error *error)
@@ -112,6 +158,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_goes_round_while_a_chores_call_does_not_return),
+		TEST(the_dispatcher_is_woken_by_what_it_can_do_something_about),
 		TEST(a_live_move_ends_when_its_call_returns_and_not_at_the_next_look),
 		TEST(a_host_that_was_given_up_goes_when_its_last_job_has_ended_whatever_became_of_another_one),
 	};

@@ -312,6 +312,66 @@ static void a_power_action_does_nothing_on_its_host_before_it_is_written(void **
 	try_writes(state, &reboot, reboot_rows, ARRAY_LENGTH(reboot_rows));
 }
 
+/* Of a live move in the copy whose guest is on neither host any more. */
+static struct worker_order lose_server(struct worker_fixture *fixture)
+{
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+	struct error *error = &fixture->db->error;
+
+	worker_fixture_order(fixture, &order, "live", ONE, TWO);
+	worker_fixture_set_moving(fixture, &order, TWO);
+	if (simulated_by_hand_undefine(fixture->fleet, "one", order.uuid, error) < 0
+	    || simulated_by_hand_power_off(fixture->fleet, "one", order.uuid, error) < 0)
+		fail_msg("%s", error->text);
+	return order;
+}
+
+static void read_server(struct worker_fixture *fixture, const struct worker_order *order, struct db_server *ret_server)
+{
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture->db);
+
+	assert_int_equal(db_server_by_uuid(session, order->uuid, ret_server, NULL), 0);
+}
+
+static void the_end_of_a_move_that_lost_its_server_is_written_whole_or_not_at_all(void **state)
+{
+	static const char *const writes[] = {
+		"UPDATE OF vm_state ON servers WHEN NEW.vm_state = 'error'",
+		"UPDATE OF fault_code ON servers WHEN NEW.fault_code = 500",
+		"UPDATE OF error_cause ON servers WHEN NEW.error_cause = 'lost'",
+		STATUS("error"),
+		EVENT("compute_live_migration"),
+		"UPDATE OF finish_us ON instance_actions",
+		PHASE("done"),
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(writes); i++) {
+		struct worker_fixture *fixture = *state;
+		struct worker_order order = lose_server(fixture);
+		const struct refused_write refused = { .write = writes[i] };
+		CLEANUP_DB_SERVER struct db_server before = { 0 };
+		CLEANUP_DB_SERVER struct db_server after = { 0 };
+
+		refuse_write(fixture, writes[i]);
+		worker_fixture_start(fixture);
+		wait_for_refusal(fixture, &order, &refused);
+		read_server(fixture, &order, &before);
+		assert_string_equal(before.vm_state, "active");
+		assert_string_equal(before.error_cause, "");
+		assert_int_equal(before.fault.code, 0);
+		take_writes(fixture);
+		wait_ended(fixture, &order);
+		worker_fixture_check(fixture, &order, "error", ONE, "error");
+		read_server(fixture, &order, &after);
+		assert_string_equal(after.error_cause, "lost");
+		assert_int_equal(after.fault.code, 500);
+		if (i + 1 == ARRAY_LENGTH(writes))
+			break;
+		worker_fixture_teardown(state);
+		worker_fixture_setup(state);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, worker_fixture_setup, worker_fixture_teardown)
 
 int main(void)
@@ -321,6 +381,7 @@ int main(void)
 		TEST(a_cold_move_does_nothing_on_a_host_before_it_is_written),
 		TEST(a_confirm_gives_nothing_up_before_it_is_written),
 		TEST(a_revert_does_nothing_on_a_host_before_it_is_written),
+		TEST(the_end_of_a_move_that_lost_its_server_is_written_whole_or_not_at_all),
 		TEST(a_power_action_does_nothing_on_its_host_before_it_is_written),
 	};
 
