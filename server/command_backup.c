@@ -29,7 +29,7 @@ static int backup(void *context)
 		return EXIT_FAILURE;
 	}
 	printf("%s is a copy of %s\n", arguments->file, config.database);
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return verb_output_status();
 }
 
 static int restore(void *context)
@@ -50,7 +50,7 @@ static int restore(void *context)
 	if (kept)
 		printf("; what was there before is %s", kept);
 	putchar('\n');
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return verb_output_status();
 }
 
 static const struct verb_argument target[] = {

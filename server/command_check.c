@@ -31,7 +31,7 @@ static int check(void *context)
 	if (text_failed(&text))
 		return EXIT_FAILURE;
 	fputs(text.data ? text.data : "", stdout);
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return verb_output_status();
 }
 
 static const struct verb_argument operands[] = {

@@ -115,7 +115,7 @@ static int completion(void *context)
 				    "migrations", "id");
 	else
 		status = print_policies();
-	return fflush(stdout) == 0 ? status : EXIT_FAILURE;
+	return verb_output_status() == EXIT_SUCCESS ? status : EXIT_FAILURE;
 }
 
 static const char *const whats[] = { "bash", "zsh", "hosts", "servers", "migrations", "policies", NULL };

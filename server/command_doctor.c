@@ -69,7 +69,7 @@ static int print(const json_t *answer)
 	if (unseen > 0)
 		printf(", %lld could not be looked at", unseen);
 	puts("");
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return verb_output_status();
 }
 
 static int doctor(void *context)

@@ -22,7 +22,7 @@ static int manual(void *context)
 	if (text_failed(&text))
 		return EXIT_FAILURE;
 	fputs(text.data, stdout);
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return verb_output_status();
 }
 
 static const char *const pages[] = { "8", "5", NULL };

@@ -87,7 +87,7 @@ static int tell_end(const struct migrate_arguments *arguments, const struct move
 			       "revert %s\n",
 			       watch->server_name, watch->server_name);
 	}
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return verb_output_status();
 }
 
 static int wait_for_end(const struct migrate_arguments *arguments, struct move_watch *watch, const char *before,
@@ -126,7 +126,7 @@ static int ask(const struct migrate_arguments *arguments, struct api_client *cli
 	if (watch.migration_id)
 		printf("; migrationd migration watch %lld shows it", (long long)watch.migration_id);
 	putchar('\n');
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return verb_output_status();
 }
 
 static int migrate(void *context)

@@ -96,7 +96,7 @@ static int tell_end(const struct move_watch *watch, const char *created_at)
 
 	if (!is_failed && !text_equal(view->status, "cancelled")) {
 		printf("%s: %s, from %s to %s\n", watch->server_name, view->status, view->source, view->target);
-		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+		return verb_output_status();
 	}
 	request = move_find_request(watch->client, watch->server_id, created_at);
 	why = request ? move_failure(watch->client, watch->server_id, request) : NULL;

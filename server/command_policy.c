@@ -114,7 +114,7 @@ static int list(const struct question *question, const struct policy *policy, co
 			json_array_append_new(rows, row_of(policy, name));
 	int result = print_rows(rows, question->is_json, NULL);
 	json_decref(rows);
-	return result < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return result < 0 ? EXIT_FAILURE : verb_output_status();
 }
 
 /* The caller of a token, as a request with it would have; or one of the options. */
@@ -197,7 +197,7 @@ static int check(const struct question *question, const struct policy *policy, c
 		if (verdict != POLICY_ALLOWED)
 			status = EXIT_FAILURE;
 	}
-	if (print_rows(rows, question->is_json, "verdict") < 0 || fflush(stdout) != 0)
+	if (print_rows(rows, question->is_json, "verdict") < 0 || verb_output_status() != EXIT_SUCCESS)
 		status = EXIT_FAILURE;
 	json_decref(rows);
 	return status;

@@ -62,7 +62,7 @@ static int token(void *context)
 		return EXIT_CONFIGURATION;
 	}
 	puts(made);
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return verb_output_status();
 }
 
 static const struct verb_argument options[] = {

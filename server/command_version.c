@@ -17,13 +17,13 @@ static int version(void *context)
 
 	if (!arguments->is_json) {
 		puts("migrationd " MIGRATIOND_VERSION);
-		return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+		return verb_output_status();
 	}
 	json_t *document = json_pack("{s:s}", "version", MIGRATIOND_VERSION);
 	int result = json_dumpf(document, stdout, JSON_INDENT(2));
 	putchar('\n');
 	json_decref(document);
-	return result == 0 && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return result == 0 ? verb_output_status() : EXIT_FAILURE;
 }
 
 static const struct verb_argument options[] = { VERB_OPTION_JSON(struct version_arguments, is_json) };

@@ -1,4 +1,5 @@
-/* The exit statuses, with what each means to a script. */
+/* The exit statuses, with what each means to a script, and whether what was printed arrived. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
@@ -14,3 +15,9 @@ const struct verb_exit verb_exits[] = {
 	{ EXIT_INTERRUPTED, "interrupted while waiting; the move goes on" },
 };
 const size_t verb_exit_count = ARRAY_LENGTH(verb_exits);
+
+int verb_output_status(void)
+{
+	/* A long output is written before the end, and the last part may be written though an earlier one was not. */
+	return fflush(stdout) == 0 && !ferror(stdout) ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "server/cli/verb.h"
 
 #define COLUMNS_MAX 16
 #define WIDTH_MIN   4 /* of a column that is cut */
@@ -156,7 +157,7 @@ int table_print_json(const json_t *document)
 	int result = json_dumpf(document, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
 
 	putchar('\n');
-	return result == 0 && fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return result == 0 ? verb_output_status() : EXIT_FAILURE;
 }
 
 int table_print(const json_t *rows, const struct table_column *columns, size_t column_count, bool is_json)
@@ -181,5 +182,5 @@ int table_print(const json_t *rows, const struct table_column *columns, size_t c
 	if (!grid.cells || !is_good)
 		return EXIT_FAILURE;
 	print_grid(&grid);
-	return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return verb_output_status();
 }

@@ -34,6 +34,9 @@ struct verb_exit {
 extern const struct verb_exit verb_exits[];
 extern const size_t verb_exit_count;
 
+/* EXIT_FAILURE when something that was printed to standard output could not be written. */
+int verb_output_status(void);
+
 #define VERB_LIST_MAX 256
 
 /* What was given to an option that may come several times, in order. */

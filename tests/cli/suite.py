@@ -79,6 +79,27 @@ def the_manual_is_clean(folder):
             assert done.returncode == 0 and not done.stderr, done
 
 
+def the_program_prints_them(folder):
+    """the manual's pages and the shells' completions that a package has are those that the program itself prints"""
+    for words, path in ((("manual", "8"), PAGES["8"]), (("manual", "5"), PAGES["5"]), (("completion", "bash"), shells.BASH),
+                        (("completion", "zsh"), shells.ZSH)):
+        done = run(*words)
+        assert done.returncode == 0 and done.stdout == path.read_text() and not done.stderr, (words, done.returncode, done.stderr)
+    policies = run("completion", "policies")
+    assert policies.returncode == 0 and "os_compute_api:os-migrate-server:migrate_live" in policies.stdout.splitlines(), policies
+
+
+def nowhere_to_write(folder):
+    """what is printed, short or long, and cannot be written, as where a disk is full, ends with 1"""
+    fleet = Fleet(folder).start()
+    for words in (("version",), ("version", "--json"), ("manual", "8"), ("completion", "zsh"), ("--help",),
+                  fleet.words("policy", "list", "--json")[1:], fleet.words("policy", "list")[1:], fleet.words("host", "list")[1:], fleet.words("host", "list", "--json")[1:],
+                  fleet.words("check")[1:], fleet.words("doctor")[1:], fleet.words("token", "--role", "admin", "--project", "a")[1:]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([str(BINARY), *words], stdout=full, stderr=subprocess.PIPE, timeout=60, check=False)
+        assert done.returncode == 1, (words, done)
+
+
 WRONG = (([], "usage:"), (["fly"], "no verb fly"), (["host"], "usage:"), (["host", "fly"], "fly"), (["host", "add", "a"], "URI is needed"),
          (["host", "list", "more"], "more is not known"), (["host", "list", "--jason"], "--jason is not known"),
          (["host", "list", "--json=yes"], "takes no value"), (["backup"], "FILE is needed"), (["backup", "a", "b"], "b is not known"),
@@ -389,7 +410,7 @@ def over_https(folder):
     assert run(*far, "--cacert", str(stranger.certificate)).returncode == 69
 
 
-CHECKS = (each_verb_helps, each_key_is_in_the_manual, the_manual_is_clean, wrong_calls, lists, narrow_terminals, hosts_are_disabled,
+CHECKS = (each_verb_helps, each_key_is_in_the_manual, the_manual_is_clean, the_program_prints_them, nowhere_to_write, wrong_calls, lists, narrow_terminals, hosts_are_disabled,
           waiting_on_a_terminal, waiting_in_a_pipe, a_failed_move_tells_why, cold_moves, interrupted, watched_and_aborted,
           aborted_while_waited_for, from_elsewhere,
           doctor, nobody_there, another_port, names, over_https, a_long_wait, *shells.CHECKS)
