@@ -180,6 +180,7 @@ static void nobody_is_trusted_where_no_network_is_named(void **state)
 	(void)state;
 	assert_false(proxies_have(none, "127.0.0.1"));
 	assert_false(proxies_have(NULL, "127.0.0.1"));
+	proxies_destroy(NULL);
 	proxies_destroy(none);
 	assert_false(has("0.0.0.0/0", ""));
 	assert_false(has("::/0", "unknown"));
@@ -306,6 +307,9 @@ static void the_first_element_of_forwarded_counts_before_the_older_headers(void 
 		{ "proto=\"https", { "https", "", "", "" } },
 		{ ";;;", { "", "", "", "" } },
 		{ "protox=https;xproto=https", { "", "", "", "" } },
+		{ "for=203.0.113.9 host=b;proto=http",
+		  { "http", "", "", "203.0.113.9" } }, /* a blank ends a value, and begins none */
+		{ "host=\"a\"proto=https;for=203.0.113.9", { "", "a", "", "203.0.113.9" } },
 	};
 
 	(void)state;
