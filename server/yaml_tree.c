@@ -334,7 +334,6 @@ static int close_frame(struct builder *builder)
 	CLEANUP_FREE struct tree_entry *entries = frame->entries;
 	int result;
 
-	frame->entries = NULL;
 	node->count = frame->count;
 	node->entries = yaml_tree_allocate(builder->tree, frame->count * sizeof(*entries));
 	if (!node->entries)

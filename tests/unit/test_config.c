@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "server/config.h"
+#include "server/config_table.h"
 #include "server/yaml_tree.h"
 #include "tests/unit/config_fixture.h"
 
@@ -246,6 +247,21 @@ static void a_missing_key_is_told_with_what_it_is_for(void **state)
 			"c.yaml:3: identity.jwks[0]: give a url or a file, and only one of them\n"
 			"c.yaml:4: identity.jwks[1].url: expected a URL that begins with http:// or https://, found "
 			"\"ftp://keys.example/set\"\n");
+}
+
+/* Its scheme, a colon and a slash. */
+static void a_uri_that_libvirt_would_not_know_is_refused(void **state)
+{
+	static const char *const good[] = { "test:///default", "qemu+tls://h/system", "a:/" };
+	static const char *const bad[] = { "",       ":/a",      "://h/system",  "qemu", "qemu:",
+					   "qemu:h", "Qemu://h", "qemu tls://h", "/a:/" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(good); i++)
+		assert_null(config_expected_uri(good[i]));
+	for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
+		if (!config_expected_uri(bad[i]))
+			fail_msg("\"%s\" is taken", bad[i]);
 }
 
 static void a_key_that_is_set_twice_is_told_with_both_lines(void **state)
@@ -487,6 +503,7 @@ int main(void)
 		TEST(a_mistyped_value_is_told_with_what_was_expected),
 		TEST(a_value_out_of_range_is_told),
 		TEST(a_missing_key_is_told_with_what_it_is_for),
+		TEST(a_uri_that_libvirt_would_not_know_is_refused),
 		TEST(a_key_that_is_set_twice_is_told_with_both_lines),
 		TEST(broken_yaml_is_told_with_its_line),
 		TEST(a_file_too_deep_or_too_large_is_refused),
