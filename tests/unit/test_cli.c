@@ -88,6 +88,7 @@ static void words_are_read_by_the_rows(void **state)
 	assert_int_equal(READ(&words, "a"), 0);
 	assert_int_equal(words.number, 7);
 	assert_null(words.choice);
+	assert_false(words.is_forced);
 	assert_int_equal(words.files.count, 0);
 
 	assert_int_equal(READ(&words, "--force", "--", "--number", "-x"), 0);
@@ -142,6 +143,12 @@ static void a_move_on_a_line_tells_what_is_known(void **state)
 		{ { "web", "running", INT64_MAX, INT64_MAX, 1, 0 },
 		  0,
 		  "web  running    0%  0 B of 8192 PiB  1 B/s  dirty 0 B/s  left 2562047788015215:30:07" },
+		{ { "web", "running", 7200 * MIB, 3600 * MIB, MIB, -1 },
+		  0,
+		  "web  running   50%  3.5 GiB of 7.0 GiB  1.0 MiB/s  left 1:00:00" },
+		{ { "web", "running", 7200 * MIB, 3599 * MIB, MIB, -1 },
+		  0,
+		  "web  running   50%  3.5 GiB of 7.0 GiB  1.0 MiB/s  left 59:59" },
 		{ { "web", "preparing", -1, -1, -1, -1 }, 80, "web  preparing" },
 		{ { "wéb", "preparing", -1, -1, -1, -1 }, 6, "wéb  p" },
 		{ { "web", "running", 0, 0, 5, 5 }, 80, "web  running" },
@@ -167,6 +174,7 @@ static void text_is_no_roff(void **state)
 		{ ".SH \\fB--x' \"y\" `z` a^b~", "\\&.SH \\(rsfB\\-\\-x\\(aq \\(dqy\\(dq \\(gaz\\(ga a\\(hab\\(ti\n" },
 		{ "'request", "\\(aqrequest\n" },
 		{ "FILE… und „so“", "FILE\\[u2026] und \\[u201E]so\\[u201C]\n" },
+		{ "߿ࠀ￿😀", "\\[u07FF]\\[u0800]\\[uFFFF]\\[u1F600]\n" },
 		{ "a,b, c", "a,\\:b, c\n" },
 		{ "One. Two", "One.\nTwo\n" },
 		{ "\xff broken \xc3", "broken\n" },
@@ -181,6 +189,33 @@ static void text_is_no_roff(void **state)
 		roff_paragraph(cases[i].words, &text);
 		assert_string_equal(text.data ? text.data : "", cases[i].roff);
 	}
+}
+
+/* A line for a shell goes on behind a backslash, and is the same words when it is put together again. */
+static void a_long_command_goes_on_in_the_next_line(void **state)
+{
+	CLEANUP_TEXT struct text text = TEXT_EMPTY;
+
+	(void)state;
+	roff_verbatim("0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 .23456789 x",
+		      &text);
+	assert_string_equal(text.data, "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 \\\n"
+				       "0123456789 .23456789 x\n");
+	CLEANUP_TEXT struct text exact = TEXT_EMPTY;
+	roff_verbatim("0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 012345678 .x", &exact);
+	assert_string_equal(exact.data,
+			    "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 012345678 \\\n"
+			    "\\&.x\n");
+}
+
+static void more_that_remains_than_there_is_is_nothing_done(void **state)
+{
+	(void)state;
+	assert_int_equal(progress_percent(&(struct progress){ .total = 10, .remaining = 25 }), 0);
+	assert_int_equal(progress_percent(&(struct progress){ .total = 10, .remaining = 10 }), 0);
+	assert_int_equal(progress_percent(&(struct progress){ .total = 10, .remaining = 0 }), 100);
+	assert_int_equal(progress_percent(&(struct progress){ .total = 10, .remaining = -1 }), -1);
+	assert_int_equal(progress_percent(&(struct progress){ .total = 0, .remaining = 0 }), -1);
 }
 
 static void lines_of_roff_are_short(void **state)
@@ -205,6 +240,8 @@ int main(void)
 		cmocka_unit_test(what_the_rows_do_not_take_is_refused),
 		cmocka_unit_test(a_move_on_a_line_tells_what_is_known),
 		cmocka_unit_test(text_is_no_roff),
+		cmocka_unit_test(more_that_remains_than_there_is_is_nothing_done),
+		cmocka_unit_test(a_long_command_goes_on_in_the_next_line),
 		cmocka_unit_test(lines_of_roff_are_short),
 	};
 
