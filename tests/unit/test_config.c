@@ -226,6 +226,11 @@ static void a_value_out_of_range_is_told(void **state)
 
 static void a_missing_key_is_told_with_what_it_is_for(void **state)
 {
+	/* What else would be wrong with a host that has no name is told when it has one. */
+	expect_problems(*state,
+			AUTH
+			"hosts:\n- {uri: 'test:///a', migration_address: 192.0.2.1, live_migration_interface: eth0}\n",
+			"c.yaml:3: hosts[0].name: is missing: the host's name in the API\n");
 	expect_problems(*state,
 			"hosts:\n"
 			"- name: compute-1\n"

@@ -246,6 +246,49 @@ static void a_certificate_is_exchanged_at_once_but_tls_begins_and_ends_with_a_re
 	assert_non_null(strstr(ended, "key.pem -> null (restart)\n"));
 }
 
+#define SIMULATED AUTH "node: a\nhypervisor: {driver: simulated}\nsimulation: {hosts: [{name: h%s}]%s}\n"
+
+static void tokens_of_a_simulated_fleet_change_at_once_and_its_hosts_with_a_restart(void **state)
+{
+	CLEANUP_FREE char *plain = text_format(SIMULATED, "", ", tokens: {w: {roles: [reader]}}");
+	CLEANUP_FREE char *other_token = text_format(SIMULATED, "", ", tokens: {w: {roles: [admin]}}");
+	CLEANUP_FREE char *other_hosts = text_format(SIMULATED, ", vcpus: 7", ", tokens: {w: {roles: [reader]}}");
+	CLEANUP_FREE char *of_token = changes_of(*state, plain, other_token);
+	CLEANUP_FREE char *of_hosts = changes_of(*state, plain, other_hosts);
+
+	assert_string_equal(of_token, "simulation.tokens.w.roles: [reader] -> [admin]\n");
+	assert_string_equal(of_hosts, "simulation.hosts[0].vcpus: 64 -> 7 (restart)\n");
+}
+
+/* Whatever the number of files that set it, and whether they are read one after another or not. */
+static void a_policy_is_told_once_with_the_rule_that_counts(void **state)
+{
+	CLEANUP_CONFIG struct config config = { 0 };
+	CLEANUP_TEXT struct text text = TEXT_EMPTY;
+
+	put(*state, "policy.yaml", "a: role:two\nb: role:two\n");
+	make_directory(*state, "a.d");
+	put(*state, "a.d/1", "a: role:three\nc: role:three\n");
+	read_good(*state, AUTH "policy: {rules: {c: 'role:one', a: 'role:one'}, file: policy.yaml, dirs: a.d}\n",
+		  &config);
+	config_print_values(&config, &text);
+	const char *policies = strstr(text.data, "policy b");
+	assert_non_null(policies);
+	assert_null(strstr(text.data, "role:one"));
+	assert_string_equal(policies, "policy b: \"role:two\"\npolicy a: \"role:three\"\npolicy c: \"role:three\"\n");
+	take_away(*state, "a.d/1");
+	take_away(*state, "a.d");
+}
+
+static void each_pair_of_a_mapping_is_told(void **state)
+{
+	CLEANUP_FREE char *told =
+		changes_of(*state, AUTH "node: a\nhosts: [{name: h, uri: 'test:///a', labels: {}}]\n",
+			   AUTH "node: a\nhosts: [{name: h, uri: 'test:///a', labels: {x: 1, y: two, z: ''}}]\n");
+
+	assert_string_equal(told, "hosts[0].labels: {} -> {x: \"1\", y: \"two\", z: \"\"}\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, config_fixture_setup, config_fixture_teardown)
 
 int main(void)
@@ -255,6 +298,9 @@ int main(void)
 		TEST(files_that_come_beside_the_configuration_are_seen),
 		TEST(each_change_of_a_policy_directory_is_seen),
 		TEST(a_key_that_is_read_at_the_start_alone_needs_a_restart),
+		TEST(tokens_of_a_simulated_fleet_change_at_once_and_its_hosts_with_a_restart),
+		TEST(a_policy_is_told_once_with_the_rule_that_counts),
+		TEST(each_pair_of_a_mapping_is_told),
 		TEST(a_certificate_is_exchanged_at_once_but_tls_begins_and_ends_with_a_restart),
 	};
 

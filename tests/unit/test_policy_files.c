@@ -48,6 +48,16 @@ static void assert_rules(const struct config *config, const char *wanted)
 	assert_string_equal(found.data, wanted);
 }
 
+static void a_word_that_only_begins_as_a_number_is_a_text(void **state)
+{
+	CLEANUP_CONFIG struct config config = { 0 };
+
+	read_good(*state, AUTH "policy: {rules: {a: 1.5x, b: 1e5, c: '1.5', d: 7x, e: truer}}\n", &config);
+	assert_rules(&config, "a=1.5x b=1e5 c=1.5 d=7x e=truer ");
+	expect_problems(*state, AUTH "policy: {rules: {a: 1.5}}\n",
+			"c.yaml:2: policy a: its value is no rule: give a text or a list\n");
+}
+
 static void later_files_of_a_directory_count_over_earlier_ones_by_their_names(void **state)
 {
 	CLEANUP_CONFIG struct config config = { 0 };
@@ -199,6 +209,7 @@ static void a_policy_directory_that_is_a_file_refuses_all(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_word_that_only_begins_as_a_number_is_a_text),
 		TEST(later_files_of_a_directory_count_over_earlier_ones_by_their_names),
 		TEST(directories_count_in_the_order_in_which_they_are_named),
 		TEST(files_count_whatever_they_are_called_but_hidden_ones_and_directories_do_not),

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "db/summary.h"
+#include "server/fleet.h"
 #include "server/registry.h"
 #include "tests/unit/db_fixture.h"
 
@@ -257,9 +258,46 @@ static void a_migration_address_beside_the_fleets_nic_is_refused(void **state)
 	OK(registry_add(fixture->database, &host, &settings, &fixture->error));
 }
 
+/* The name's label is had by each host without being set; another label of its length is not. Where a value is named, it counts. */
+static void a_label_is_had_by_its_whole_name_and_its_value(void **state)
+{
+	static struct name_value labels[] = { { "rack", "r1" }, { "empty", "" } };
+	static const struct {
+		const char *label;
+		bool is_had;
+	} rows[] = {
+		{ "kubernetes.io/hostname::one", true },
+		{ "kubernetes.io/hostname::two", false },
+		{ "kubernetes.io/hostname", true },
+		{ "kubernetes.io/h0stname::one", false },
+		{ "kubernetes.io/h0stname", false },
+		{ "kubernetes.io/hostnam::one", false },
+		{ "rack::r1", true },
+		{ "rack::r2", false },
+		{ "rack", true },
+		{ "rac", false },
+		{ "pack::r1", false },
+		{ "racks::r1", false },
+		{ "empty::", true },
+		{ "empty::x", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		struct label_settings label = { .label = rows[i].label, .tunnel_interface = "nic" };
+		const struct fleet_settings fleet = { .labels = &label, .label_count = 1 };
+		struct host_settings host = { .name = "one", .labels = labels, .label_count = ARRAY_LENGTH(labels) };
+
+		fleet_fill_host(&fleet, &host, NULL);
+		if (text_equal(host.tunnel_interface, "nic") != rows[i].is_had)
+			fail_msg("%s is%s had", rows[i].label, rows[i].is_had ? " not" : "");
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_label_is_had_by_its_whole_name_and_its_value),
 		cmocka_unit_test_setup_teardown(each_setting_of_a_host_arrives_in_its_row, set_up, db_fixture_teardown),
 		cmocka_unit_test_setup_teardown(reserved_disk_is_counted_in_whole_gib, set_up, db_fixture_teardown),
 		cmocka_unit_test_setup_teardown(what_has_not_changed_is_not_written, set_up, db_fixture_teardown),
