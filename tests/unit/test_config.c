@@ -254,6 +254,25 @@ static void a_missing_key_is_told_with_what_it_is_for(void **state)
 			"\"ftp://keys.example/set\"\n");
 }
 
+static void what_is_wrong_in_a_list_is_told_with_its_place(void **state)
+{
+	expect_problems(*state, AUTH "listener: {trusted_proxies: [10.0.0.1, none]}\n",
+			"c.yaml:2: listener.trusted_proxies[1]: expected an address like 192.0.2.1 or a network like "
+			"2001:db8::/32, found \"none\"\n");
+	expect_problems(*state, AUTH "listener: {trusted_proxies: none}\n",
+			"c.yaml:2: listener.trusted_proxies: expected an address like 192.0.2.1 or a network like "
+			"2001:db8::/32, found \"none\"\n");
+}
+
+static void two_keys_of_one_name_are_told(void **state)
+{
+	expect_problems(*state,
+			"auth:\n  keys:\n"
+			"  - {algorithm: HS256, kid: a, secret: 0123456789abcdef0123456789abcdef}\n"
+			"  - {algorithm: HS256, kid: a, secret: 1123456789abcdef0123456789abcdef}\n",
+			"c.yaml:2: auth.keys: token keys 1 and 2 have the same kid\n");
+}
+
 /* Its scheme, a colon and a slash. */
 static void a_uri_that_libvirt_would_not_know_is_refused(void **state)
 {
@@ -508,6 +527,8 @@ int main(void)
 		TEST(a_mistyped_value_is_told_with_what_was_expected),
 		TEST(a_value_out_of_range_is_told),
 		TEST(a_missing_key_is_told_with_what_it_is_for),
+		TEST(what_is_wrong_in_a_list_is_told_with_its_place),
+		TEST(two_keys_of_one_name_are_told),
 		TEST(a_uri_that_libvirt_would_not_know_is_refused),
 		TEST(a_key_that_is_set_twice_is_told_with_both_lines),
 		TEST(broken_yaml_is_told_with_its_line),
