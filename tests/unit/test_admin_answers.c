@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cmocka.h>
 
@@ -18,6 +20,7 @@
 #include "db/statement.h"
 #include "server/admin_host.h"
 #include "server/admin_migration.h"
+#include "server/admin_socket.h"
 #include "server/worker/hypervisor.h"
 #include "server/worker/worker.h"
 #include "tests/unit/db_fixture.h"
@@ -358,9 +361,31 @@ static void a_host_that_cannot_be_read_whole_is_told_with_the_reason(void **stat
 	assert_null(answer);
 }
 
+/* Who asks does not wait for ever. */
+static void a_daemon_that_takes_no_question_is_told(void **state)
+{
+	struct db_fixture *fixture = *state;
+	CLEANUP_FREE char *path = text_format("%s/deaf.sock", fixture->directory);
+	CLEANUP_FREE char *question = calloc(1, 16 << 20);
+	CLEANUP_CLOSE int listening = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct error error = { 0 };
+	char *answer = NULL;
+
+	assert_non_null(question);
+	memset(question, 'x', (16 << 20) - 1);
+	assert_true(TEXT_COPY(address.sun_path, path));
+	assert_int_equal(bind(listening, (struct sockaddr *)&address, sizeof(address)) | listen(listening, 1), 0);
+	assert_true(admin_socket_ask_within(path, question, 1, &answer, &error) < 0);
+	assert_true(text_starts_with(error.text, "cannot ask the daemon on "));
+	assert_non_null(strstr(error.text, path));
+	assert_null(answer);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_daemon_that_takes_no_question_is_told, set_up, db_fixture_teardown),
 		cmocka_unit_test_setup_teardown(a_migration_shows_the_bytes_that_were_recorded, set_up,
 						db_fixture_teardown),
 		cmocka_unit_test_setup_teardown(a_migration_under_way_shows_what_the_hypervisor_tells, set_up,

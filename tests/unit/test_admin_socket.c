@@ -221,6 +221,20 @@ static void a_disabled_host_tells_why_until_it_is_enabled(void **state)
 	assert_non_null(strstr(nameless, "400"));
 }
 
+/* What is not said of it is the scheduler's to say. */
+static void an_added_host_reserves_what_the_scheduler_says(void **state)
+{
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	CLEANUP_FREE char *added =
+		ask(*state, "{\"verb\": \"host add\", \"name\": \"compute-1\", \"uri\": \"qemu:///system\"}");
+
+	assert_string_equal(added, "{}");
+	read_host(*state, "compute-1", 0, &host);
+	assert_int_equal(host.reserved_memory_mb, -1);
+	assert_int_equal(host.reserved_disk_gb, -1);
+	assert_false(host.cpu_allocation_ratio > 0 || host.ram_allocation_ratio > 0 || host.disk_allocation_ratio > 0);
+}
+
 static void a_name_is_taken_once(void **state)
 {
 	const char *request =
@@ -592,6 +606,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_host_is_given_up_only_while_it_is_down, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_added_host_is_listed_until_it_is_removed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_disabled_host_tells_why_until_it_is_enabled, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(an_added_host_reserves_what_the_scheduler_says, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_name_is_taken_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_request_of_no_good_form_is_refused_with_the_reason, set_up,
 						tear_down),

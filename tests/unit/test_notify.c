@@ -176,6 +176,69 @@ static void a_writer_that_stands_still_silences_it_until_it_goes_on(void **state
 	db_fixture_reopen(fixture);
 }
 
+static int write_nothing(struct db_session *session, void *context, struct error *error)
+{
+	(void)session;
+	(void)context;
+	(void)error;
+	return 0;
+}
+
+/* Who looks seldom finds a write that was answered long ago, which is no silence. */
+static void a_write_that_was_answered_between_two_looks_is_a_sign(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct db_gate gate;
+	struct watchdog watchdog;
+
+	begin(&watchdog, fixture);
+	db_gate_stop_writer(&gate, fixture);
+	watchdog_look(&watchdog, 20);
+	db_gate_open(&gate);
+	db_fixture_write(fixture, write_nothing, NULL); /* behind that of the watchdog */
+	sleep_ms(INTERVAL_MS / 2 + 50);
+	assert_int_equal(atomic_load(&signs), 0);
+	watchdog_look(&watchdog, 20);
+	assert_int_equal(atomic_load(&signs), 1);
+	assert_null(watchdog.silent_about);
+	db_fixture_reopen(fixture);
+}
+
+/* Often at first, so that the sign is not late; then as patiently as the pace allows, and never for longer than is asked. */
+static void while_a_sign_is_overdue_it_is_looked_often_at_first(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct db_gate gate;
+	struct watchdog watchdog;
+
+	watchdog_init(&watchdog, fixture->database, NULL, 10000, count_sign);
+	db_gate_stop_writer(&gate, fixture);
+	int64_t at_first = watchdog_look(&watchdog, 3000), at_most = watchdog_look(&watchdog, 20);
+	watchdog.asked_ms -= 1500;
+	int64_t later = watchdog_look(&watchdog, 9000), later_at_most = watchdog_look(&watchdog, 3000);
+	db_gate_open(&gate);
+	db_fixture_reopen(fixture);
+	assert_in_range(at_first, 1, 100);
+	assert_int_equal(at_most, 20);
+	assert_int_equal(later, 5000);
+	assert_int_equal(later_at_most, 3000);
+}
+
+static void the_shortest_interval_has_a_pace_too(void **state)
+{
+	struct db_fixture *fixture = *state;
+	static const struct {
+		int64_t interval_ms, pace_ms;
+	} rows[] = { { 0, 0 }, { 1, 1 }, { 2, 1 }, { 3, 1 }, { 4, 2 }, { 30000, 15000 } };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		struct watchdog watchdog;
+
+		watchdog_init(&watchdog, fixture->database, NULL, rows[i].interval_ms, count_sign);
+		assert_int_equal(watchdog.pace_ms, rows[i].pace_ms);
+	}
+}
+
 static int fail_write(struct db_session *session, void *context, struct error *error)
 {
 	(void)context;
@@ -251,6 +314,9 @@ int main(void)
 		WITH_DATABASE(a_working_daemon_gives_a_sign_every_half_interval),
 		WITH_DATABASE(nobody_who_watches_gets_no_sign),
 		WITH_DATABASE(a_writer_that_stands_still_silences_it_until_it_goes_on),
+		WITH_DATABASE(a_write_that_was_answered_between_two_looks_is_a_sign),
+		WITH_DATABASE(while_a_sign_is_overdue_it_is_looked_often_at_first),
+		WITH_DATABASE(the_shortest_interval_has_a_pace_too),
 		WITH_DATABASE(a_write_that_fails_is_no_reason_for_silence),
 		WITH_DATABASE(a_part_that_does_not_come_back_silences_it_until_it_does),
 		WITH_DATABASE(any_of_several_parts_silences_it_alone),

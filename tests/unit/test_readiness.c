@@ -1,6 +1,7 @@
 /* Whether the daemon can work, and what monitors are told: each reason alone makes it not ready, and nobody waits for a disk for
  * long. */
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/metrics.h"
 #include "base/text.h"
 #include "db/statement.h"
@@ -16,7 +17,9 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -164,6 +167,70 @@ static void a_disk_that_fails_is_a_reason_until_it_is_well_again(void **state)
 		db_fixture_write(fixture->db, db_write_nothing, NULL); /* behind those that know the readiness */
 		readiness_destroy(readiness);
 	}
+}
+
+/* A good write is believed for some seconds: a question does not write each time, however often it comes. */
+static void a_write_that_went_well_is_believed_for_longer_than_one_that_failed(void **state)
+{
+	struct fixture *fixture = *state;
+	int64_t before, after, writes;
+
+	assert_ready(fixture);
+	usleep(AGAIN_MS * 1000);
+	db_statistics(fixture->db->database, &writes, &before);
+	for (int i = 0; i < 5; i++)
+		assert_ready(fixture);
+	db_statistics(fixture->db->database, &writes, &after);
+	assert_int_equal(after, before);
+}
+
+static size_t times_in(const char *text, const char *words)
+{
+	size_t count = 0;
+
+	for (; (text = strstr(text, words)) != NULL; text += strlen(words))
+		count++;
+	return count;
+}
+
+/* The end of each is told once, however often it is asked. */
+static void a_disk_that_fails_is_logged_once_and_its_recovery_too(void **state)
+{
+	struct fixture *fixture = *state;
+	FILE *file = tmpfile();
+	struct log *log = log_create(fileno(file), LOG_FORMAT_TEXT, LOG_LEVEL_DEBUG, clock_system());
+	struct readiness *readiness = NULL;
+	struct readiness_found found;
+	struct error error = { 0 };
+	char written[4096];
+
+	assert_int_equal(readiness_create(fixture->db->database, log, &readiness, &error), 0);
+	readiness_enter(readiness, READINESS_SERVING);
+	assert_true(readiness_ask(readiness, &found));
+	db_fixture_write(fixture->db, db_write_nothing, NULL);
+	assert_int_equal(pread(fileno(file), written, sizeof(written), 0), 0); /* a good disk is nothing to tell */
+	readiness_destroy(readiness);
+
+	assert_int_equal(readiness_create(fixture->db->database, log, &readiness, &error), 0);
+	readiness_enter(readiness, READINESS_SERVING);
+	file_faults_set(fixture->faults, 1, true, SQLITE_FULL);
+	for (int i = 0; i < 2; i++) {
+		assert_false(readiness_ask(readiness, &found));
+		usleep(AGAIN_MS * 1000);
+	}
+	file_faults_set(fixture->faults, 0, false, SQLITE_OK);
+	assert_true(readiness_ask(readiness, &found));
+	assert_true(readiness_ask(readiness, &found));
+	db_fixture_write(fixture->db, db_write_nothing, NULL);
+	ssize_t length = pread(fileno(file), written, sizeof(written) - 1, 0);
+	assert_true(length > 0);
+	written[length] = '\0';
+	assert_int_equal(times_in(written, "the database cannot be written"), 1);
+	assert_int_equal(times_in(written, "the database can be written again"), 1);
+	assert_int_equal(times_in(written, "\n"), 2);
+	readiness_destroy(readiness);
+	log_destroy(log);
+	fclose(file);
 }
 
 /* What is found is judged when the writer goes on, or a failure would wait for it without end. */
@@ -391,6 +458,8 @@ int main(void)
 		TEST(a_daemon_that_starts_or_ends_is_not_ready_and_asks_nothing_else),
 		TEST(a_new_one_is_starting),
 		TEST(a_disk_that_fails_is_a_reason_until_it_is_well_again),
+		TEST(a_write_that_went_well_is_believed_for_longer_than_one_that_failed),
+		TEST(a_disk_that_fails_is_logged_once_and_its_recovery_too),
 		TEST(a_disk_that_hangs_is_a_reason_and_is_waited_for_a_second_at_most),
 		TEST(hosts_of_which_none_answers_are_a_reason),
 		TEST(one_host_that_answers_is_enough),
