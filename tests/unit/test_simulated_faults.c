@@ -1,6 +1,4 @@
 /* Everything that can go wrong in the simulated fleet does so at the moment that a test chose, and shows as libvirt shows it. */
-#include "server/worker/simulated/fleet.h"
-
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -15,90 +13,10 @@
 
 #include <cmocka.h>
 
-#define GUEST      "aaaaaaaa-0000-4000-8000-000000000001"
+#include "tests/unit/simulated_fixture.h"
+
+#define GUEST      BENCH_GUEST
 #define DEFINITION "simulated guest " GUEST " of 64 MiB"
-
-struct bench {
-	struct clock *clock;
-	struct hypervisor *fleet;
-	const struct hypervisor_operations *operations;
-	struct hypervisor_host *source, *target;
-	struct guest_list list;
-	int hook_calls;
-	int news_up, news_down;
-};
-
-/* A call on a thread of its own. */
-struct errand {
-	struct bench *bench;
-	int (*run)(struct bench *bench);
-	int result;
-	pthread_t thread;
-};
-
-static void on_event(void *context, int64_t host_id, enum hypervisor_event_kind kind, const char *uuid)
-{
-	struct bench *bench = context;
-
-	(void)host_id, (void)uuid;
-	bench->news_up += kind == HYPERVISOR_HOST_UP;
-	bench->news_down += kind == HYPERVISOR_HOST_DOWN;
-}
-
-static int setup(void **state)
-{
-	static struct bench bench;
-
-	bench = (struct bench){ .clock = clock_manual_create(1000000000) };
-	assert_int_equal(simulated_create(bench.clock, &bench.fleet, NULL), 0);
-	bench.operations = bench.fleet->operations;
-	assert_int_equal(simulated_add_host(bench.fleet, "one", NULL), 0);
-	assert_int_equal(simulated_add_host(bench.fleet, "two", NULL), 0);
-	assert_int_equal(simulated_put_guest(bench.fleet, "one", GUEST, GUEST_RUNNING, 64, NULL), 0);
-	bench.operations->watch(bench.fleet, on_event, &bench);
-	bench.operations->open_host(bench.fleet, &(struct hypervisor_address){ .host_id = 1, .name = "one" },
-				    &bench.source, NULL);
-	bench.operations->open_host(bench.fleet, &(struct hypervisor_address){ .host_id = 2, .name = "two" },
-				    &bench.target, NULL);
-	*state = &bench;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct bench *bench = *state;
-
-	guest_list_clear(&bench->list);
-	bench->operations->destroy(bench->fleet);
-	clock_manual_destroy(bench->clock);
-	return 0;
-}
-
-static void *run_errand(void *context)
-{
-	struct errand *errand = context;
-
-	errand->result = errand->run(errand->bench);
-	return NULL;
-}
-
-static void begin(struct errand *errand, struct bench *bench, int (*run)(struct bench *bench))
-{
-	*errand = (struct errand){ .bench = bench, .run = run };
-	assert_int_equal(pthread_create(&errand->thread, NULL, run_errand, errand), 0);
-}
-
-static int end(struct errand *errand)
-{
-	pthread_join(errand->thread, NULL);
-	return errand->result;
-}
-
-static int migrate(struct bench *bench)
-{
-	return bench->operations->migrate_live(bench->source, bench->target, GUEST, &(struct live_options){ 0 }, false,
-					       NULL);
-}
 
 static int stop_source(struct bench *bench)
 {
@@ -115,13 +33,6 @@ static int list_source(struct bench *bench)
 	return bench->operations->list_guests(bench->source, &bench->list, NULL);
 }
 
-static void inject(struct bench *bench, enum simulated_fault fault, const char *host)
-{
-	const struct simulated_place place = { .host = host, .uuid = GUEST };
-
-	assert_int_equal(simulated_inject(bench->fleet, fault, &place, NULL), 0);
-}
-
 static void set_link(struct bench *bench, bool is_cut)
 {
 	const struct simulated_place place = { .host = "one", .other = "two" };
@@ -131,40 +42,18 @@ static void set_link(struct bench *bench, bool is_cut)
 		0);
 }
 
-static void assert_states(struct bench *bench, enum guest_state source, enum guest_state target)
-{
-	assert_string_equal(guest_state_name(simulated_state(bench->fleet, "one", GUEST)), guest_state_name(source));
-	assert_string_equal(guest_state_name(simulated_state(bench->fleet, "two", GUEST)), guest_state_name(target));
-}
-
-static struct guest_view look(struct bench *bench, struct hypervisor_host *host)
-{
-	struct guest_view view = { .state = GUEST_STATE_MAX };
-
-	assert_int_equal(bench->operations->look(host, GUEST, &view, NULL), 0);
-	return view;
-}
-
-/* A migration that stands at its gate in the copy. */
-static void begin_migration(struct errand *errand, struct bench *bench)
-{
-	simulated_close_gate(bench->fleet, SIMULATED_GATE_LIVE);
-	begin(errand, bench, migrate);
-	simulated_wait_at_gate(bench->fleet, SIMULATED_GATE_LIVE);
-}
-
 static void test_a_stopped_libvirtd_answers_when_it_goes_on(void **state)
 {
 	struct bench *bench = *state;
 	struct errand errand;
 
-	inject(bench, SIMULATED_LIBVIRTD_STOPS, "one");
-	begin(&errand, bench, stop_source);
+	bench_inject(bench, SIMULATED_LIBVIRTD_STOPS, "one");
+	bench_begin(&errand, bench, stop_source);
 	simulated_wait_hung(bench->fleet, "one");
-	assert_states(bench, GUEST_RUNNING, GUEST_ABSENT);
-	inject(bench, SIMULATED_LIBVIRTD_GOES_ON, "one");
-	assert_int_equal(end(&errand), 0);
-	assert_states(bench, GUEST_SHUT_OFF, GUEST_ABSENT);
+	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
+	bench_inject(bench, SIMULATED_LIBVIRTD_GOES_ON, "one");
+	assert_int_equal(bench_end(&errand), 0);
+	bench_expect(bench, GUEST_SHUT_OFF, GUEST_ABSENT);
 }
 
 static void test_what_was_asked_of_a_stopped_libvirtd_lands_late_or_is_lost(void **state)
@@ -172,22 +61,22 @@ static void test_what_was_asked_of_a_stopped_libvirtd_lands_late_or_is_lost(void
 	struct bench *bench = *state;
 	struct errand errand;
 
-	inject(bench, SIMULATED_LIBVIRTD_STOPS_LOSING, "one");
-	begin(&errand, bench, stop_source);
+	bench_inject(bench, SIMULATED_LIBVIRTD_STOPS_LOSING, "one");
+	bench_begin(&errand, bench, stop_source);
 	simulated_wait_hung(bench->fleet, "one");
 	bench->operations->interrupt(bench->source);
-	assert_int_equal(end(&errand), -EHOSTUNREACH);
-	inject(bench, SIMULATED_LIBVIRTD_GOES_ON, "one");
-	assert_states(bench, GUEST_RUNNING, GUEST_ABSENT);
+	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
+	bench_inject(bench, SIMULATED_LIBVIRTD_GOES_ON, "one");
+	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
 
-	inject(bench, SIMULATED_LIBVIRTD_STOPS, "one");
-	begin(&errand, bench, stop_source);
+	bench_inject(bench, SIMULATED_LIBVIRTD_STOPS, "one");
+	bench_begin(&errand, bench, stop_source);
 	simulated_wait_hung(bench->fleet, "one");
 	bench->operations->interrupt(bench->source);
-	assert_int_equal(end(&errand), -EHOSTUNREACH);
-	assert_states(bench, GUEST_RUNNING, GUEST_ABSENT);
-	inject(bench, SIMULATED_LIBVIRTD_GOES_ON, "one");
-	assert_states(bench, GUEST_SHUT_OFF, GUEST_ABSENT);
+	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
+	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
+	bench_inject(bench, SIMULATED_LIBVIRTD_GOES_ON, "one");
+	bench_expect(bench, GUEST_SHUT_OFF, GUEST_ABSENT);
 }
 
 static void test_a_source_libvirtd_that_dies_in_the_copy_ends_the_migration(void **state)
@@ -196,17 +85,17 @@ static void test_a_source_libvirtd_that_dies_in_the_copy_ends_the_migration(void
 	struct errand errand;
 	struct guest_view view;
 
-	begin_migration(&errand, bench);
-	inject(bench, SIMULATED_LIBVIRTD_DIES, "one");
-	assert_int_equal(end(&errand), -EHOSTUNREACH);
-	assert_states(bench, GUEST_RUNNING, GUEST_ABSENT);
+	bench_begin_migration(&errand, bench);
+	bench_inject(bench, SIMULATED_LIBVIRTD_DIES, "one");
+	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
+	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
 	assert_int_equal(bench->operations->look(bench->source, GUEST, &view, NULL), -EHOSTUNREACH);
 	assert_int_equal(bench->news_down, 1);
-	inject(bench, SIMULATED_LIBVIRTD_STARTS, "one");
+	bench_inject(bench, SIMULATED_LIBVIRTD_STARTS, "one");
 	assert_int_equal(bench->news_up, 1);
-	assert_false(look(bench, bench->source).is_moving_out);
+	assert_false(bench_look(bench, bench->source).is_moving_out);
 	simulated_open_gate(bench->fleet, SIMULATED_GATE_LIVE);
-	assert_int_equal(migrate(bench), 0);
+	assert_int_equal(bench_migrate(bench), 0);
 }
 
 static void test_a_target_libvirtd_that_dies_in_the_copy_leaves_nothing_there(void **state)
@@ -214,11 +103,11 @@ static void test_a_target_libvirtd_that_dies_in_the_copy_leaves_nothing_there(vo
 	struct bench *bench = *state;
 	struct errand errand;
 
-	begin_migration(&errand, bench);
-	inject(bench, SIMULATED_LIBVIRTD_DIES, "two");
-	assert_int_equal(end(&errand), -EIO);
-	inject(bench, SIMULATED_LIBVIRTD_STARTS, "two");
-	assert_states(bench, GUEST_RUNNING, GUEST_ABSENT);
+	bench_begin_migration(&errand, bench);
+	bench_inject(bench, SIMULATED_LIBVIRTD_DIES, "two");
+	assert_int_equal(bench_end(&errand), -EIO);
+	bench_inject(bench, SIMULATED_LIBVIRTD_STARTS, "two");
+	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
 }
 
 static void test_a_libvirtd_that_dies_at_the_hand_over_leaves_the_sources_half(void **state)
@@ -232,11 +121,11 @@ static void test_a_libvirtd_that_dies_at_the_hand_over_leaves_the_sources_half(v
 	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
 		simulated_reset(bench->fleet);
 		assert_int_equal(simulated_put_guest(bench->fleet, "one", GUEST, GUEST_RUNNING, 64, NULL), 0);
-		inject(bench, SIMULATED_LIBVIRTD_DIES_AT_HAND_OVER, cases[i].host);
-		assert_int_equal(migrate(bench), cases[i].result);
-		assert_states(bench, GUEST_HANDED_OVER, GUEST_RUNNING);
-		inject(bench, SIMULATED_LIBVIRTD_STARTS, cases[i].host);
-		assert_states(bench, GUEST_HANDED_OVER, GUEST_RUNNING);
+		bench_inject(bench, SIMULATED_LIBVIRTD_DIES_AT_HAND_OVER, cases[i].host);
+		assert_int_equal(bench_migrate(bench), cases[i].result);
+		bench_expect(bench, GUEST_HANDED_OVER, GUEST_RUNNING);
+		bench_inject(bench, SIMULATED_LIBVIRTD_STARTS, cases[i].host);
+		bench_expect(bench, GUEST_HANDED_OVER, GUEST_RUNNING);
 		assert_int_equal(
 			bench->operations->remove_guest(bench->source, GUEST, GUEST_SET(GUEST_HANDED_OVER), NULL), 0);
 	}
@@ -247,16 +136,16 @@ static void test_a_silent_target_ends_the_migration_and_keeps_its_half_until_it_
 	struct bench *bench = *state;
 	struct errand errand;
 
-	begin_migration(&errand, bench);
-	inject(bench, SIMULATED_LIBVIRTD_STOPS, "two");
+	bench_begin_migration(&errand, bench);
+	bench_inject(bench, SIMULATED_LIBVIRTD_STOPS, "two");
 	simulated_open_gate(bench->fleet, SIMULATED_GATE_LIVE);
 	clock_manual_advance(bench->clock, 25000000);
-	assert_true(look(bench, bench->source).is_moving_out);
+	assert_true(bench_look(bench, bench->source).is_moving_out);
 	clock_manual_advance(bench->clock, 1000000);
-	assert_int_equal(end(&errand), -EIO);
-	assert_states(bench, GUEST_RUNNING, GUEST_ARRIVING);
-	inject(bench, SIMULATED_LIBVIRTD_GOES_ON, "two");
-	assert_states(bench, GUEST_RUNNING, GUEST_ABSENT);
+	assert_int_equal(bench_end(&errand), -EIO);
+	bench_expect(bench, GUEST_RUNNING, GUEST_ARRIVING);
+	bench_inject(bench, SIMULATED_LIBVIRTD_GOES_ON, "two");
+	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
 }
 
 static void test_a_libvirtd_that_is_gone_never_starts_and_another_has_nothing(void **state)
@@ -264,11 +153,11 @@ static void test_a_libvirtd_that_is_gone_never_starts_and_another_has_nothing(vo
 	struct bench *bench = *state;
 	const struct simulated_place place = { .host = "one" };
 
-	inject(bench, SIMULATED_LIBVIRTD_IS_GONE, "one");
+	bench_inject(bench, SIMULATED_LIBVIRTD_IS_GONE, "one");
 	assert_int_equal(simulated_inject(bench->fleet, SIMULATED_LIBVIRTD_STARTS, &place, NULL), -EINVAL);
-	assert_states(bench, GUEST_RUNNING, GUEST_ABSENT);
-	inject(bench, SIMULATED_LIBVIRTD_IS_REPLACED, "one");
-	assert_int_equal(look(bench, bench->source).state, GUEST_ABSENT);
+	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
+	bench_inject(bench, SIMULATED_LIBVIRTD_IS_REPLACED, "one");
+	assert_int_equal(bench_look(bench, bench->source).state, GUEST_ABSENT);
 }
 
 static void test_a_migration_goes_on_without_our_link(void **state)
@@ -277,15 +166,15 @@ static void test_a_migration_goes_on_without_our_link(void **state)
 	struct errand errand;
 	struct guest_view view;
 
-	begin_migration(&errand, bench);
-	inject(bench, SIMULATED_OUR_LINK_BREAKS, "one");
-	assert_int_equal(end(&errand), -EHOSTUNREACH);
+	bench_begin_migration(&errand, bench);
+	bench_inject(bench, SIMULATED_OUR_LINK_BREAKS, "one");
+	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
 	assert_int_equal(bench->operations->look(bench->source, GUEST, &view, NULL), -EHOSTUNREACH);
-	assert_int_equal(look(bench, bench->target).state, GUEST_ARRIVING);
+	assert_int_equal(bench_look(bench, bench->target).state, GUEST_ARRIVING);
 	simulated_open_gate(bench->fleet, SIMULATED_GATE_LIVE);
-	assert_states(bench, GUEST_ABSENT, GUEST_RUNNING);
-	inject(bench, SIMULATED_OUR_LINK_IS_BACK, "one");
-	assert_int_equal(look(bench, bench->source).state, GUEST_ABSENT);
+	bench_expect(bench, GUEST_ABSENT, GUEST_RUNNING);
+	bench_inject(bench, SIMULATED_OUR_LINK_IS_BACK, "one");
+	assert_int_equal(bench_look(bench, bench->source).state, GUEST_ABSENT);
 }
 
 static void test_an_interrupted_call_does_not_end_its_migration(void **state)
@@ -293,13 +182,13 @@ static void test_an_interrupted_call_does_not_end_its_migration(void **state)
 	struct bench *bench = *state;
 	struct errand errand;
 
-	begin_migration(&errand, bench);
+	bench_begin_migration(&errand, bench);
 	bench->operations->interrupt(bench->source);
-	assert_int_equal(end(&errand), -EHOSTUNREACH);
-	assert_true(look(bench, bench->source).is_moving_out);
+	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
+	assert_true(bench_look(bench, bench->source).is_moving_out);
 	assert_int_equal(bench->operations->adjust(bench->source, GUEST, MOVE_ABORT, 0, NULL), 0);
-	assert_false(look(bench, bench->source).is_moving_out);
-	assert_states(bench, GUEST_RUNNING, GUEST_ABSENT);
+	assert_false(bench_look(bench, bench->source).is_moving_out);
+	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
 }
 
 static void test_a_link_between_hosts_that_breaks_stalls_the_copy(void **state)
@@ -316,8 +205,8 @@ static void test_a_link_between_hosts_that_breaks_stalls_the_copy(void **state)
 	assert_int_equal(simulated_by_hand_power_off(bench->fleet, "one", GUEST, NULL), 0);
 	assert_int_equal(simulated_by_hand_undefine(bench->fleet, "one", GUEST, NULL), 0);
 	assert_int_equal(simulated_put_server(bench->fleet, "one", GUEST, "web", &settings, NULL), 0);
-	begin(&errand, bench, migrate);
-	while (!look(bench, bench->source).is_moving_out)
+	bench_begin(&errand, bench, bench_migrate);
+	while (!bench_look(bench, bench->source).is_moving_out)
 		sched_yield();
 	clock_manual_advance(bench->clock, 5000000);
 	set_link(bench, true);
@@ -329,10 +218,10 @@ static void test_a_link_between_hosts_that_breaks_stalls_the_copy(void **state)
 	assert_int_equal(before.data_processed, after.data_processed);
 	set_link(bench, false);
 	clock_manual_advance(bench->clock, 4000000);
-	assert_true(look(bench, bench->source).is_moving_out); /* what it needs is not shortened */
+	assert_true(bench_look(bench, bench->source).is_moving_out); /* what it needs is not shortened */
 	clock_manual_advance(bench->clock, 1000000);
-	assert_int_equal(end(&errand), 0);
-	assert_states(bench, GUEST_ABSENT, GUEST_RUNNING);
+	assert_int_equal(bench_end(&errand), 0);
+	bench_expect(bench, GUEST_ABSENT, GUEST_RUNNING);
 }
 
 static void test_a_stalled_copy_can_be_aborted_and_none_begins_over_a_broken_link(void **state)
@@ -340,14 +229,14 @@ static void test_a_stalled_copy_can_be_aborted_and_none_begins_over_a_broken_lin
 	struct bench *bench = *state;
 	struct errand errand;
 
-	begin_migration(&errand, bench);
+	bench_begin_migration(&errand, bench);
 	set_link(bench, true);
 	simulated_open_gate(bench->fleet, SIMULATED_GATE_LIVE);
-	assert_true(look(bench, bench->source).is_moving_out);
+	assert_true(bench_look(bench, bench->source).is_moving_out);
 	assert_int_equal(bench->operations->adjust(bench->source, GUEST, MOVE_ABORT, 0, NULL), 0);
-	assert_int_equal(end(&errand), -ECANCELED);
-	assert_states(bench, GUEST_RUNNING, GUEST_ABSENT);
-	assert_int_equal(migrate(bench), -EIO);
+	assert_int_equal(bench_end(&errand), -ECANCELED);
+	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
+	assert_int_equal(bench_migrate(bench), -EIO);
 }
 
 static void test_a_hung_guest_is_busy_and_calls_that_change_it_give_up(void **state)
@@ -355,23 +244,23 @@ static void test_a_hung_guest_is_busy_and_calls_that_change_it_give_up(void **st
 	struct bench *bench = *state;
 	struct errand errand;
 
-	inject(bench, SIMULATED_QEMU_HANGS, "one");
-	assert_true(look(bench, bench->source).is_busy);
+	bench_inject(bench, SIMULATED_QEMU_HANGS, "one");
+	assert_true(bench_look(bench, bench->source).is_busy);
 	assert_int_equal(list_source(bench), 0);
 	assert_true(bench->list.items[0].is_silent);
 	assert_true(bench->list.items[0].view.is_busy);
 	assert_int_equal(bench->operations->remove_guest(bench->source, GUEST, GUEST_SET(GUEST_RUNNING), NULL),
 			 -ESTALE);
-	begin(&errand, bench, stop_source);
+	bench_begin(&errand, bench, stop_source);
 	simulated_wait_hung(bench->fleet, "one");
 	clock_manual_advance(bench->clock, 30000000);
-	assert_int_equal(end(&errand), -EIO);
-	begin(&errand, bench, stop_source);
+	assert_int_equal(bench_end(&errand), -EIO);
+	bench_begin(&errand, bench, stop_source);
 	simulated_wait_hung(bench->fleet, "one");
 	bench->operations->interrupt(bench->source);
-	assert_int_equal(end(&errand), -EHOSTUNREACH);
-	assert_states(bench, GUEST_RUNNING, GUEST_ABSENT);
-	inject(bench, SIMULATED_QEMU_GOES_ON, "one");
+	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
+	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
+	bench_inject(bench, SIMULATED_QEMU_GOES_ON, "one");
 	assert_int_equal(stop_source(bench), 0);
 }
 
@@ -380,18 +269,18 @@ static void test_a_qemu_that_dies_in_the_copy_ends_it_on_either_side(void **stat
 	struct bench *bench = *state;
 	struct errand errand;
 
-	begin_migration(&errand, bench);
-	inject(bench, SIMULATED_QEMU_DIES, "two");
-	assert_int_equal(end(&errand), -EIO);
-	assert_states(bench, GUEST_RUNNING, GUEST_ABSENT);
-	begin_migration(&errand, bench);
-	inject(bench, SIMULATED_QEMU_DIES, "one");
-	assert_int_equal(end(&errand), -EIO);
-	assert_states(bench, GUEST_CRASHED, GUEST_ABSENT);
+	bench_begin_migration(&errand, bench);
+	bench_inject(bench, SIMULATED_QEMU_DIES, "two");
+	assert_int_equal(bench_end(&errand), -EIO);
+	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
+	bench_begin_migration(&errand, bench);
+	bench_inject(bench, SIMULATED_QEMU_DIES, "one");
+	assert_int_equal(bench_end(&errand), -EIO);
+	bench_expect(bench, GUEST_CRASHED, GUEST_ABSENT);
 	assert_int_equal(simulated_by_hand_start(bench->fleet, "one", GUEST, NULL), 0);
 	assert_int_equal(simulated_by_hand_undefine(bench->fleet, "one", GUEST, NULL), 0);
-	inject(bench, SIMULATED_QEMU_DIES, "one");
-	assert_states(bench, GUEST_ABSENT, GUEST_ABSENT);
+	bench_inject(bench, SIMULATED_QEMU_DIES, "one");
+	bench_expect(bench, GUEST_ABSENT, GUEST_ABSENT);
 }
 
 static void test_a_call_that_does_not_return_has_its_effect_when_it_was_told(void **state)
@@ -412,17 +301,17 @@ static void test_a_call_that_does_not_return_has_its_effect_when_it_was_told(voi
 
 		assert_int_equal(bench->operations->remove_guest(bench->target, GUEST, GUEST_SET_OFF, NULL), 0);
 		assert_true(simulated_hang_next(bench->fleet, "two", "define", cases[i].landing));
-		begin(&errand, bench, define_target);
+		bench_begin(&errand, bench, define_target);
 		simulated_wait_hung(bench->fleet, "two");
-		assert_true(look(bench, bench->target).is_busy);
+		assert_true(bench_look(bench, bench->target).is_busy);
 		assert_int_equal(bench->operations->remove_guest(bench->target, GUEST, GUEST_SET_OFF, NULL), -ESTALE);
 		bench->operations->interrupt(bench->target);
-		assert_int_equal(end(&errand), -EHOSTUNREACH);
-		assert_int_equal(look(bench, bench->target).is_busy, is_late);
-		assert_states(bench, GUEST_RUNNING, cases[i].before);
+		assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
+		assert_int_equal(bench_look(bench, bench->target).is_busy, is_late);
+		bench_expect(bench, GUEST_RUNNING, cases[i].before);
 		assert_int_equal(simulated_land_late(bench->fleet, "two"), is_late);
-		assert_false(look(bench, bench->target).is_busy);
-		assert_states(bench, GUEST_RUNNING, cases[i].after_landing);
+		assert_false(bench_look(bench, bench->target).is_busy);
+		bench_expect(bench, GUEST_RUNNING, cases[i].after_landing);
 	}
 	assert_false(simulated_hang_next(bench->fleet, "two", "no such call", SIMULATED_LANDS_NEVER));
 	assert_false(simulated_hang_next(bench->fleet, "none", "define", SIMULATED_LANDS_NEVER));
@@ -434,13 +323,13 @@ static void test_a_migration_that_was_asked_for_begins_late(void **state)
 	struct errand errand;
 
 	assert_true(simulated_hang_next(bench->fleet, "one", "migrate_live", SIMULATED_LANDS_LATE));
-	begin(&errand, bench, migrate);
+	bench_begin(&errand, bench, bench_migrate);
 	simulated_wait_hung(bench->fleet, "one");
 	bench->operations->interrupt(bench->source);
-	assert_int_equal(end(&errand), -EHOSTUNREACH);
-	assert_states(bench, GUEST_RUNNING, GUEST_ABSENT);
+	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
+	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
 	assert_true(simulated_land_late(bench->fleet, "one"));
-	assert_states(bench, GUEST_ABSENT, GUEST_RUNNING);
+	bench_expect(bench, GUEST_ABSENT, GUEST_RUNNING);
 }
 
 static void test_a_reading_that_is_held_back_tells_what_was(void **state)
@@ -448,13 +337,13 @@ static void test_a_reading_that_is_held_back_tells_what_was(void **state)
 	struct bench *bench = *state;
 	struct errand errand;
 
-	inject(bench, SIMULATED_READINGS_ARE_HELD, "one");
-	begin(&errand, bench, list_source);
+	bench_inject(bench, SIMULATED_READINGS_ARE_HELD, "one");
+	bench_begin(&errand, bench, list_source);
 	simulated_wait_hung(bench->fleet, "one");
 	assert_int_equal(stop_source(bench), 0);
 	assert_int_equal(bench->operations->remove_guest(bench->source, GUEST, GUEST_SET_OFF, NULL), 0);
-	inject(bench, SIMULATED_READINGS_GO_ON, "one");
-	assert_int_equal(end(&errand), 0);
+	bench_inject(bench, SIMULATED_READINGS_GO_ON, "one");
+	assert_int_equal(bench_end(&errand), 0);
 	assert_int_equal(bench->list.count, 1);
 	assert_int_equal(bench->list.items[0].view.state, GUEST_RUNNING);
 }
@@ -482,7 +371,7 @@ static void test_a_hook_changes_the_fleet_between_two_steps(void **state)
 	simulated_set_hook(bench->fleet, change_around_define, bench);
 	assert_int_equal(define_target(bench), 0);
 	assert_int_equal(bench->hook_calls, 2);
-	assert_states(bench, GUEST_PAUSED, GUEST_RUNNING);
+	bench_expect(bench, GUEST_PAUSED, GUEST_RUNNING);
 	assert_int_equal(bench->operations->remove_guest(bench->target, GUEST, GUEST_SET_OFF, NULL), -ESTALE);
 }
 
@@ -491,15 +380,15 @@ static void test_a_guest_that_is_changed_by_hand_in_the_copy_ends_it(void **stat
 	struct bench *bench = *state;
 	struct errand errand;
 
-	begin_migration(&errand, bench);
+	bench_begin_migration(&errand, bench);
 	assert_int_equal(simulated_by_hand_power_off(bench->fleet, "one", GUEST, NULL), 0);
-	assert_int_equal(end(&errand), -EIO);
-	assert_states(bench, GUEST_SHUT_OFF, GUEST_ABSENT);
+	assert_int_equal(bench_end(&errand), -EIO);
+	bench_expect(bench, GUEST_SHUT_OFF, GUEST_ABSENT);
 	assert_int_equal(simulated_by_hand_start(bench->fleet, "one", GUEST, NULL), 0);
-	begin_migration(&errand, bench);
+	bench_begin_migration(&errand, bench);
 	assert_int_equal(bench->operations->remove_guest(bench->target, GUEST, GUEST_SET(GUEST_ARRIVING), NULL), 0);
-	assert_int_equal(end(&errand), -EIO);
-	assert_states(bench, GUEST_RUNNING, GUEST_ABSENT);
+	assert_int_equal(bench_end(&errand), -EIO);
+	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
 }
 
 static void test_calls_that_hang_return_when_the_fleet_ends(void **state)
@@ -507,16 +396,16 @@ static void test_calls_that_hang_return_when_the_fleet_ends(void **state)
 	struct bench *bench = *state;
 	struct errand first, second;
 
-	inject(bench, SIMULATED_LIBVIRTD_STOPS, "one");
-	begin(&first, bench, stop_source);
+	bench_inject(bench, SIMULATED_LIBVIRTD_STOPS, "one");
+	bench_begin(&first, bench, stop_source);
 	simulated_wait_hung(bench->fleet, "one");
 	simulated_reset(bench->fleet);
-	assert_int_equal(end(&first), -EHOSTUNREACH);
+	assert_int_equal(bench_end(&first), -EHOSTUNREACH);
 	assert_true(simulated_hang_next(bench->fleet, "two", "define", SIMULATED_LANDS_LATE));
-	begin(&second, bench, define_target);
+	bench_begin(&second, bench, define_target);
 	simulated_wait_hung(bench->fleet, "two");
 	simulated_end_copies(bench->fleet);
-	assert_int_equal(end(&second), -EHOSTUNREACH);
+	assert_int_equal(bench_end(&second), -EHOSTUNREACH);
 	assert_true(simulated_hang_next(bench->fleet, "two", "define", SIMULATED_LANDS_NEVER));
 	assert_int_equal(define_target(bench), -EHOSTUNREACH); /* none hangs any more */
 }
@@ -553,7 +442,7 @@ static void test_a_fault_of_what_is_not_there_is_refused(void **state)
 
 int main(void)
 {
-#define FAULT_TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define FAULT_TEST(test) cmocka_unit_test_setup_teardown(test, bench_setup, bench_teardown)
 	const struct CMUnitTest tests[] = {
 		FAULT_TEST(test_a_stopped_libvirtd_answers_when_it_goes_on),
 		FAULT_TEST(test_what_was_asked_of_a_stopped_libvirtd_lands_late_or_is_lost),
