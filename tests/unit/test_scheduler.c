@@ -112,11 +112,22 @@ static void names_that_the_host_does_not_offer_refuse_it(void **state)
 static void a_running_guest_does_not_go_to_an_older_hypervisor(void **state)
 {
 	struct fleet *fleet = *state;
+	struct host_state host = fleet_host(2, "compute-2");
 
 	fleet->request.source_hypervisor_version = 8001003;
 	fleet_expect_refusal(fleet, 2, "HypervisorVersionFilter: version 7.2.0 is older than the source's 8.1.3");
-	fleet->request.is_live = false;
+	host.hypervisor_version = 0; /* not known: the check before the migration decides */
+	fleet_put(fleet, &host, NULL);
 	fleet_expect_choice(fleet, 2);
+	host.hypervisor_version = 8001003;
+	fleet_put(fleet, &host, NULL);
+	fleet_expect_choice(fleet, 2);
+	host.hypervisor_version = 1; /* known, and older than anything */
+	fleet_put(fleet, &host, NULL);
+	fleet_expect_refusal(fleet, 2, "HypervisorVersionFilter: version 0.0.1 is older than the source's 8.1.3");
+	fleet->request.is_live = false;
+	fleet_expect_choice(fleet, 3);
+	assert_int_equal(fleet->result.choice_count, 2);
 }
 
 static void a_live_migration_needs_an_address_on_the_target(void **state)

@@ -167,6 +167,128 @@ static void equal_collections_are_kept_once_and_reused_when_free(void **state)
 	assert_true(host_table_set_count(fleet->table, HOST_SET_NETWORKS) <= 4);
 }
 
+static void put_networks(struct fleet *fleet, int64_t id, const char *const *names, size_t count)
+{
+	char name[32];
+	struct host_offers facts = { 0 };
+	struct host_state host;
+
+	snprintf(name, sizeof(name), "compute-%lld", (long long)id);
+	host = fleet_host(id, name);
+	facts.sets[HOST_SET_NETWORKS] = (struct name_list){ names, count, .is_known = true };
+	fleet_put(fleet, &host, &facts);
+}
+
+static const struct name_list *networks_of(const struct fleet *fleet, int64_t id)
+{
+	return host_table_set(fleet->table, HOST_SET_NETWORKS,
+			      host_table_by_id(fleet->table, id)->sets[HOST_SET_NETWORKS]);
+}
+
+/* Beside the one that stands for what is not known, there are never more than are offered and one that is being put. */
+static void a_collection_that_no_host_has_any_more_gives_its_number_back(void **state)
+{
+	struct fleet *fleet = *state;
+	char name[16];
+
+	for (int i = 0; i < 40; i++) {
+		const char *const names[] = { name, "br-int" };
+
+		snprintf(name, sizeof(name), "net-%d", i);
+		put_networks(fleet, 2, names, i == 20 ? 0 : 2);
+		assert_true(host_table_set_count(fleet->table, HOST_SET_NETWORKS) <= 3);
+		assert_int_equal(networks_of(fleet, 2)->count, i == 20 ? 0 : 2);
+		assert_true(networks_of(fleet, 2)->is_known);
+		assert_false(networks_of(fleet, 3)->is_known);
+	}
+	for (int i = 0; i < 10; i++) { /* also when its last host goes, and not before */
+		const char *const names[] = { name };
+
+		snprintf(name, sizeof(name), "net-%d", i);
+		put_networks(fleet, 2, names, 1);
+		put_networks(fleet, 4, names, 1);
+		host_table_remove(fleet->table, 4);
+		assert_int_equal(networks_of(fleet, 2)->count, 1);
+		assert_string_equal(networks_of(fleet, 2)->names[0], name);
+		host_table_remove(fleet->table, 2);
+		assert_true(host_table_set_count(fleet->table, HOST_SET_NETWORKS) <= 3);
+	}
+}
+
+static void a_host_keeps_what_it_offers_when_only_its_state_is_put(void **state)
+{
+	static const char *const names[] = { "net-b", "net-a", "net-b" };
+	struct fleet *fleet = *state;
+	struct host_state host = fleet_host(2, "renamed");
+
+	put_networks(fleet, 2, names, 3);
+	host.no_address_reason = "no route";
+	host.disabled_reason = "maintenance";
+	for (int i = 0; i < 3; i++)
+		fleet_put(fleet, &host, NULL);
+	assert_string_equal(host_table_by_id(fleet->table, 2)->name, "renamed");
+	assert_string_equal(host_table_by_id(fleet->table, 2)->no_address_reason, "no route");
+	assert_string_equal(host_table_by_id(fleet->table, 2)->disabled_reason, "maintenance");
+	assert_null(host_table_by_name(fleet->table, "compute-2"));
+	assert_int_equal(networks_of(fleet, 2)->count, 2); /* each once, in order */
+	assert_string_equal(networks_of(fleet, 2)->names[0], "net-a");
+	assert_string_equal(networks_of(fleet, 2)->names[1], "net-b");
+	host.disabled_reason = host.no_address_reason = NULL;
+	fleet_put(fleet, &host, NULL);
+	assert_null(host_table_by_id(fleet->table, 2)->no_address_reason);
+	assert_null(host_table_by_id(fleet->table, 2)->disabled_reason);
+	host_table_remove(fleet->table, 2);
+	host_table_remove(fleet->table, 2); /* gone already is fine */
+	put_networks(fleet, 4, names, 3);
+	assert_null(host_table_by_id(fleet->table, 2));
+}
+
+static void usage_replaces_every_figure_of_a_host(void **state)
+{
+	struct fleet *fleet = *state;
+	const struct host_usage usage = {
+		.vcpus = 1, .memory_mb = 2, .disk_mb = 3, .num_io_ops = 4, .num_instances = 5
+	};
+	const struct host_state *host;
+
+	assert_true(host_table_set_usage(fleet->table, 2, &usage));
+	host = host_table_by_id(fleet->table, 2);
+	assert_int_equal(host->vcpus_used, 1);
+	assert_int_equal(host->memory_mb_used, 2);
+	assert_int_equal(host->disk_mb_used, 3);
+	assert_int_equal(host->num_io_ops, 4);
+	assert_int_equal(host->num_instances, 5);
+	assert_false(host_table_set_usage(fleet->table, 4, &usage));
+}
+
+static void a_host_without_an_id_or_a_name_is_refused(void **state)
+{
+	struct fleet *fleet = *state;
+	struct host_state host = fleet_host(0, "compute-9");
+	struct error error = { 0 };
+	size_t count;
+
+	assert_int_equal(host_table_put(fleet->table, &host, NULL, &error), -EINVAL);
+	assert_string_equal(error.text, "a host without an id or a name cannot be scheduled");
+	host.id = -1;
+	assert_int_equal(host_table_put(fleet->table, &host, NULL, NULL), -EINVAL);
+	host.id = 9;
+	host.name = NULL;
+	assert_int_equal(host_table_put(fleet->table, &host, NULL, NULL), -EINVAL);
+	host.name = "compute-3";
+	assert_int_equal(host_table_put(fleet->table, &host, NULL, &error), -EEXIST);
+	assert_string_equal(error.text, "host compute-3 is there already, with the id 3");
+	host.id = 2; /* nor does one take another's name */
+	assert_int_equal(host_table_put(fleet->table, &host, NULL, NULL), -EEXIST);
+	host_table_states(fleet->table, &count);
+	assert_int_equal(count, 3);
+	assert_string_equal(host_table_by_id(fleet->table, 2)->name, "compute-2");
+	host.id = 1;
+	host.name = "compute-1";
+	fleet_put(fleet, &host, NULL); /* the least id there can be */
+	host_table_destroy(NULL);
+}
+
 static void filters_and_weighers_are_found_by_name(void **state)
 {
 	enum scheduler_filter filter;
@@ -197,6 +319,10 @@ int main(void)
 		TEST(an_empty_fleet_and_an_unknown_host_are_told),
 		TEST(the_table_refuses_a_name_twice_and_keeps_its_order),
 		TEST(equal_collections_are_kept_once_and_reused_when_free),
+		TEST(a_collection_that_no_host_has_any_more_gives_its_number_back),
+		TEST(a_host_keeps_what_it_offers_when_only_its_state_is_put),
+		TEST(usage_replaces_every_figure_of_a_host),
+		TEST(a_host_without_an_id_or_a_name_is_refused),
 		TEST(filters_and_weighers_are_found_by_name),
 	};
 
