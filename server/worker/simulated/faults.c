@@ -172,8 +172,7 @@ static int start(const struct scene *scene, struct error *error)
 {
 	unsigned int may = GUEST_SET_OFF | GUEST_SET(GUEST_PAUSED) | GUEST_SET(GUEST_SAVED);
 
-	if (!(GUEST_SET(scene->guest->view.state) & may)
-	    || simulated_missing_disk(scene->host, scene->guest->uuid, true))
+	if (!(GUEST_SET(scene->guest->view.state) & may) || simulated_missing_disk(scene->host, scene->guest->uuid))
 		return impossible(scene, error);
 	simulated_enter_state(scene->host, scene->guest, GUEST_RUNNING);
 	return 0;

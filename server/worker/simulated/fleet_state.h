@@ -322,7 +322,7 @@ bool simulated_private_disk(struct simulated_fleet *fleet, const char *uuid, siz
 			    struct simulated_disk *ret_disk);
 void simulated_touch(struct simulated_host *host, const char *uuid);
 /* A disk that the guest needs there and that is not; NULL: all are. */
-const char *simulated_missing_disk(struct simulated_host *host, const char *uuid, bool with_shared);
+const char *simulated_missing_disk(struct simulated_host *host, const char *uuid);
 /* One that is there. */
 const char *simulated_present_disk(struct simulated_host *host, const char *uuid);
 /* Its volume on the target, by the journal, within a call. Lets the mutex go. */

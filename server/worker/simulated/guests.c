@@ -44,7 +44,7 @@ static int hold(const struct simulated_guest *guest, const struct simulated_host
 
 int simulated_body_stop(struct simulated_fleet *fleet, struct simulated_call *call, struct error *error)
 {
-	int result = 0;
+	int result;
 	struct simulated_guest *guest = simulated_guest_on(call->host, call->uuid, &result, error);
 
 	(void)fleet;
@@ -59,7 +59,7 @@ int simulated_body_stop(struct simulated_fleet *fleet, struct simulated_call *ca
 
 int simulated_body_start(struct simulated_fleet *fleet, struct simulated_call *call, struct error *error)
 {
-	int result = 0;
+	int result;
 	struct simulated_guest *guest = simulated_guest_on(call->host, call->uuid, &result, error);
 
 	(void)fleet;
@@ -68,7 +68,7 @@ int simulated_body_start(struct simulated_fleet *fleet, struct simulated_call *c
 	if (simulated_happens(call->host, SIMULATED_START_FAILS))
 		return simulated_fail(call->host, error, EIO, "server %.36s did not start (simulated)", call->uuid);
 
-	const char *missing = simulated_missing_disk(call->host, call->uuid, true);
+	const char *missing = simulated_missing_disk(call->host, call->uuid);
 	if (missing)
 		return error_set(error, EIO, "disk %s of server %s is not on host %s (simulated)", missing, call->uuid,
 				 call->host->name);
@@ -79,7 +79,7 @@ int simulated_body_start(struct simulated_fleet *fleet, struct simulated_call *c
 /* Into a state, from one in which it runs. */
 static int put_into(const struct simulated_call *call, enum guest_state state, struct error *error)
 {
-	int result = 0;
+	int result;
 	struct simulated_guest *guest = simulated_guest_on(call->host, call->uuid, &result, error);
 
 	if (!guest)
@@ -105,7 +105,7 @@ int simulated_body_save(struct simulated_fleet *fleet, struct simulated_call *ca
 
 int simulated_body_forget_saved(struct simulated_fleet *fleet, struct simulated_call *call, struct error *error)
 {
-	int result = 0;
+	int result;
 	struct simulated_guest *guest = simulated_guest_on(call->host, call->uuid, &result, error);
 
 	(void)fleet;
@@ -137,7 +137,7 @@ int simulated_body_define(struct simulated_fleet *fleet, struct simulated_call *
 
 int simulated_body_set_autostart(struct simulated_fleet *fleet, struct simulated_call *call, struct error *error)
 {
-	int result = 0;
+	int result;
 	struct simulated_guest *guest = simulated_guest_on(call->host, call->uuid, &result, error);
 
 	(void)fleet;

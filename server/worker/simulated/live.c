@@ -336,7 +336,7 @@ static int may_begin(struct simulated_fleet *fleet, const struct simulated_call 
 		return error_set(error, EBUSY, "server %.36s is moving already", call->uuid);
 	if (simulated_is_link_cut(fleet, call->host, to))
 		return error_set(error, EIO, "host %s cannot reach host %s (simulated)", call->host->name, to->name);
-	const char *missing = simulated_missing_disk(to, call->uuid, true);
+	const char *missing = simulated_missing_disk(to, call->uuid);
 	if (missing)
 		return error_set(error, EIO, "disk %s of server %s is not on host %s (simulated)", missing, call->uuid,
 				 to->name);
@@ -389,7 +389,7 @@ static int wait_for(struct simulated_fleet *fleet, struct simulated_call *call, 
 
 int simulated_body_migrate(struct simulated_fleet *fleet, struct simulated_call *call, struct error *error)
 {
-	int result = 0;
+	int result;
 	struct simulated_guest *guest = simulated_guest_on(call->host, call->uuid, &result, error);
 
 	if (guest)

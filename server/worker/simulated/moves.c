@@ -39,7 +39,7 @@ static int check(struct simulated_fleet *fleet, const struct simulated_call *cal
 {
 	struct check_result *ret_check = call->ret;
 	struct simulated_host *to = call->target;
-	int result = 0;
+	int result;
 	bool is_refused = false;
 
 	struct simulated_guest *guest = simulated_guest_on(call->host, call->uuid, &result, error);
@@ -135,7 +135,7 @@ static void tell_copy(struct simulated_fleet *fleet, const struct simulated_move
 int simulated_body_progress(struct simulated_fleet *fleet, struct simulated_call *call, struct error *error)
 {
 	struct move_progress *ret_progress = call->ret;
-	int result = 0;
+	int result;
 	const struct simulated_guest *guest = simulated_guest_on(call->host, call->uuid, &result, error);
 
 	if (!guest)
@@ -153,7 +153,7 @@ int simulated_body_progress(struct simulated_fleet *fleet, struct simulated_call
 
 int simulated_body_completed(struct simulated_fleet *fleet, struct simulated_call *call, struct error *error)
 {
-	int result = 0;
+	int result;
 	const struct simulated_guest *guest = simulated_guest_on(call->host, call->uuid, &result, error);
 
 	(void)fleet;
@@ -169,7 +169,7 @@ int simulated_body_completed(struct simulated_fleet *fleet, struct simulated_cal
 
 int simulated_body_adjust(struct simulated_fleet *fleet, struct simulated_call *call, struct error *error)
 {
-	int result = 0;
+	int result;
 
 	if (!simulated_guest_on(call->host, call->uuid, &result, error))
 		return result;

@@ -191,7 +191,7 @@ int simulated_body_look(struct simulated_fleet *fleet, struct simulated_call *ca
 
 int simulated_body_read_definition(struct simulated_fleet *fleet, struct simulated_call *call, struct error *error)
 {
-	int result = 0;
+	int result;
 	const struct simulated_guest *guest = simulated_guest_on(call->host, call->uuid, &result, error);
 
 	(void)fleet;

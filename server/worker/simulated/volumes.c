@@ -165,14 +165,13 @@ void simulated_touch(struct simulated_host *host, const char *uuid)
 	}
 }
 
-const char *simulated_missing_disk(struct simulated_host *host, const char *uuid, bool with_shared)
+const char *simulated_missing_disk(struct simulated_host *host, const char *uuid)
 {
 	const struct simulated_disks *disks = simulated_disks_find(simulated_fleet_of(host), uuid);
 
 	for (const struct simulated_disk *disk = disks ? disks->first : NULL; disk; disk = disk->next)
-		if ((with_shared || !disk->is_shared)
-		    && (pool_state(host, disk->is_shared) == SIMULATED_POOL_OFF
-			|| !simulated_volume_find(host, disk->is_shared, disk->name)))
+		if (pool_state(host, disk->is_shared) == SIMULATED_POOL_OFF
+		    || !simulated_volume_find(host, disk->is_shared, disk->name))
 			return disk->name;
 	return NULL;
 }
