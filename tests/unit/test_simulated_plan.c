@@ -1,12 +1,14 @@
 /* How simulated moves go: their time, their progress, and which plan is whose. All of it is arithmetic on a clock that stands. */
 #include "server/worker/simulated/fleet.h"
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "server/worker/simulated/fleet_state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -106,6 +108,90 @@ static void test_one_that_never_converges_ends_only_when_it_is_forced(void **sta
 	assert_int_equal(simulated_copy_end_ms(&copy), now_ms(bench) + 400);
 }
 
+/* Of a copy that began at some time and takes ten seconds. */
+static struct move_progress told(enum simulated_failure fails, int64_t elapsed_ms, int64_t memory_mb)
+{
+	const struct simulated_copy copy = { .began_ms = 5000, .takes_ms = 10000, .fails = fails };
+	struct move_progress progress = { 0 };
+
+	simulated_copy_progress(&copy, 5000 + elapsed_ms, memory_mb, &progress);
+	assert_true(progress.is_active);
+	assert_int_equal(progress.elapsed_ms, elapsed_ms);
+	assert_int_equal(progress.memory_total, memory_mb * MIB);
+	assert_int_equal(progress.data_processed, progress.memory_processed);
+	assert_int_equal(progress.downtime_ms, 20);
+	return progress;
+}
+
+/* A twentieth of what is copied is written again meanwhile; where it never ends, a tenth more than is copied. */
+static void test_what_is_written_again_decides_whether_the_copy_ends(void **state)
+{
+	const struct move_progress ends = told(SIMULATED_FAILS_NOT, 1000, 1000);
+	const struct move_progress never = told(SIMULATED_FAILS_NEVER_CONVERGES, 1000, 1000);
+
+	(void)state;
+	assert_int_equal(ends.dirty_bytes_per_s, ends.bytes_per_s / 20);
+	assert_int_equal(never.dirty_bytes_per_s, never.bytes_per_s / 1000 * 1100);
+	assert_int_equal(ends.iteration, 1);
+	assert_int_equal(told(SIMULATED_FAILS_NOT, 10000, 1000).iteration, 2);
+}
+
+static void test_there_is_never_less_left_than_nothing_or_a_tenth(void **state)
+{
+	(void)state;
+	assert_int_equal(told(SIMULATED_FAILS_NOT, 0, 1000).memory_remaining, 1000 * MIB);
+	assert_int_equal(told(SIMULATED_FAILS_NOT, 20000, 1000).memory_remaining, 0);
+	assert_int_equal(told(SIMULATED_FAILS_NEVER_CONVERGES, 20000, 1000).memory_remaining, 100 * MIB);
+	assert_true(told(SIMULATED_FAILS_NEVER_CONVERGES, 5000, 1000).memory_remaining > 500 * MIB);
+}
+
+/* It may go on for as long as a clock does; and a guest may have no memory to speak of. */
+static void test_figures_do_not_run_over(void **state)
+{
+	const int64_t long_ms = INT64_MAX / 1000;
+	const struct simulated_copy at_once = { .began_ms = 0 };
+	struct move_progress progress = { 0 };
+
+	(void)state;
+	assert_true(told(SIMULATED_FAILS_NEVER_CONVERGES, long_ms, 1000).memory_processed > 1000 * MIB);
+	progress = told(SIMULATED_FAILS_NOT, long_ms, 0);
+	assert_int_equal(progress.memory_processed, 0);
+	assert_int_equal(progress.bytes_per_s, 0);
+	simulated_copy_progress(&at_once, 2, 10, &progress); /* one that takes no time is a millisecond's */
+	assert_int_equal(progress.bytes_per_s, 10 * MIB * 1000);
+	assert_int_equal(progress.memory_remaining, 0);
+}
+
+/* Once its guest stands still a copy needs a tenth of its time more, unless it ends before. */
+static void test_one_that_is_forced_ends_no_later_than_by_itself(void **state)
+{
+	static const struct {
+		enum simulated_failure fails;
+		int64_t forced_ms, end_ms;
+	} rows[] = {
+		{ SIMULATED_FAILS_NOT, 0, 15000 },
+		{ SIMULATED_FAILS_NOT, 6000, 7000 },
+		{ SIMULATED_FAILS_NOT, 14500, 15000 },
+		{ SIMULATED_FAILS_MIDWAY, 0, 10000 },
+		{ SIMULATED_FAILS_MIDWAY, 6000, 7000 },
+		{ SIMULATED_FAILS_TARGET_LOST, 0, 10000 },
+		{ SIMULATED_FAILS_TARGET_LOST, 9500, 10000 },
+		{ SIMULATED_FAILS_NEVER_CONVERGES, 0, INT64_MAX },
+		{ SIMULATED_FAILS_NEVER_CONVERGES, 90000, 91000 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		const struct simulated_copy copy = {
+			.began_ms = 5000, .takes_ms = 10000, .fails = rows[i].fails, .forced_ms = rows[i].forced_ms
+		};
+
+		assert_int_equal(simulated_copy_end_ms(&copy), rows[i].end_ms);
+		assert_int_equal(simulated_copy_fails(&copy), rows[i].fails == SIMULATED_FAILS_MIDWAY
+								      || rows[i].fails == SIMULATED_FAILS_TARGET_LOST);
+	}
+}
+
 static bool refuses(const struct bench *bench, int host)
 {
 	bool is_refused = false;
@@ -125,6 +211,36 @@ static void test_a_precheck_that_fails_refuses_each_host_once_and_is_over_then(v
 	assert_true(refuses(bench, 1));
 	assert_false(refuses(bench, 0)); /* the next move */
 	assert_false(refuses(bench, 1));
+}
+
+/* More hosts than there is room for at first. */
+static void test_a_precheck_that_fails_is_over_only_when_it_comes_round(void **state)
+{
+	const struct bench *bench = *state;
+	char name[16];
+
+	simulated_plan_end(bench->server);
+	simulated_plan_end(bench->server);
+	for (int i = 0; i < 20; i++) {
+		bool is_refused = false;
+
+		snprintf(name, sizeof(name), "more-%d", i);
+		assert_int_equal(simulated_add_host(bench->hypervisor, name, NULL), 0);
+		assert_int_equal(simulated_plan_refuses(bench->server, bench->fleet,
+							simulated_host_find(bench->fleet, name), &is_refused, NULL),
+				 0);
+		assert_true(is_refused);
+	}
+	assert_true(refuses(bench, 0));
+	for (int i = 0; i < 20; i++) {
+		bool is_refused = true;
+
+		snprintf(name, sizeof(name), "more-%d", i);
+		assert_int_equal(simulated_plan_refuses(bench->server, bench->fleet,
+							simulated_host_find(bench->fleet, name), &is_refused, NULL),
+				 0);
+		assert_false(is_refused);
+	}
 }
 
 static void test_the_last_plan_holds_for_all_that_follow(void **state)
@@ -182,7 +298,12 @@ int main(void)
 		PLAN_TEST(test_a_copy_that_breaks_midway_ends_at_the_half_of_its_time),
 		PLAN_TEST(test_progress_follows_the_time),
 		PLAN_TEST(test_one_that_never_converges_ends_only_when_it_is_forced),
+		PLAN_TEST(test_what_is_written_again_decides_whether_the_copy_ends),
+		PLAN_TEST(test_there_is_never_less_left_than_nothing_or_a_tenth),
+		PLAN_TEST(test_figures_do_not_run_over),
+		PLAN_TEST(test_one_that_is_forced_ends_no_later_than_by_itself),
 		PLAN_TEST(test_a_precheck_that_fails_refuses_each_host_once_and_is_over_then),
+		PLAN_TEST(test_a_precheck_that_fails_is_over_only_when_it_comes_round),
 		PLAN_TEST(test_the_last_plan_holds_for_all_that_follow),
 		PLAN_TEST(test_a_server_without_plans_moves_by_the_fleets),
 		PLAN_TEST(test_two_servers_of_one_uuid_are_refused),
