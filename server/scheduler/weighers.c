@@ -86,8 +86,6 @@ const struct weigher scheduler_weighers[SCHEDULER_WEIGHER_COUNT] = {
 
 double weigher_share(const struct weigher_scale *scale, double figure)
 {
-	if (scale->range <= 0)
-		return 0;
 	if (scale->has_floor && figure < 0)
 		figure = 0;
 	return scale->multiplier * ((figure - scale->low) / scale->range);

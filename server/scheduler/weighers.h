@@ -31,6 +31,7 @@ struct weigher_scale {
 	bool has_floor;
 };
 
+/* Of a scale that has a range. */
 double weigher_share(const struct weigher_scale *scale, double figure);
 
 /* Adds the weigher's shares to the weights of `count` candidates (places in `hosts`). `figures` is room for as many. */

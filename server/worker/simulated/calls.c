@@ -253,10 +253,8 @@ static int hang(struct simulated_fleet *fleet, struct simulated_call *call, enum
 		return result;
 	/* One that is late holds its guest by itself, and lets it go when it has landed. */
 	call->is_hung = landing != SIMULATED_LANDS_LATE;
-	while (!call->is_cut && !fleet->is_ending) {
+	while (!call->is_cut && !fleet->is_ending)
 		simulated_call_wait(fleet, call, INT64_MAX);
-		simulated_settle(fleet);
-	}
 	call->is_hung = false;
 	return simulated_tell_cut(call, error);
 }

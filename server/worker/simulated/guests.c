@@ -25,7 +25,6 @@ void simulated_enter_state(struct simulated_host *host, struct simulated_guest *
 void simulated_guest_end(struct simulated_host *host, struct simulated_guest *guest, enum guest_state state)
 {
 	guest->is_hung = false;
-	guest->view.is_moving_out = false;
 	if (guest->view.is_persistent)
 		guest->view.state = state;
 	else

@@ -85,10 +85,8 @@ static void close_host(struct hypervisor_host *host)
 /* What was read is told late, when it may be true no more. */
 static int hold_reading(struct simulated_fleet *fleet, struct simulated_call *call, struct error *error)
 {
-	while (call->host->holds_readings && !call->is_cut && !fleet->is_ending) {
+	while (call->host->holds_readings && !call->is_cut && !fleet->is_ending)
 		simulated_call_wait(fleet, call, INT64_MAX);
-		simulated_settle(fleet);
-	}
 	call->is_waiting = false;
 	return call->is_cut ? simulated_tell_cut(call, error) : 0;
 }
