@@ -3,12 +3,51 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 
 #include <cmocka.h>
 
+#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "tests/unit/simulated_fixture.h"
+
+/* The mutexes that a thread holds. Whoever lets one go that it does not hold has lost count of a lock around a wait. */
+static _Thread_local const pthread_mutex_t *held[8];
+
+int __real_pthread_mutex_lock(pthread_mutex_t *mutex);
+int __real_pthread_mutex_unlock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex);
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex);
+
+static size_t place_of(const pthread_mutex_t *mutex)
+{
+	size_t place = 0;
+
+	while (place < ARRAY_LENGTH(held) && held[place] != mutex)
+		place++;
+	return place;
+}
+
+int __wrap_pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+	size_t place = place_of(NULL);
+
+	if (place == ARRAY_LENGTH(held) || place_of(mutex) < ARRAY_LENGTH(held))
+		abort();
+	held[place] = mutex;
+	return __real_pthread_mutex_lock(mutex);
+}
+
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+	size_t place = place_of(mutex);
+
+	if (place == ARRAY_LENGTH(held))
+		abort();
+	held[place] = NULL;
+	return __real_pthread_mutex_unlock(mutex);
+}
 
 static void on_event(void *context, int64_t host_id, enum hypervisor_event_kind kind, const char *uuid)
 {

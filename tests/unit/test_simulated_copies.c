@@ -296,6 +296,12 @@ static void a_cold_copy_ends_with_its_hosts_and_with_the_fleet(void **state)
 		assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
 		assert_string_equal(log_of_copies.steps, "+default/a.raw ");
 	}
+	put_slow_server(bench, SIMULATED_FAILS_NOT);
+	simulated_close_gate(bench->fleet, SIMULATED_GATE_DISK);
+	bench_begin(&errand, bench, copy);
+	simulated_wait_at_gate(bench->fleet, SIMULATED_GATE_DISK);
+	bench->operations->interrupt(bench->target); /* at once, not after a buffer more */
+	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
 	begin_slow_copy(&errand, bench, SIMULATED_FAILS_NOT);
 	simulated_set_host_up(bench->fleet, "one", false); /* that is noticed when the disk ends */
 	advance_ms(bench, 5000);

@@ -147,6 +147,20 @@ static void a_host_that_the_fleet_does_not_have_is_refused_by_whatever_names_it(
 	assert_string_equal(error.text, "host one is in the simulated fleet already");
 }
 
+static void a_guest_that_is_put_again_is_a_fresh_one(void **state)
+{
+	struct bench *bench = *state;
+
+	bench_inject(bench, SIMULATED_QEMU_HANGS, "one");
+	assert_int_equal(simulated_put_guest(bench->fleet, "one", BENCH_GUEST, GUEST_PAUSED, 128, NULL), 0);
+	assert_int_equal(bench->operations->list_guests(bench->source, &bench->list, NULL), 0);
+	assert_int_equal(bench->list.count, 1);
+	assert_false(bench->list.items[0].is_silent);
+	assert_false(bench->list.items[0].view.is_busy);
+	assert_int_equal(bench->list.items[0].view.state, GUEST_PAUSED);
+	assert_int_equal(bench->list.items[0].memory_mb, 128);
+}
+
 static void only_a_guest_that_runs_writes_to_its_disks(void **state)
 {
 	struct bench *bench = *state;
@@ -263,8 +277,8 @@ static void break_everything(struct bench *bench)
 	simulated_set_host_up(bench->fleet, "two", false);
 	simulated_script(bench->fleet, "two", SIMULATED_CHECK_REFUSES, 9);
 	simulated_set_words(bench->fleet, "two", "no");
-	assert_true(simulated_hang_next(bench->fleet, "one", "look", SIMULATED_LANDS_NEVER));
-	assert_true(simulated_hang_next(bench->fleet, "two", "define", SIMULATED_LANDS_NEVER));
+	assert_true(simulated_hang_next(bench->fleet, "one", "describe", SIMULATED_LANDS_NEVER));
+	assert_true(simulated_hang_next(bench->fleet, "two", "stop_guest", SIMULATED_LANDS_NEVER));
 	simulated_close_gate(bench->fleet, SIMULATED_GATE_LIVE);
 	simulated_close_gate(bench->fleet, SIMULATED_GATE_FINISH);
 }
@@ -365,6 +379,7 @@ int main(void)
 		TEST(a_list_tells_of_each_guest_what_its_settings_say),
 		TEST(a_server_begins_in_the_state_of_its_settings),
 		TEST(a_host_that_the_fleet_does_not_have_is_refused_by_whatever_names_it),
+		TEST(a_guest_that_is_put_again_is_a_fresh_one),
 		TEST(only_a_guest_that_runs_writes_to_its_disks),
 		TEST(each_gate_outcome_landing_and_fault_has_its_name),
 		TEST(a_host_that_comes_or_goes_is_news_once),

@@ -128,6 +128,8 @@ static void test_a_libvirtd_that_dies_at_the_hand_over_leaves_the_sources_half(v
 		bench_expect(bench, GUEST_HANDED_OVER, GUEST_RUNNING);
 		assert_int_equal(
 			bench->operations->remove_guest(bench->source, GUEST, GUEST_SET(GUEST_HANDED_OVER), NULL), 0);
+		assert_int_equal(simulated_by_hand_move(bench->fleet, "two", "one", GUEST, NULL), 0);
+		assert_int_equal(bench_migrate(bench), 0); /* it happens once */
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -356,6 +357,52 @@ static void a_call_that_changes_a_guest_waits_while_it_is_busy(void **state)
 	}
 }
 
+/* Neither what it has read is told, nor is it kept. */
+static void a_reading_that_is_held_can_be_broken_off(void **state)
+{
+	struct bench *bench = *state;
+	static int (*const readings[])(struct bench * bench) = { list, describe };
+	struct errand errand;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(readings); i++)
+		for (int ends = 0; ends < 2; ends++) {
+			bench_inject(bench, SIMULATED_READINGS_ARE_HELD, "one");
+			bench_begin(&errand, bench, readings[i]);
+			simulated_wait_hung(bench->fleet, "one");
+			if (ends)
+				bench_inject(bench, SIMULATED_READINGS_GO_ON, "one");
+			else
+				bench->operations->interrupt(bench->source);
+			assert_int_equal(bench_end(&errand), ends ? 0 : -EHOSTUNREACH);
+		}
+	bench_inject(bench, SIMULATED_READINGS_ARE_HELD, "one");
+	assert_int_equal(look(bench), 0); /* that is none of those */
+	bench_begin(&errand, bench, list);
+	simulated_wait_hung(bench->fleet, "one");
+	simulated_end_copies(bench->fleet);
+	assert_int_equal(bench_end(&errand), 0);
+}
+
+static int wait_and_interrupt(struct bench *bench)
+{
+	simulated_wait_hung(bench->fleet, "one");
+	bench->operations->interrupt(bench->source);
+	return 0;
+}
+
+/* It may have begun to wait before the call did. */
+static void who_waits_for_a_call_to_hang_is_woken(void **state)
+{
+	struct bench *bench = *state;
+	struct errand errand;
+
+	assert_true(simulated_hang_next(bench->fleet, "one", "stop_guest", SIMULATED_LANDS_NEVER));
+	bench_begin(&errand, bench, wait_and_interrupt);
+	usleep(20000);
+	assert_int_equal(stop(bench), -EHOSTUNREACH);
+	assert_int_equal(bench_end(&errand), 0);
+}
+
 static void a_call_stands_at_its_gates_and_at_no_others(void **state)
 {
 	struct bench *bench = *state;
@@ -418,6 +465,8 @@ int main(void)
 		TEST(what_was_asked_of_a_libvirtd_that_dies_does_not_happen),
 		TEST(a_call_waits_for_a_target_that_stands_still_unless_libvirtds_talk),
 		TEST(a_call_that_changes_a_guest_waits_while_it_is_busy),
+		TEST(a_reading_that_is_held_can_be_broken_off),
+		TEST(who_waits_for_a_call_to_hang_is_woken),
 		TEST(a_call_stands_at_its_gates_and_at_no_others),
 		TEST(a_hang_is_of_one_call_of_one_host),
 	};

@@ -86,6 +86,8 @@ static void a_migration_does_not_begin_where_it_could_not_end(void **state)
 	assert_string_equal(error.text, "host one cannot reach host two (simulated)");
 	set_link(bench, "one", "two", false);
 	assert_int_equal(migrate_with_text(bench, &error), 0);
+	assert_string_equal(error.text,
+			    "host one cannot reach host two (simulated)"); /* one that went well says nothing */
 	bench_expect(bench, GUEST_ABSENT, GUEST_RUNNING);
 }
 
@@ -318,6 +320,37 @@ static int begin_and_leave(struct bench *bench)
 	return bench_end(&errand);
 }
 
+/* Nobody has looked since it was over. */
+static void what_happens_after_a_copy_has_ended_does_not_break_it(void **state)
+{
+	struct bench *bench = *state;
+	const struct simulated_place place = { .host = "one", .uuid = BENCH_GUEST };
+	struct errand errand;
+
+	put_server(bench, SIMULATED_FAILS_NOT);
+	begin_copy(&errand, bench);
+	bench->operations->interrupt(bench->source);
+	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
+	advance_s(bench, 10);
+	assert_int_equal(simulated_inject(bench->fleet, SIMULATED_QEMU_DIES, &place, NULL), -ENOENT);
+	bench_expect(bench, GUEST_ABSENT, GUEST_RUNNING);
+}
+
+/* A guest that is off has no QEMU that could end. */
+static void a_guest_that_is_off_may_be_stopped_while_it_moves(void **state)
+{
+	struct bench *bench = *state;
+	struct errand errand;
+
+	assert_int_equal(bench->operations->stop_guest(bench->source, BENCH_GUEST, 0, NULL), 0);
+	bench_begin_migration(&errand, bench);
+	assert_int_equal(bench->operations->stop_guest(bench->source, BENCH_GUEST, 0, NULL), 0);
+	assert_true(bench_look(bench, bench->source).is_moving_out);
+	simulated_open_gate(bench->fleet, SIMULATED_GATE_LIVE);
+	assert_int_equal(bench_end(&errand), 0);
+	bench_expect(bench, GUEST_ABSENT, GUEST_SHUT_OFF);
+}
+
 /* The halves that a libvirtd leaves behind when it dies are those of its own moves. */
 static void a_libvirtd_that_dies_takes_the_halves_of_its_moves_alone(void **state)
 {
@@ -480,6 +513,8 @@ int main(void)
 		TEST(a_copy_ends_as_its_plan_or_a_script_says),
 		TEST(a_target_that_goes_before_the_switch_gets_no_guest),
 		TEST(a_guest_arrives_in_the_state_in_which_it_left),
+		TEST(what_happens_after_a_copy_has_ended_does_not_break_it),
+		TEST(a_guest_that_is_off_may_be_stopped_while_it_moves),
 		TEST(a_libvirtd_that_dies_takes_the_halves_of_its_moves_alone),
 		TEST(a_libvirtd_that_goes_on_keeps_the_half_of_a_move_under_way),
 		TEST(a_source_that_stands_still_after_the_switch_keeps_its_half_until_it_goes_on),

@@ -119,6 +119,45 @@ static void a_pool_or_volume_that_is_not_there_is_named(void **state)
 	assert_int_equal(bytes_of(bench, "one", "a.raw"), 10);
 }
 
+static void what_no_guest_of_a_host_names_is_removed_there(void **state)
+{
+	struct bench *bench = *state;
+
+	put_disk(bench, "a.raw", 10, false);
+	put_disk(bench, "s.raw", 10, true);
+	assert_int_equal(simulated_put_volume(bench->fleet, "one", "b.raw", 10, NULL), 0);
+	assert_int_equal(simulated_put_volume(bench->fleet, "one", "s.raw", 10, NULL), 0);
+	assert_int_equal(simulated_put_volume(bench->fleet, "two", "a.raw", 10, NULL), 0);
+	assert_int_equal(remove_volume(bench->source, SIMULATED_POOL, "b.raw", NULL), 0);
+	assert_int_equal(remove_volume(bench->source, SIMULATED_POOL, "s.raw", NULL), 0);
+	assert_int_equal(remove_volume(bench->target, SIMULATED_POOL, "a.raw", NULL), 0);
+	assert_int_equal(bytes_of(bench, "one", "b.raw"), -1);
+	assert_int_equal(bytes_of(bench, "one", "s.raw"), -1);
+	assert_int_equal(bytes_of(bench, "two", "a.raw"), -1);
+	assert_int_equal(bytes_of(bench, "one", "a.raw"), 10);
+	assert_int_equal(remove_volume(bench->source, SIMULATED_SHARED_POOL, "s.raw", NULL), -ESTALE);
+}
+
+/* Nothing is made behind a disk that cannot be. */
+static void a_preparation_ends_at_the_first_disk_that_fails(void **state)
+{
+	struct bench *bench = *state;
+
+	put_disk(bench, "a.raw", 10, false);
+	put_disk(bench, "b.raw", 20, false);
+	assert_int_equal(simulated_put_volume(bench->fleet, "two", "a.raw", 1, NULL), 0);
+	assert_int_equal(prepare(bench), -EEXIST);
+	assert_int_equal(bytes_of(bench, "two", "b.raw"), -1);
+	assert_int_equal(remove_volume(bench->target, SIMULATED_POOL, "a.raw", NULL), 0);
+	assert_int_equal(bench->operations->prepare_live(bench->source, bench->target, BENCH_GUEST, &no_options, false,
+							 NULL, NULL),
+			 0);
+	assert_int_equal(bytes_of(bench, "two", "a.raw"), -1); /* none are to be copied */
+	assert_int_equal(prepare(bench), 0);
+	assert_int_equal(bytes_of(bench, "two", "a.raw"), 10);
+	assert_int_equal(bytes_of(bench, "two", "b.raw"), 20);
+}
+
 /* A disk that somebody deletes is missed at the next start and the next copy. */
 static void a_volume_that_went_by_hand_keeps_its_guest_where_it_is(void **state)
 {
@@ -193,7 +232,7 @@ static void a_check_says_who_refuses_and_what_is_copied(void **state)
 
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
 		const struct live_options options = { .block_migration = rows[i].asked };
-		struct check_result live, cold;
+		struct check_result live = { .refusal = CHECK_REFUSED_BY_SERVER }, cold = live;
 		struct error error = { 0 };
 
 		simulated_reset(bench->fleet);
@@ -308,6 +347,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_pool_does_what_its_state_allows),
 		TEST(a_pool_or_volume_that_is_not_there_is_named),
+		TEST(what_no_guest_of_a_host_names_is_removed_there),
+		TEST(a_preparation_ends_at_the_first_disk_that_fails),
 		TEST(a_volume_that_went_by_hand_keeps_its_guest_where_it_is),
 		TEST(another_libvirtd_has_neither_volumes_nor_a_broken_pool),
 		TEST(a_check_says_who_refuses_and_what_is_copied),
