@@ -48,24 +48,23 @@ static struct simulated_guest *half_of(const struct simulated_move *move)
 	return half && half->view.state == GUEST_ARRIVING ? half : NULL;
 }
 
-static bool is_at_gate(const struct simulated_move *move, enum simulated_gate gate)
+/* Adds to those that wait at the gate of that phase. */
+static void count_at_gate(struct simulated_fleet *fleet, enum simulated_phase phase, int number)
 {
-	return gate
-	       == (move->phase == SIMULATED_BEFORE_SWITCH ? SIMULATED_GATE_LIVE
-		   : move->phase == SIMULATED_HANDED_OVER ? SIMULATED_GATE_POST_DEST
-							  : SIMULATED_GATE_MAX);
+	if (phase == SIMULATED_BEFORE_SWITCH)
+		fleet->waiting[SIMULATED_GATE_LIVE] += number;
+	if (phase == SIMULATED_HANDED_OVER)
+		fleet->waiting[SIMULATED_GATE_POST_DEST] += number;
 }
 
 /* Into another phase, from and to the gates that belong to it. */
 static void enter(struct simulated_fleet *fleet, struct simulated_move *move, enum simulated_phase phase)
 {
-	for (enum simulated_gate gate = 0; gate < SIMULATED_GATE_MAX; gate++)
-		fleet->waiting[gate] -= is_at_gate(move, gate);
+	count_at_gate(fleet, move->phase, -1);
+	count_at_gate(fleet, phase, 1);
 	if (move->phase <= SIMULATED_BEFORE_SWITCH && phase > SIMULATED_BEFORE_SWITCH)
 		simulated_plan_end(simulated_server_find(fleet, move->uuid));
 	move->phase = phase;
-	for (enum simulated_gate gate = 0; gate < SIMULATED_GATE_MAX; gate++)
-		fleet->waiting[gate] += is_at_gate(move, gate);
 	pthread_cond_broadcast(&fleet->changed);
 }
 
