@@ -215,6 +215,25 @@ static void a_collection_that_no_host_has_any_more_gives_its_number_back(void **
 	}
 }
 
+/* More than there is room for at first. */
+static void equal_collections_are_found_among_many(void **state)
+{
+	struct fleet *fleet = *state;
+	char name[16];
+	const char *const names[] = { name };
+
+	for (int round = 0; round < 2; round++)
+		for (int64_t id = 1; id <= 40; id++) {
+			snprintf(name, sizeof(name), "net-%lld", (long long)id);
+			put_networks(fleet, id, names, 1);
+			put_networks(fleet, id + 100, names, 1);
+			assert_int_equal(host_table_set_count(fleet->table, HOST_SET_NETWORKS),
+					 round == 0 ? id + 1 : 41);
+			assert_ptr_equal(networks_of(fleet, id), networks_of(fleet, id + 100));
+			assert_string_equal(networks_of(fleet, id)->names[0], name);
+		}
+}
+
 static void a_host_keeps_what_it_offers_when_only_its_state_is_put(void **state)
 {
 	static const char *const names[] = { "net-b", "net-a", "net-b" };
@@ -320,6 +339,7 @@ int main(void)
 		TEST(the_table_refuses_a_name_twice_and_keeps_its_order),
 		TEST(equal_collections_are_kept_once_and_reused_when_free),
 		TEST(a_collection_that_no_host_has_any_more_gives_its_number_back),
+		TEST(equal_collections_are_found_among_many),
 		TEST(a_host_keeps_what_it_offers_when_only_its_state_is_put),
 		TEST(usage_replaces_every_figure_of_a_host),
 		TEST(a_host_without_an_id_or_a_name_is_refused),

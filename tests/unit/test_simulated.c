@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "server/settings.h"
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -171,6 +172,25 @@ static void test_a_confirm_stands_at_its_gate_where_disks_are_verified(void **st
 	assert_int_equal(bench->result, 0);
 }
 
+/* Nobody looks meanwhile. */
+static void test_a_copy_ends_by_itself_when_its_time_has_come(void **state)
+{
+	struct bench *bench = *state;
+	static struct simulated_move_settings moves[] = { { .takes_s = 0.02, .fails = SIMULATED_FAILS_MIDWAY },
+							  { .takes_s = 0.02 } };
+	static const struct simulated_server_settings settings = {
+		.name = "web", .count = 1, .memory_mb = 64, .moves = moves, .move_count = 2
+	};
+
+	simulated_reset(bench->fleet);
+	assert_int_equal(simulated_put_server(bench->fleet, "one", GUEST, "web", &settings, NULL), 0);
+	move(bench);
+	assert_int_equal(bench->result, -EIO);
+	move(bench);
+	assert_int_equal(bench->result, 0);
+	assert_int_equal(simulated_state(bench->fleet, "two", GUEST), GUEST_RUNNING);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +204,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_guest_is_removed_only_in_a_state_that_was_named, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(test_a_guest_that_is_not_off_is_not_defined_over, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_a_copy_ends_by_itself_when_its_time_has_come, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_a_confirm_stands_at_its_gate_where_disks_are_verified, setup,
 						teardown),
 	};

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -236,6 +237,48 @@ static void a_cold_copy_spreads_its_time_over_the_disks(void **state)
 	assert_string_equal(log_of_copies.steps, "+default/a.raw =10 +default/b.raw =20 ");
 }
 
+static _Atomic int times_asked, times_asked_at_most = -1; /* -1: it is not cancelled */
+
+static bool is_cancelled(void *context)
+{
+	(void)context;
+	return ++times_asked > times_asked_at_most && times_asked_at_most >= 0;
+}
+
+static int copy_until_cancelled(struct bench *bench)
+{
+	CLEANUP_FREE char *definition = NULL;
+
+	return bench->operations->copy_cold(bench->source, bench->target, DEFINITION, &log_of_copies.journal,
+					    is_cancelled, NULL, &definition, NULL);
+}
+
+/* A tenth of a second, and no longer than the copy takes. */
+static void a_cold_copy_asks_after_each_buffer_whether_it_is_cancelled(void **state)
+{
+	struct bench *bench = *state;
+	struct errand errand;
+
+	times_asked = 0;
+	times_asked_at_most = -1;
+	put_slow_server(bench, SIMULATED_FAILS_NOT);
+	bench_begin(&errand, bench, copy_until_cancelled);
+	wait_for_steps(bench, "a.raw");
+	usleep(20000);
+	assert_true(times_asked <= 2); /* not again and again */
+	advance_ms(bench, 4950);
+	usleep(5000);
+	advance_ms(bench, 50);
+	wait_for_steps(bench, "b.raw"); /* exactly at its end, though a buffer more would end later */
+	times_asked_at_most = times_asked + 1;
+	for (int i = 0; i < 4; i++) {
+		usleep(5000);
+		advance_ms(bench, 100);
+	}
+	assert_int_equal(bench_end(&errand), -ECANCELED);
+	assert_string_equal(log_of_copies.steps, "+default/a.raw =10 +default/b.raw ");
+}
+
 static void a_cold_copy_without_disks_takes_its_time_too(void **state)
 {
 	struct bench *bench = *state;
@@ -296,17 +339,32 @@ static void a_cold_copy_ends_with_its_hosts_and_with_the_fleet(void **state)
 		assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
 		assert_string_equal(log_of_copies.steps, "+default/a.raw ");
 	}
-	put_slow_server(bench, SIMULATED_FAILS_NOT);
-	simulated_close_gate(bench->fleet, SIMULATED_GATE_DISK);
-	bench_begin(&errand, bench, copy);
-	simulated_wait_at_gate(bench->fleet, SIMULATED_GATE_DISK);
-	bench->operations->interrupt(bench->target); /* at once, not after a buffer more */
-	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
 	begin_slow_copy(&errand, bench, SIMULATED_FAILS_NOT);
 	simulated_set_host_up(bench->fleet, "one", false); /* that is noticed when the disk ends */
 	advance_ms(bench, 5000);
 	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
 	assert_string_equal(log_of_copies.steps, "+default/a.raw ");
+}
+
+/* Not after a buffer more. The quickest of some counts, since a machine may be busy. */
+static void a_cold_copy_that_is_broken_off_at_its_gate_ends_at_once(void **state)
+{
+	struct bench *bench = *state;
+	struct errand errand;
+	int64_t least_us = INT64_MAX;
+
+	for (int i = 0; i < 5; i++) {
+		put_slow_server(bench, SIMULATED_FAILS_NOT);
+		simulated_close_gate(bench->fleet, SIMULATED_GATE_DISK);
+		bench_begin(&errand, bench, copy);
+		simulated_wait_at_gate(bench->fleet, SIMULATED_GATE_DISK);
+		int64_t before_us = clock_measure_us();
+		bench->operations->interrupt(bench->target);
+		assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
+		if (clock_measure_us() - before_us < least_us)
+			least_us = clock_measure_us() - before_us;
+	}
+	assert_true(least_us < 15000);
 }
 
 static int remove_made(struct bench *bench)
@@ -344,9 +402,11 @@ int main(void)
 		TEST(each_private_disk_is_recorded_before_it_is_made_and_when_it_is_whole),
 		TEST(a_cold_copy_ends_where_it_breaks),
 		TEST(a_cold_copy_spreads_its_time_over_the_disks),
+		TEST(a_cold_copy_asks_after_each_buffer_whether_it_is_cancelled),
 		TEST(a_cold_copy_without_disks_takes_its_time_too),
 		TEST(a_cold_copy_that_fails_midway_ends_at_the_half_of_its_time),
 		TEST(a_cold_copy_ends_with_its_hosts_and_with_the_fleet),
+		TEST(a_cold_copy_that_is_broken_off_at_its_gate_ends_at_once),
 		TEST(a_volume_that_is_still_being_made_is_not_removed),
 	};
 

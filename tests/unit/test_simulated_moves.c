@@ -108,6 +108,7 @@ static void a_guest_moves_once_at_a_time(void **state)
 			 -EBUSY);
 	assert_string_equal(error.text, "server " BENCH_GUEST " is moving already");
 	assert_int_equal(bench->operations->adjust(bench->source, SECOND, MOVE_ABORT, 0, NULL), -EINVAL);
+	assert_int_equal(bench->operations->adjust(bench->target, BENCH_GUEST, MOVE_ABORT, 0, NULL), -EINVAL);
 	assert_int_equal(adjust(bench, MOVE_ABORT, NULL), 0);
 	assert_int_equal(bench_end(&errand), -ECANCELED);
 	simulated_open_gate(bench->fleet, SIMULATED_GATE_LIVE);
@@ -198,18 +199,24 @@ static void whatever_stands_still_stalls_a_copy_for_as_long(void **state)
 static void links_break_and_are_mended_pair_by_pair(void **state)
 {
 	struct bench *bench = *state;
+	static const char *const others[][2] = {
+		{ "one", "three" }, { "three", "one" }, { "two", "three" }, { "three", "two" }
+	};
 
 	assert_int_equal(simulated_add_host(bench->fleet, "three", NULL), 0);
-	set_link(bench, "one", "three", true);
-	set_link(bench, "three", "two", true);
-	assert_int_equal(bench_migrate(bench), 0); /* that one is whole */
-	assert_int_equal(simulated_by_hand_move(bench->fleet, "two", "one", BENCH_GUEST, NULL), 0);
-	set_link(bench, "one", "two", true);
-	set_link(bench, "one", "two", true); /* is broken already */
-	set_link(bench, "three", "one", false);
-	set_link(bench, "two", "three", false);
+	for (size_t i = 0; i < ARRAY_LENGTH(others); i++) {
+		set_link(bench, others[i][0], others[i][1], true);
+		assert_int_equal(bench_migrate(bench), 0); /* that one is whole */
+		assert_int_equal(simulated_by_hand_move(bench->fleet, "two", "one", BENCH_GUEST, NULL), 0);
+		set_link(bench, "one", "two", true);
+		set_link(bench, "one", "two", true); /* is broken already */
+		set_link(bench, others[i][1], others[i][0], false);
+		assert_int_equal(bench_migrate(bench), -EIO);
+		set_link(bench, "one", "two", false);
+	}
+	set_link(bench, "two", "one", true);
 	assert_int_equal(bench_migrate(bench), -EIO);
-	set_link(bench, "two", "one", false);
+	set_link(bench, "one", "two", false);
 	assert_int_equal(bench_migrate(bench), 0);
 }
 
@@ -293,6 +300,20 @@ static void a_target_that_goes_before_the_switch_gets_no_guest(void **state)
 	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
 	assert_int_equal(bench_migrate(bench), -EIO); /* also what is begun later */
 	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
+}
+
+/* Handed over already, it is brought to its end. */
+static void a_move_that_stands_after_the_switch_ends_with_the_fleet(void **state)
+{
+	struct bench *bench = *state;
+	struct errand errand;
+
+	simulated_close_gate(bench->fleet, SIMULATED_GATE_POST_DEST);
+	bench_begin(&errand, bench, bench_migrate);
+	simulated_wait_at_gate(bench->fleet, SIMULATED_GATE_POST_DEST);
+	simulated_end_copies(bench->fleet);
+	assert_int_equal(bench_end(&errand), 0);
+	bench_expect(bench, GUEST_ABSENT, GUEST_RUNNING);
 }
 
 /* A guest keeps its state over a move; one that is off moves, too, as it is. */
@@ -512,6 +533,7 @@ int main(void)
 		TEST(a_libvirtd_that_is_silent_for_long_ends_the_copy),
 		TEST(a_copy_ends_as_its_plan_or_a_script_says),
 		TEST(a_target_that_goes_before_the_switch_gets_no_guest),
+		TEST(a_move_that_stands_after_the_switch_ends_with_the_fleet),
 		TEST(a_guest_arrives_in_the_state_in_which_it_left),
 		TEST(what_happens_after_a_copy_has_ended_does_not_break_it),
 		TEST(a_guest_that_is_off_may_be_stopped_while_it_moves),

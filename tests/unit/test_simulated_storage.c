@@ -183,6 +183,26 @@ static void a_volume_that_went_by_hand_keeps_its_guest_where_it_is(void **state)
 	bench_expect(bench, GUEST_SHUT_OFF, GUEST_ABSENT);
 }
 
+/* All of them, and beside what is there. */
+static void the_disks_of_a_guest_that_is_moved_by_hand_go_with_it(void **state)
+{
+	struct bench *bench = *state;
+
+	put_disk(bench, "s.raw", 10, true);
+	put_disk(bench, "a.raw", 10, false);
+	put_disk(bench, "b.raw", 20, false);
+	assert_int_equal(simulated_put_volume(bench->fleet, "two", "a.raw", 1, NULL), 0); /* an older copy */
+	assert_int_equal(simulated_put_volume(bench->fleet, "two", "c.raw", 30, NULL), 0);
+	assert_int_equal(simulated_by_hand_move(bench->fleet, "one", "two", BENCH_GUEST, NULL), 0);
+	assert_int_equal(bytes_of(bench, "two", "a.raw"), 10);
+	assert_int_equal(bytes_of(bench, "two", "b.raw"), 20);
+	assert_int_equal(bytes_of(bench, "two", "c.raw"), 30);
+	assert_int_equal(bytes_of(bench, "one", "a.raw"), -1);
+	assert_int_equal(bytes_of(bench, "one", "b.raw"), -1);
+	assert_int_equal(bytes_of(bench, NULL, "s.raw"), 10);
+	assert_true(simulated_has_whole_disks(bench->fleet, "two", BENCH_GUEST)); /* it writes on there */
+}
+
 static void another_libvirtd_has_neither_volumes_nor_a_broken_pool(void **state)
 {
 	struct bench *bench = *state;
@@ -350,6 +370,7 @@ int main(void)
 		TEST(what_no_guest_of_a_host_names_is_removed_there),
 		TEST(a_preparation_ends_at_the_first_disk_that_fails),
 		TEST(a_volume_that_went_by_hand_keeps_its_guest_where_it_is),
+		TEST(the_disks_of_a_guest_that_is_moved_by_hand_go_with_it),
 		TEST(another_libvirtd_has_neither_volumes_nor_a_broken_pool),
 		TEST(a_check_says_who_refuses_and_what_is_copied),
 		TEST(a_check_that_refuses_says_why),
