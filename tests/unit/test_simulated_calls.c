@@ -15,6 +15,7 @@
 #include "tests/unit/simulated_fixture.h"
 
 #define STRANGER   "aaaaaaaa-0000-4000-8000-00000000000f"
+#define THIRD      "aaaaaaaa-0000-4000-8000-00000000000e"
 #define DEFINITION "simulated guest " BENCH_GUEST " of 96 MiB"
 
 /* Asks for something about a guest of the source, or about the source itself. */
@@ -393,6 +394,30 @@ static void a_guest_without_a_definition_is_not_stopped_but_ends_with_its_qemu(v
 	bench_expect(bench, GUEST_ABSENT, GUEST_ABSENT); /* off and without one, nothing is left */
 }
 
+/* The half that arrives has none yet, either. */
+static void the_half_of_a_move_is_not_stopped(void **state)
+{
+	struct bench *bench = *state;
+	struct errand errand;
+
+	bench_begin_migration(&errand, bench);
+	assert_int_equal(bench->operations->stop_guest(bench->target, BENCH_GUEST, 0, NULL), -ESTALE);
+	bench_expect(bench, GUEST_RUNNING, GUEST_ARRIVING);
+	simulated_open_gate(bench->fleet, SIMULATED_GATE_LIVE);
+	assert_int_equal(bench_end(&errand), 0);
+}
+
+static void a_guest_that_hung_is_free_once_its_qemu_has_ended(void **state)
+{
+	struct bench *bench = *state;
+
+	assert_int_equal(hang_qemu(bench, BENCH_GUEST, NULL), 0);
+	assert_true(bench_look(bench, bench->source).is_busy);
+	assert_int_equal(by_hand_power_off(bench, BENCH_GUEST, NULL), 0);
+	assert_false(bench_look(bench, bench->source).is_busy);
+	assert_int_equal(start(bench, BENCH_GUEST, NULL), 0);
+}
+
 static void a_definition_brings_its_memory_and_autostart(void **state)
 {
 	struct bench *bench = *state;
@@ -435,7 +460,10 @@ static void a_guest_is_moved_by_hand_only_from_where_it_is_to_where_it_is_not(vo
 	bench_expect(bench, GUEST_PAUSED, GUEST_SHUT_OFF);
 	bench->operations->remove_guest(bench->target, BENCH_GUEST, GUEST_SET_OFF, NULL);
 	simulated_put_guest(bench->fleet, "one", STRANGER, GUEST_RUNNING, 64, NULL); /* the first of two */
+	simulated_put_guest(bench->fleet, "two", THIRD, GUEST_RUNNING, 64, NULL);
 	assert_int_equal(simulated_by_hand_move(bench->fleet, "one", "two", BENCH_GUEST, NULL), 0);
+	assert_int_equal(simulated_state(bench->fleet, "two", THIRD), GUEST_RUNNING);
+	assert_false(bench_look(bench, bench->target).is_moving_out);
 	bench_expect(bench, GUEST_ABSENT, GUEST_PAUSED);
 	assert_int_equal(simulated_state(bench->fleet, "one", STRANGER), GUEST_RUNNING);
 }
@@ -450,6 +478,8 @@ int main(void)
 		TEST(each_call_takes_a_guest_from_the_states_that_allow_it),
 		TEST(a_refusal_says_what_the_guest_is),
 		TEST(a_guest_without_a_definition_is_not_stopped_but_ends_with_its_qemu),
+		TEST(the_half_of_a_move_is_not_stopped),
+		TEST(a_guest_that_hung_is_free_once_its_qemu_has_ended),
 		TEST(a_definition_brings_its_memory_and_autostart),
 		TEST(a_guest_is_moved_by_hand_only_from_where_it_is_to_where_it_is_not),
 	};

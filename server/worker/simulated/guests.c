@@ -47,7 +47,7 @@ int simulated_body_stop(struct simulated_fleet *fleet, struct simulated_call *ca
 	struct simulated_guest *guest = simulated_guest_on(call->host, call->uuid, &result, error);
 
 	(void)fleet;
-	if (guest && simulated_is_alive(guest) && !guest->view.is_persistent)
+	if (guest && !guest->view.is_persistent)
 		return error_set(error, ESTALE,
 				 "host %s: server %s runs there without a definition: stopping it would be its end",
 				 call->host->name, call->uuid);
