@@ -135,17 +135,15 @@ static bool collections_add(struct collections *sets, const struct name_list *li
 	return true;
 }
 
-/* The number of the equal collection, counted once more; false when out of memory. */
+/* The number of the equal collection, counted once more; untouched where none is known. False when out of memory. */
 static bool collections_use(struct collections *sets, const struct name_list *list, uint32_t *ret_number)
 {
 	struct name_list sorted = { .is_known = true };
 	CLEANUP_FREE const char **names = NULL;
 	uint64_t digest;
 
-	if (!list->is_known) {
-		*ret_number = 0;
+	if (!list->is_known)
 		return true;
-	}
 	names = copy_names(list, &sorted.count);
 	if (!names)
 		return false;

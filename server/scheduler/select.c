@@ -289,7 +289,8 @@ int scheduler_select(struct host_table *table, const struct scheduler_settings *
 	if (request->requested_host_id != 0) {
 		const struct host_state *host = host_table_by_id(table, request->requested_host_id);
 
-		first = host ? (size_t)(host - hosts) : 0;
+		if (host)
+			first = (size_t)(host - hosts);
 		result.verdict_count = host ? 1 : 0;
 	}
 	result.verdicts = malloc((result.verdict_count + 1) * sizeof(*result.verdicts));

@@ -20,7 +20,7 @@ static bool wait_until(struct simulated_fleet *fleet, const struct simulated_cal
 		pthread_mutex_unlock(&fleet->mutex); /* who answers may wait for others */
 		bool is_over = call->is_cancelled && call->is_cancelled(call->context);
 		pthread_mutex_lock(&fleet->mutex);
-		if (is_over || has_ended || call->is_cut)
+		if (is_over || has_ended)
 			return !is_over && !call->is_cut;
 	}
 }

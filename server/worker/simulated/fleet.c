@@ -106,7 +106,7 @@ int simulated_ask(const struct simulated_host *host, struct error *error)
 	const struct simulated_fleet *fleet = (const struct simulated_fleet *)host->base.hypervisor;
 
 	if (host->is_up && !host->is_cut_from_us && host->libvirtd != SIMULATED_LIBVIRTD_IS_DEAD
-	    && (host->lost_until_ms == 0 || clock_monotonic_ms(fleet->clock) >= host->lost_until_ms))
+	    && clock_monotonic_ms(fleet->clock) >= host->lost_until_ms)
 		return 0;
 	return error_set(error, EHOSTUNREACH, "host %s does not answer (simulated)", host->name);
 }
@@ -132,11 +132,11 @@ bool simulated_happens(struct simulated_host *host, enum simulated_outcome outco
 	return true;
 }
 
-void simulated_pass_gate(struct simulated_fleet *fleet, enum simulated_gate gate, const bool *is_wanted)
+void simulated_pass_gate(struct simulated_fleet *fleet, enum simulated_gate gate, const bool *is_cut)
 {
 	fleet->waiting[gate]++;
 	pthread_cond_broadcast(&fleet->changed);
-	while (fleet->is_closed[gate] && !(is_wanted && *is_wanted))
+	while (fleet->is_closed[gate] && !*is_cut)
 		clock_wait(fleet->clock, &fleet->changed, &fleet->mutex, INT64_MAX);
 	fleet->waiting[gate]--;
 }
@@ -364,7 +364,6 @@ void simulated_end_copies(struct hypervisor *self)
 	LOCK_SCOPE(&fleet->mutex);
 
 	fleet->is_ending = true;
-	simulated_settle(fleet);
 	pthread_cond_broadcast(&fleet->changed);
 }
 
