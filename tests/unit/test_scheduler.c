@@ -51,6 +51,24 @@ static void a_host_that_was_tried_is_left_out_with_its_reason(void **state)
 	fleet_expect_refusal(fleet, 2, "RetryFilter: was tried already");
 }
 
+/* The source is the second host here, so that the first counts, too. */
+static void who_was_left_out_of_one_choice_is_in_the_next(void **state)
+{
+	struct fleet *fleet = *state;
+	const struct schedule_left_out both[] = { { 1, NULL }, { 3, NULL } };
+	const struct schedule_left_out another = { 2, NULL };
+
+	fleet->request.source_host_id = 2;
+	fleet->request.left_out = both;
+	fleet->request.left_out_count = ARRAY_LENGTH(both);
+	fleet_choose(fleet);
+	assert_int_equal(fleet->result.candidate_count, 0);
+	fleet->request.left_out = &another;
+	fleet->request.left_out_count = 1;
+	fleet_choose(fleet);
+	assert_int_equal(fleet->result.candidate_count, 2);
+}
+
 static void a_host_that_is_down_or_disabled_is_refused(void **state)
 {
 	struct fleet *fleet = *state;
@@ -107,6 +125,40 @@ static void names_that_the_host_does_not_offer_refuse_it(void **state)
 		fleet_put(fleet, &host, &offering);
 		fleet_expect_choice(fleet, 2);
 	}
+}
+
+static void of_several_names_the_first_that_is_missing_is_told(void **state)
+{
+	static const char *const offered[] = { "bridge/a", "bridge/c" };
+	static const char *const needed[] = { "bridge/c", "bridge/a", "bridge/d", "bridge/b" };
+	struct fleet *fleet = *state;
+	struct host_state host = fleet_host(2, "compute-2");
+	struct host_offers offers = { 0 };
+
+	offers.sets[HOST_SET_NETWORKS] = (struct name_list){ offered, ARRAY_LENGTH(offered), .is_known = true };
+	fleet_put(fleet, &host, &offers);
+	fleet->request.needs[HOST_SET_NETWORKS] = (struct name_list){ needed, ARRAY_LENGTH(needed), .is_known = true };
+	fleet_expect_refusal(fleet, 2, "NetworkFilter: network bridge/d is not there");
+	fleet->request.needs[HOST_SET_NETWORKS].count = 2;
+	fleet_expect_choice(fleet, 2);
+}
+
+/* Twice the same two names of one digest (a known pair): they are two collections all the same. */
+static void names_of_one_digest_are_not_taken_for_each_other(void **state)
+{
+	static const char *const one[] = { "8yn0iYCKYHlIj4-BwPqk" };
+	static const char *const other[] = { "GReLUrM4wMqfg9yzV3KQ" };
+	struct fleet *fleet = *state;
+	struct host_state hosts[] = { fleet_host(2, "compute-2"), fleet_host(3, "compute-3") };
+	struct host_offers offers = { 0 };
+
+	offers.sets[HOST_SET_POOLS] = fleet_one_name(one);
+	fleet_put(fleet, &hosts[0], &offers);
+	offers.sets[HOST_SET_POOLS] = fleet_one_name(other);
+	fleet_put(fleet, &hosts[1], &offers);
+	fleet->request.needs[HOST_SET_POOLS] = fleet_one_name(other);
+	fleet_expect_refusal(fleet, 2, "StorageFilter: shared storage GReLUrM4wMqfg9yzV3KQ is not there");
+	fleet_expect_choice(fleet, 3);
 }
 
 static void a_running_guest_does_not_go_to_an_older_hypervisor(void **state)
@@ -453,8 +505,11 @@ int main(void)
 		TEST(the_source_is_never_chosen),
 		TEST(nothing_of_one_request_limits_the_next),
 		TEST(a_host_that_was_tried_is_left_out_with_its_reason),
+		TEST(who_was_left_out_of_one_choice_is_in_the_next),
 		TEST(a_host_that_is_down_or_disabled_is_refused),
 		TEST(names_that_the_host_does_not_offer_refuse_it),
+		TEST(of_several_names_the_first_that_is_missing_is_told),
+		TEST(names_of_one_digest_are_not_taken_for_each_other),
 		TEST(a_running_guest_does_not_go_to_an_older_hypervisor),
 		TEST(a_live_migration_needs_an_address_on_the_target),
 		TEST(a_pinned_guest_needs_its_cpu_numbers),

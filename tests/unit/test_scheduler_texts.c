@@ -167,7 +167,7 @@ static void equal_collections_are_kept_once_and_reused_when_free(void **state)
 	assert_true(host_table_set_count(fleet->table, HOST_SET_NETWORKS) <= 4);
 }
 
-static void put_networks(struct fleet *fleet, int64_t id, const char *const *names, size_t count)
+static void put_names(struct fleet *fleet, int64_t id, enum host_set set, const char *const *names, size_t count)
 {
 	char name[32];
 	struct host_offers facts = { 0 };
@@ -175,44 +175,58 @@ static void put_networks(struct fleet *fleet, int64_t id, const char *const *nam
 
 	snprintf(name, sizeof(name), "compute-%lld", (long long)id);
 	host = fleet_host(id, name);
-	facts.sets[HOST_SET_NETWORKS] = (struct name_list){ names, count, .is_known = true };
+	facts.sets[set] = (struct name_list){ names, count, .is_known = true };
 	fleet_put(fleet, &host, &facts);
+}
+
+static const struct name_list *names_of(const struct fleet *fleet, int64_t id, enum host_set set)
+{
+	return host_table_set(fleet->table, set, host_table_by_id(fleet->table, id)->sets[set]);
+}
+
+static void put_networks(struct fleet *fleet, int64_t id, const char *const *names, size_t count)
+{
+	put_names(fleet, id, HOST_SET_NETWORKS, names, count);
 }
 
 static const struct name_list *networks_of(const struct fleet *fleet, int64_t id)
 {
-	return host_table_set(fleet->table, HOST_SET_NETWORKS,
-			      host_table_by_id(fleet->table, id)->sets[HOST_SET_NETWORKS]);
+	return names_of(fleet, id, HOST_SET_NETWORKS);
 }
 
-/* Beside the one that stands for what is not known, there are never more than are offered and one that is being put. */
-static void a_collection_that_no_host_has_any_more_gives_its_number_back(void **state)
+static void check_numbers_come_back(struct fleet *fleet, enum host_set set)
 {
-	struct fleet *fleet = *state;
 	char name[16];
 
 	for (int i = 0; i < 40; i++) {
 		const char *const names[] = { name, "br-int" };
 
 		snprintf(name, sizeof(name), "net-%d", i);
-		put_networks(fleet, 2, names, i == 20 ? 0 : 2);
-		assert_true(host_table_set_count(fleet->table, HOST_SET_NETWORKS) <= 3);
-		assert_int_equal(networks_of(fleet, 2)->count, i == 20 ? 0 : 2);
-		assert_true(networks_of(fleet, 2)->is_known);
-		assert_false(networks_of(fleet, 3)->is_known);
+		put_names(fleet, 2, set, names, i == 20 ? 0 : 2);
+		assert_true(host_table_set_count(fleet->table, set) <= 3);
+		assert_int_equal(names_of(fleet, 2, set)->count, i == 20 ? 0 : 2);
+		assert_true(names_of(fleet, 2, set)->is_known);
+		assert_false(names_of(fleet, 3, set)->is_known);
 	}
 	for (int i = 0; i < 10; i++) { /* also when its last host goes, and not before */
 		const char *const names[] = { name };
 
 		snprintf(name, sizeof(name), "net-%d", i);
-		put_networks(fleet, 2, names, 1);
-		put_networks(fleet, 4, names, 1);
+		put_names(fleet, 2, set, names, 1);
+		put_names(fleet, 4, set, names, 1);
 		host_table_remove(fleet->table, 4);
-		assert_int_equal(networks_of(fleet, 2)->count, 1);
-		assert_string_equal(networks_of(fleet, 2)->names[0], name);
+		assert_int_equal(names_of(fleet, 2, set)->count, 1);
+		assert_string_equal(names_of(fleet, 2, set)->names[0], name);
 		host_table_remove(fleet->table, 2);
-		assert_true(host_table_set_count(fleet->table, HOST_SET_NETWORKS) <= 3);
+		assert_true(host_table_set_count(fleet->table, set) <= 3);
 	}
+}
+
+/* Beside the one that stands for what is not known, there are never more than are offered and one that is being put. */
+static void a_collection_that_no_host_has_any_more_gives_its_number_back(void **state)
+{
+	for (int set = 0; set < HOST_SET_COUNT; set++)
+		check_numbers_come_back(*state, (enum host_set)set);
 }
 
 /* More than there is room for at first. */

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -168,6 +169,57 @@ static void members_of_a_group_count_for_the_groups_policy_alone(void **state)
 		check_row(fleet, &none[i], 1);
 }
 
+/* Hosts that are not named have no members, whatever an earlier choice was told. */
+static void a_group_may_be_in_one_place_or_in_none(void **state)
+{
+	struct fleet *fleet = *state;
+	static const struct row everywhere = { SCHEDULER_WEIGHER_SOFT_AFFINITY, NULL, { 2, 5, 8 }, { 0, 0.5, 1 } };
+	const struct schedule_group_place place = { 3, 4 };
+
+	fleet->request.group = SCHEDULE_GROUP_SOFT_AFFINITY;
+	check_row(fleet, &everywhere, 1);
+	fleet->request.group_places = &place;
+	fleet->request.group_place_count = 1;
+	fleet_choose(fleet);
+	for (int64_t id = 2; id <= 4; id++)
+		expect_share(fleet, SCHEDULER_WEIGHER_SOFT_AFFINITY, id, id == 3 ? 1 : 0);
+	fleet->request.group_places = NULL;
+	fleet->request.group_place_count = 0;
+	fleet_choose(fleet);
+	for (int64_t id = 2; id <= 4; id++)
+		expect_share(fleet, SCHEDULER_WEIGHER_SOFT_AFFINITY, id, 0);
+}
+
+/* Whatever the order in which better and worse ones pass by. */
+static void the_best_few_come_first_in_their_order(void **state)
+{
+	struct fleet *fleet = *state;
+	enum { CANDIDATES = 13 };
+	char name[32];
+
+	weigh_by(fleet, SCHEDULER_WEIGHER_RAM, 1);
+	for (int step = 1; step < CANDIDATES; step++) {
+		for (int i = 0; i < CANDIDATES; i++) {
+			struct host_state host;
+
+			snprintf(name, sizeof(name), "compute-%d", i + 2);
+			host = fleet_host(i + 2, name);
+			set_memory(&host, 1000 + 100 * ((i * step + step / 2) % CANDIDATES)); /* each figure once */
+			fleet_put(fleet, &host, NULL);
+		}
+		for (size_t wanted = 1; wanted <= CANDIDATES; wanted++) {
+			fleet->request.choices_max = wanted;
+			fleet_choose(fleet);
+			assert_int_equal(fleet->result.choice_count, wanted);
+			for (size_t i = 0; i < wanted; i++) {
+				int64_t id = fleet->result.choices[i].host_id;
+
+				assert_int_equal(((id - 2) * step + step / 2) % CANDIDATES, CANDIDATES - 1 - (int)i);
+			}
+		}
+	}
+}
+
 static void a_weigher_that_is_off_or_counts_nothing_gives_no_share(void **state)
 {
 	struct fleet *fleet = *state;
@@ -237,6 +289,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_share_says_where_a_figure_lies_between_the_ends),
 		TEST(members_of_a_group_count_for_the_groups_policy_alone),
+		TEST(a_group_may_be_in_one_place_or_in_none),
+		TEST(the_best_few_come_first_in_their_order),
 		TEST(a_weigher_that_is_off_or_counts_nothing_gives_no_share),
 		TEST(free_resources_count_with_the_hosts_own_reservation_and_ratio),
 		TEST(a_part_of_a_cpu_counts),

@@ -297,6 +297,7 @@ static void a_cold_copy_without_disks_takes_its_time_too(void **state)
 	advance_ms(bench, 9000);
 	simulated_open_gate(bench->fleet, SIMULATED_GATE_DISK);
 	advance_ms(bench, 999);
+	usleep(30000);
 	bench->operations->interrupt(bench->target); /* it is not over yet: it can be broken off */
 	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
 	assert_string_equal(log_of_copies.steps, "");
@@ -323,6 +324,32 @@ static void a_cold_copy_that_fails_midway_ends_at_the_half_of_its_time(void **st
 	assert_int_equal(bench->operations->look(bench->target, BENCH_GUEST, &view, NULL), -EHOSTUNREACH);
 	advance_ms(bench, 30000);
 	assert_int_equal(bench->operations->look(bench->target, BENCH_GUEST, &view, NULL), 0);
+}
+
+/* By then a third of the disks is whole. */
+static void a_target_that_is_lost_midway_keeps_the_disks_before_that(void **state)
+{
+	struct bench *bench = *state;
+	static const struct simulation_settings settings = { .target_lost_for_s = 30 };
+	struct errand errand;
+
+	simulated_set_moves(bench->fleet, &settings);
+	put_slow_server(bench, SIMULATED_FAILS_TARGET_LOST);
+	put_disk(bench, "c.raw", 30, false);
+	bench_begin(&errand, bench, copy);
+	wait_for_steps(bench, "a.raw");
+	advance_ms(bench, 3400);
+	wait_for_steps(bench, "b.raw");
+	assert_int_equal(bench->news_down, 0);
+	advance_ms(bench, 1600);
+	assert_int_equal(bench_end(&errand), -EIO);
+	assert_int_equal(bench->news_down, 1);
+	assert_string_equal(log_of_copies.steps, "+default/a.raw =10 +default/b.raw ");
+
+	begin_slow_copy(&errand, bench, SIMULATED_FAILS_MIDWAY);
+	simulated_set_host_up(bench->fleet, "two", false); /* what is known last counts */
+	advance_ms(bench, 5000);
+	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
 }
 
 static void a_cold_copy_ends_with_its_hosts_and_with_the_fleet(void **state)
@@ -390,8 +417,14 @@ static void a_volume_that_is_still_being_made_is_not_removed(void **state)
 	assert_int_equal(remove_volume(bench->source, SIMULATED_POOL, "a.raw", NULL), -ESTALE); /* in use, not made */
 	assert_true(simulated_land_late(bench->fleet, "two"));
 	assert_int_equal(bytes_of(bench, "two", "a.raw"), 10);
-	assert_int_equal(remove_made(bench), 0);
+	assert_true(simulated_hang_next(bench->fleet, "two", "remove_volume", SIMULATED_LANDS_LATE));
+	bench_begin(&errand, bench, remove_made);
+	simulated_wait_hung(bench->fleet, "two");
+	bench->operations->interrupt(bench->target);
+	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
+	assert_int_equal(remove_made(bench), 0); /* that it will be removed does not hinder it */
 	assert_int_equal(bytes_of(bench, "two", "a.raw"), -1);
+	assert_true(simulated_land_late(bench->fleet, "two"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
@@ -405,6 +438,7 @@ int main(void)
 		TEST(a_cold_copy_asks_after_each_buffer_whether_it_is_cancelled),
 		TEST(a_cold_copy_without_disks_takes_its_time_too),
 		TEST(a_cold_copy_that_fails_midway_ends_at_the_half_of_its_time),
+		TEST(a_target_that_is_lost_midway_keeps_the_disks_before_that),
 		TEST(a_cold_copy_ends_with_its_hosts_and_with_the_fleet),
 		TEST(a_cold_copy_that_is_broken_off_at_its_gate_ends_at_once),
 		TEST(a_volume_that_is_still_being_made_is_not_removed),

@@ -160,6 +160,10 @@ static void test_a_libvirtd_that_is_gone_never_starts_and_another_has_nothing(vo
 	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
 	bench_inject(bench, SIMULATED_LIBVIRTD_IS_REPLACED, "one");
 	assert_int_equal(bench_look(bench, bench->source).state, GUEST_ABSENT);
+	assert_int_equal(simulated_put_guest(bench->fleet, "one", GUEST, GUEST_RUNNING, 64, NULL), 0);
+	bench_inject(bench, SIMULATED_LIBVIRTD_DIES_AT_HAND_OVER, "one");
+	assert_int_equal(bench_migrate(bench), -EHOSTUNREACH);
+	bench_inject(bench, SIMULATED_LIBVIRTD_STARTS, "one"); /* this one is not gone for good */
 }
 
 static void test_a_migration_goes_on_without_our_link(void **state)

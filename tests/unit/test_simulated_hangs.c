@@ -263,6 +263,7 @@ static void a_call_that_hangs_has_its_effect_when_it_was_ordered(void **state)
 		assert_int_equal(bench_look(bench, bench->source).is_busy, (rows[i].is & HOLDS) != 0);
 		bench_inject(bench, SIMULATED_LIBVIRTD_DIES, "two"); /* which is another */
 		bench_inject(bench, SIMULATED_LIBVIRTD_STARTS, "two");
+		assert_false(bench_look(bench, bench->target).is_busy);
 		assert_false(simulated_land_late(bench->fleet, "two"));
 		assert_int_equal(simulated_land_late(bench->fleet, "one"), (rows[i].is & LATE) != 0);
 		expect(bench, i, (rows[i].is & LATE) != 0);
@@ -382,6 +383,21 @@ static void a_reading_that_is_held_can_be_broken_off(void **state)
 	simulated_wait_hung(bench->fleet, "one");
 	simulated_end_copies(bench->fleet);
 	assert_int_equal(bench_end(&errand), 0);
+}
+
+static void a_reset_forgets_what_would_have_landed_late(void **state)
+{
+	struct bench *bench = *state;
+	struct errand errand;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+		begin_hung(&errand, bench, i, SIMULATED_LANDS_LATE);
+		end_hung(&errand, i);
+		put(bench, rows[i].before);
+		assert_false(bench_look(bench, bench->source).is_busy);
+		assert_false(simulated_land_late(bench->fleet, "one"));
+		expect(bench, i, false);
+	}
 }
 
 static struct error told;
@@ -606,6 +622,7 @@ int main(void)
 		TEST(a_call_that_changes_a_guest_waits_while_it_is_busy),
 		TEST(a_reading_that_is_held_can_be_broken_off),
 		TEST(who_waits_for_a_call_to_hang_is_woken),
+		TEST(a_reset_forgets_what_would_have_landed_late),
 		TEST(a_call_that_is_broken_off_names_the_host_that_broke_it_off),
 		TEST(calls_that_land_late_land_one_after_the_other),
 		TEST(calls_of_a_stopped_libvirtd_return_when_the_fleet_ends),

@@ -183,6 +183,19 @@ static void a_volume_that_went_by_hand_keeps_its_guest_where_it_is(void **state)
 	bench_expect(bench, GUEST_SHUT_OFF, GUEST_ABSENT);
 }
 
+static void a_migration_names_the_disk_that_its_target_lacks(void **state)
+{
+	struct bench *bench = *state;
+	struct error error = { 0 };
+
+	put_disk(bench, "a.raw", 10, false);
+	assert_int_equal(
+		bench->operations->migrate_live(bench->source, bench->target, BENCH_GUEST, &no_options, true, &error),
+		-EIO);
+	assert_string_equal(error.text, "disk a.raw of server " BENCH_GUEST " is not on host two (simulated)");
+	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
+}
+
 /* All of them, and beside what is there. */
 static void the_disks_of_a_guest_that_is_moved_by_hand_go_with_it(void **state)
 {
@@ -370,6 +383,7 @@ int main(void)
 		TEST(what_no_guest_of_a_host_names_is_removed_there),
 		TEST(a_preparation_ends_at_the_first_disk_that_fails),
 		TEST(a_volume_that_went_by_hand_keeps_its_guest_where_it_is),
+		TEST(a_migration_names_the_disk_that_its_target_lacks),
 		TEST(the_disks_of_a_guest_that_is_moved_by_hand_go_with_it),
 		TEST(another_libvirtd_has_neither_volumes_nor_a_broken_pool),
 		TEST(a_check_says_who_refuses_and_what_is_copied),

@@ -222,6 +222,60 @@ static void test_of_several_disks_those_before_the_break_are_complete(void **sta
 	assert_false(simulated_has_whole_disks(bench->fleet, "two", GUEST));
 }
 
+static bool is_cancelled_at_the_second_time(void *context)
+{
+	struct bench *bench = context;
+	bool result = bench->is_cancelled;
+
+	bench->is_cancelled = true;
+	return result;
+}
+
+/* Of a copy that would take three seconds. */
+static void test_a_cold_copy_is_cancelled_long_before_its_end(void **state)
+{
+	struct bench *bench = *state;
+	static struct simulated_move_settings moves[] = { { .takes_s = 3 }, { .takes_s = 0.01 } };
+	static const struct simulated_server_settings settings = {
+		.name = "web", .count = 1, .memory_mb = 64, .state = SIMULATED_STOPPED, .moves = moves, .move_count = 2
+	};
+	const char *definition = "simulated guest " GUEST " of 64 MiB";
+	CLEANUP_FREE char *rewritten = NULL;
+	const struct hypervisor_volume volume = { .pool = SIMULATED_POOL, .name = DISK };
+
+	assert_int_equal(bench->operations->stop_guest(bench->source, GUEST, 0, NULL), 0);
+	assert_int_equal(bench->operations->remove_guest(bench->source, GUEST, GUEST_SET_OFF, NULL), 0);
+	assert_int_equal(simulated_put_server(bench->fleet, "one", GUEST, "web", &settings, NULL), 0);
+	int64_t before_us = clock_measure_us();
+	assert_int_equal(bench->operations->copy_cold(bench->source, bench->target, definition, &bench->journal,
+						      is_cancelled_at_the_second_time, bench, &rewritten, NULL),
+			 -ECANCELED);
+	assert_true(clock_measure_us() - before_us < 2000000);
+	assert_int_equal(bench->operations->remove_volume(bench->target, &volume, NULL), 0);
+	bench->is_cancelled = false;
+	assert_int_equal(bench->operations->copy_cold(bench->source, bench->target, definition, &bench->journal,
+						      is_cancelled, bench, &rewritten, NULL),
+			 0);
+	assert_true(disk_on(bench, "two").is_whole);
+}
+
+static void test_only_what_a_guest_writes_changes_its_disks(void **state)
+{
+	struct bench *bench = *state;
+	uint64_t content = disk_on(bench, "one").content;
+
+	assert_true(simulated_touch_disks(bench->fleet, "one", GUEST));
+	assert_true(disk_on(bench, "one").content > content);
+	content = disk_on(bench, "one").content;
+	assert_int_equal(simulated_by_hand_move(bench->fleet, "one", "two", GUEST, NULL), 0);
+	assert_true(disk_on(bench, "two").content > content); /* it runs, and writes on */
+	content = disk_on(bench, "two").content;
+	assert_int_equal(bench->operations->stop_guest(bench->target, GUEST, 0, NULL), 0);
+	assert_int_equal(simulated_by_hand_move(bench->fleet, "two", "one", GUEST, NULL), 0);
+	assert_int_equal(disk_on(bench, "one").content, content);
+	assert_true(disk_on(bench, "one").is_whole);
+}
+
 static void test_a_volume_of_that_name_is_not_taken_for_ours(void **state)
 {
 	struct bench *bench = *state;
@@ -375,6 +429,8 @@ int main(void)
 		VOLUME_TEST(test_a_cold_copy_is_whole_until_the_guest_writes_elsewhere),
 		VOLUME_TEST(test_a_cold_copy_that_is_cancelled_or_breaks_is_partial_and_not_completed),
 		VOLUME_TEST(test_of_several_disks_those_before_the_break_are_complete),
+		VOLUME_TEST(test_a_cold_copy_is_cancelled_long_before_its_end),
+		VOLUME_TEST(test_only_what_a_guest_writes_changes_its_disks),
 		VOLUME_TEST(test_a_volume_of_that_name_is_not_taken_for_ours),
 		VOLUME_TEST(test_checks_tell_whether_disks_are_copied),
 		VOLUME_TEST(test_a_shared_disk_is_on_all_hosts_and_copied_to_none),
