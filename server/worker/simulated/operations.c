@@ -268,7 +268,7 @@ static int prepare_live(struct hypervisor_host *source, struct hypervisor_host *
 {
 	struct simulated_call call = call_of(SIMULATED_PREPARE_LIVE, source, target, uuid);
 
-	call.options = options;
+	(void)options;
 	call.flag = copies_disks;
 	call.journal = journal;
 	return simulated_call(&call, error);
@@ -279,7 +279,7 @@ static int migrate_live(struct hypervisor_host *source, struct hypervisor_host *
 {
 	struct simulated_call call = call_of(SIMULATED_MIGRATE_LIVE, source, target, uuid);
 
-	call.options = options;
+	(void)options;
 	call.flag = copies_disks;
 	return simulated_call(&call, error);
 }
