@@ -158,6 +158,7 @@ static void a_cold_copy_ends_where_it_breaks(void **state)
 	struct bench *bench = *state;
 	struct error error = { 0 };
 	const struct simulated_place lost = { .host = "one", .other = "b.raw" };
+	struct errand errand;
 
 	put_three_disks(bench);
 	simulated_script(bench->fleet, "two", SIMULATED_COPY_FAILS, 1);
@@ -170,6 +171,15 @@ static void a_cold_copy_ends_where_it_breaks(void **state)
 	assert_int_equal(copy_with_log(bench, &error), -EIO);
 	assert_string_equal(error.text, "disk b.raw of server " BENCH_GUEST " is not on host one (simulated)");
 	assert_string_equal(log_of_copies.steps, "+default/a.raw =10 +default/b.raw ");
+
+	put_three_disks(bench);
+	simulated_close_gate(bench->fleet, SIMULATED_GATE_DISK);
+	bench_begin(&errand, bench, copy);
+	simulated_wait_at_gate(bench->fleet, SIMULATED_GATE_DISK);
+	set_pool(bench, SIMULATED_POOL_IS_OFF, "two", SIMULATED_POOL); /* its volume is made already */
+	simulated_open_gate(bench->fleet, SIMULATED_GATE_DISK);
+	assert_int_equal(bench_end(&errand), -EIO);
+	assert_string_equal(log_of_copies.steps, "+default/a.raw ");
 
 	put_three_disks(bench);
 	set_pool(bench, SIMULATED_POOL_IS_FULL, "two", SIMULATED_POOL);
@@ -373,6 +383,31 @@ static void a_cold_copy_ends_with_its_hosts_and_with_the_fleet(void **state)
 	assert_string_equal(log_of_copies.steps, "+default/a.raw ");
 }
 
+static int interrupt_source(void *context, const char *pool, const char *name, int64_t bytes, int64_t *ret_volume_id,
+			    struct error *error)
+{
+	struct bench *bench = context;
+
+	(void)pool, (void)name, (void)bytes, (void)error;
+	*ret_volume_id = 1;
+	bench->operations->interrupt(bench->source);
+	return 0;
+}
+
+/* Its volume is there, and recorded as made by it. */
+static void a_preparation_that_is_broken_off_says_so_though_its_volume_was_made(void **state)
+{
+	struct bench *bench = *state;
+	const struct volume_journal journal = { .begin = interrupt_source, .context = bench };
+
+	put_three_disks(bench);
+	assert_int_equal(bench->operations->prepare_live(bench->source, bench->target, BENCH_GUEST,
+							 &(struct live_options){ 0 }, true, &journal, NULL),
+			 -EHOSTUNREACH);
+	assert_int_equal(bytes_of(bench, "two", "a.raw"), 10);
+	assert_int_equal(bytes_of(bench, "two", "b.raw"), -1);
+}
+
 /* Not after a buffer more. The quickest of some counts, since a machine may be busy. */
 static void a_cold_copy_that_is_broken_off_at_its_gate_ends_at_once(void **state)
 {
@@ -440,6 +475,7 @@ int main(void)
 		TEST(a_cold_copy_that_fails_midway_ends_at_the_half_of_its_time),
 		TEST(a_target_that_is_lost_midway_keeps_the_disks_before_that),
 		TEST(a_cold_copy_ends_with_its_hosts_and_with_the_fleet),
+		TEST(a_preparation_that_is_broken_off_says_so_though_its_volume_was_made),
 		TEST(a_cold_copy_that_is_broken_off_at_its_gate_ends_at_once),
 		TEST(a_volume_that_is_still_being_made_is_not_removed),
 	};
