@@ -73,9 +73,9 @@ static int copy_all(sqlite3 *from, const char *from_path, sqlite3 *to, const cha
 	if (step == SQLITE_DONE && result == SQLITE_OK)
 		return 0;
 	result = result == SQLITE_OK ? step : result;
-	return statement_translate(result == SQLITE_CORRUPT || result == SQLITE_NOTADB ? from : to,
-				   result == SQLITE_CORRUPT || result == SQLITE_NOTADB ? from_path : to_path, result,
-				   error);
+	/* The connection of the copy has the words, whichever of the two files it was. */
+	bool is_of_source = result == SQLITE_CORRUPT || result == SQLITE_NOTADB;
+	return statement_translate(to, is_of_source ? from_path : to_path, result, error);
 }
 
 static int sync_path(const char *path, int flags, struct error *error)

@@ -337,6 +337,24 @@ static void a_database_that_cannot_be_read_any_more_is_put_aside(void **state)
 	unlink(kept);
 }
 
+/* Of the two files it is the one that is damaged, and only a copy that is whole gets the name. */
+static void a_damaged_database_is_told_by_its_own_name(void **state)
+{
+	struct db_fixture *fixture = *state;
+	CLEANUP_FREE char *copy = path_of(fixture, "copy");
+	CLEANUP_FREE char *words = text_format("database %s: ", fixture->path);
+	struct stat status;
+
+	db_fixture_host(fixture, "before");
+	close_database(fixture);
+	assert_int_equal(stat(fixture->path, &status), 0);
+	assert_int_equal(truncate(fixture->path, status.st_size - 4096), 0);
+	assert_int_equal(db_backup(fixture->path, copy, false, &fixture->error), -EIO);
+	assert_true(text_starts_with(fixture->error.text, words));
+	assert_non_null(strstr(fixture->error.text, "it is damaged"));
+	assert_int_equal(access(copy, F_OK), -1);
+}
+
 /* With 0 free, it is the number of the first file that is opened. */
 static void a_process_without_standard_input_opens_copies_and_restores(void **state)
 {
@@ -385,6 +403,7 @@ int main(void)
 		TEST(what_was_replaced_is_kept_each_time),
 		TEST(only_a_whole_database_of_ours_is_put_in_place),
 		TEST(a_database_that_cannot_be_read_any_more_is_put_aside),
+		TEST(a_damaged_database_is_told_by_its_own_name),
 		TEST(a_process_without_standard_input_opens_copies_and_restores),
 		TEST(two_cannot_have_the_database),
 	};
