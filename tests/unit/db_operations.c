@@ -137,6 +137,7 @@ int db_operations_fill(struct db_session *session, void *context, struct error *
 	STEP(add_job(session, OTHER, 3, 1, error));
 	STEP(add_action(session, SERVER, "req-1", error));
 	STEP(add_action(session, OTHER, "req-2", error));
+	STEP(db_event_finish(session, 2, "Success", NULL, NULL, error));
 	STEP(add_claim(session, SERVER, 1, 2, error));
 	STEP(add_claim(session, OTHER, 3, 1, error));
 	STEP(add_kept_domain(session, SERVER, 1, 1, error));
@@ -188,6 +189,7 @@ OPERATION(insert_action, add_action(session, SERVER, "req-3", error))
 OPERATION(finish_action, db_action_finish(session, 1, "Error", error))
 OPERATION(finish_event, db_event_finish(session, 1, "Success", NULL, NULL, error))
 OPERATION(note_event, db_event_note(session, 1, "waits", error))
+OPERATION(note_no_event, db_event_note(session, 2, "waits", error))
 OPERATION(keep_domain, add_kept_domain(session, SERVER, 2, 1, error))
 OPERATION(move_kept_domain, db_kept_domain_move(session, 1, 2, error))
 OPERATION(delete_kept_domain, db_kept_domain_delete(session, 1, error))
@@ -433,6 +435,7 @@ const struct db_operation db_operations[] = {
 	WRITE(finish_action, "", "instance_actions:1"),
 	WRITE(finish_event, "", "instance_actions:1 instance_action_events:1"),
 	WRITE(note_event, "", "instance_actions:1 instance_action_events:1"),
+	WRITE(note_no_event, "", ""),
 	WRITE(keep_domain, "", "kept_domains:3"),
 	WRITE(move_kept_domain, "", "kept_domains:1"),
 	WRITE(delete_kept_domain, "", "kept_domains:1"),

@@ -16,6 +16,7 @@ struct file_faults {
 	int countdown; /* to the failure; 0: none */
 	bool is_lasting;
 	int result;
+	int system_errno;
 	int failures;
 	int unsynced; /* writes to files that are kept */
 	int syncs;
@@ -83,6 +84,13 @@ static int faulty_sync(sqlite3_file *file, int flags)
 	result = faulty(file)->system->pMethods->xSync(faulty(file)->system, flags);
 	note_sync(faulty(file));
 	return result;
+}
+
+static int last_error(sqlite3_vfs *vfs, int size, char *text)
+{
+	struct file_faults *faults = vfs->pAppData;
+
+	return faults->system_errno ? faults->system_errno : faults->system->xGetLastError(faults->system, size, text);
 }
 
 static int pass_close(sqlite3_file *file)
@@ -191,6 +199,7 @@ struct file_faults *file_faults_install(void)
 	faults->vfs.zName = "faulty";
 	faults->vfs.pAppData = faults;
 	faults->vfs.xOpen = faulty_open;
+	faults->vfs.xGetLastError = last_error;
 	faults->methods = (sqlite3_io_methods){
 		.iVersion = 2,
 		.xClose = pass_close,
@@ -230,6 +239,13 @@ void file_faults_set(struct file_faults *faults, int countdown, bool is_lasting,
 	faults->is_lasting = is_lasting;
 	faults->result = result;
 	faults->failures = 0;
+}
+
+void file_faults_set_errno(struct file_faults *faults, int system_errno)
+{
+	LOCK_SCOPE(&faults->mutex);
+
+	faults->system_errno = system_errno;
 }
 
 /* One of the counts. */

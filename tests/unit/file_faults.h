@@ -17,6 +17,8 @@ struct file_faults *file_faults_install(void);
 void file_faults_remove(struct file_faults *faults);
 /* `countdown` to the operation that fails, 0: none; `is_lasting`: it and all after it; `result`: SQLite's. Thread-safe. */
 void file_faults_set(struct file_faults *faults, int countdown, bool is_lasting, int result);
+/* What the system says of a failure from now on (errno), instead of what it said last. */
+void file_faults_set_errno(struct file_faults *faults, int system_errno);
 /* How many have failed since they were set. */
 int file_faults_count(struct file_faults *faults);
 /* What a power cut would lose: writes to databases and their logs that no sync has followed. */

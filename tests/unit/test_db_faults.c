@@ -2,6 +2,8 @@
  * is not there, and the database goes on afterwards. */
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "db/session.h"
+#include "db/statement.h"
 #include "tests/unit/db_fixture.h"
 #include "tests/unit/file_faults.h"
 
@@ -11,6 +13,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -110,6 +113,66 @@ static void file_that_was_taken_away_is_no_missing_row(void **state)
 	assert_non_null(strstr(fixture->error.text, "see that its directory exists"));
 }
 
+/* What callers act upon: a full disk answers otherwise than a broken one. The number is asked for where the engine has one of its own,
+ * and not where it is left from an earlier failure. */
+static void reason_of_the_system_is_told_where_there_is_one_to_act_upon(void **state)
+{
+	static const struct {
+		int result, system_errno, code;
+	} cases[] = {
+		{ SQLITE_IOERR_FSYNC, ENOSPC, ENOSPC },   { SQLITE_IOERR_FSYNC, EDQUOT, ENOSPC },
+		{ SQLITE_IOERR_TRUNCATE, EFBIG, ENOSPC }, { SQLITE_IOERR_READ, EROFS, EROFS },
+		{ SQLITE_IOERR_SHMOPEN, EACCES, EACCES }, { SQLITE_IOERR_SHMOPEN, EPERM, EPERM },
+		{ SQLITE_CANTOPEN, EMFILE, EMFILE },      { SQLITE_CANTOPEN, ENFILE, ENFILE },
+		{ SQLITE_CANTOPEN, ENOENT, EIO },         { SQLITE_IOERR_READ, EIO, EIO },
+		{ SQLITE_IOERR_READ, EBADF, EIO },        { SQLITE_CONSTRAINT_UNIQUE, EMFILE, EEXIST },
+		{ SQLITE_BUSY_SNAPSHOT, ENOSPC, EAGAIN }, { SQLITE_CORRUPT_VTAB, ENOSPC, EIO },
+	};
+	struct db_fixture *fixture = *state;
+	struct file_faults *faults = file_faults_install();
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		sqlite3 *connection = NULL;
+		struct error error = { 0 };
+
+		file_faults_set_errno(faults, cases[i].system_errno);
+		assert_int_equal(sqlite3_open_v2(fixture->directory, &connection, SQLITE_OPEN_READWRITE, NULL),
+				 SQLITE_CANTOPEN);
+		assert_int_equal(sqlite3_system_errno(connection), cases[i].system_errno);
+		int result = statement_translate(connection, fixture->path, cases[i].result, &error);
+		bool has_advice = strstr(error.text, "make room on its file system") != NULL;
+		bool has_reason = strstr(error.text, strerror(cases[i].system_errno)) != NULL;
+
+		if (result != -cases[i].code || error.code != cases[i].code || !strstr(error.text, fixture->path)
+		    || has_advice != (cases[i].code == ENOSPC))
+			fail_msg("case %zu: %d: %s", i, result, error.text);
+		if (cases[i].code == cases[i].system_errno && cases[i].code != EIO)
+			assert_true(has_reason);
+		sqlite3_close(connection);
+	}
+	file_faults_remove(faults);
+}
+
+/* Other sessions go on, and the reader is there again once there are files to be had. */
+static void reader_that_finds_no_file_left_is_told_so(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct db_session *session = NULL;
+	struct rlimit before, none;
+
+	db_fixture_reopen(fixture); /* no reader is kept ready */
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	int result = db_read_begin(fixture->database, &session, &fixture->error);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(result, -EMFILE);
+	assert_true(text_starts_with(fixture->error.text, "beginning to read: "));
+	assert_true(text_ends_with(fixture->error.text, ": Too many open files"));
+	db_read_end(db_fixture_read(fixture));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, db_fixture_setup, db_fixture_teardown)
 
 int main(void)
@@ -117,6 +180,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(write_that_fails_once_loses_nothing_acknowledged),
 		TEST(disk_that_becomes_full_loses_nothing_acknowledged),
+		TEST(reason_of_the_system_is_told_where_there_is_one_to_act_upon),
+		TEST(reader_that_finds_no_file_left_is_told_so),
 		TEST(file_that_was_taken_away_is_no_missing_row),
 	};
 

@@ -21,10 +21,15 @@
 /* A kind of row of the test's own, with words that the table hosts has. */
 struct thing {
 	int64_t id;
+	char *uuid;
 	char name[8];
 };
 
-static const struct row_column thing_columns[] = { COLUMN(struct thing, id, ROW_KEY), COLUMN(struct thing, name, 0) };
+static const struct row_column thing_columns[] = {
+	COLUMN(struct thing, id, ROW_KEY),
+	COLUMN(struct thing, uuid, 0),
+	COLUMN(struct thing, name, 0),
+};
 static const struct row_type thing_row = ROW_TYPE("hosts", "thing", struct thing, thing_columns);
 
 static void word_that_is_none_is_told(void **state)
@@ -62,6 +67,17 @@ static void text_that_is_longer_than_its_field_is_told_when_it_is_read(void **st
 			 -EIO);
 	assert_string_equal(fixture->error.text, "the database's thing holds a longer name than 7 bytes: 1234567");
 	assert_string_equal(thing.name, "1234567"); /* untouched */
+	assert_int_equal(uuid_is_valid(thing.uuid), true);
+	row_clear(&thing_row, &thing);
+	assert_null(thing.uuid);
+
+	/* In a list, too, and what was read before it is freed. */
+	struct row_list rows = { 0 };
+	assert_int_equal(row_list_by_number(session, &thing_row,
+					    "SELECT $columns FROM $table WHERE id >= ?1 ORDER BY id", fits, &rows,
+					    &fixture->error),
+			 -EIO);
+	assert_null(rows.items);
 }
 
 /* What is bound at first and is refused; the statement is well again afterwards. */
