@@ -71,8 +71,7 @@ static int insert(struct db_session *session, const char *table, enum db_table w
 	all_servers_changed(session);
 	if (watched != DB_TABLE_MAX)
 		return statement_change(statement, watched, table, error);
-	result = statement_step(statement, error);
-	return result < 0 ? result : statement_run(statement, error);
+	return statement_run(statement, error);
 }
 
 int db_load_row(struct db_session *session, const char *table, const struct db_load_value *values, size_t count,
