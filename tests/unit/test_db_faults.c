@@ -140,7 +140,7 @@ static void reason_of_the_system_is_told_where_there_is_one_to_act_upon(void **s
 				 SQLITE_CANTOPEN);
 		assert_int_equal(sqlite3_system_errno(connection), cases[i].system_errno);
 		int result = statement_translate(connection, fixture->path, cases[i].result, &error);
-		bool has_advice = strstr(error.text, "make room on its file system") != NULL;
+		bool has_advice = strstr(error.text, "; make room on its file system") != NULL;
 		bool has_reason = strstr(error.text, strerror(cases[i].system_errno)) != NULL;
 
 		if (result != -cases[i].code || error.code != cases[i].code || !strstr(error.text, fixture->path)
