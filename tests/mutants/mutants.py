@@ -286,7 +286,7 @@ def read_equivalent():
         if not line.strip() or line.startswith("#"):
             continue
         if line[0].isspace():
-            known[line.split()[0]] = reason
+            known[line.strip()] = reason
         else:
             reason = line.strip()
     return known
