@@ -163,7 +163,8 @@ class Source:
         elif kind == Kind.INTEGER_LITERAL and place in self.booleans:
             self.boolean(cursor, place, children, function, parent)
         if kind == Kind.COMPOUND_STMT or (kind in (Kind.IF_STMT, Kind.FOR_STMT, Kind.WHILE_STMT, Kind.DO_STMT)):
-            for child in children if kind == Kind.COMPOUND_STMT else children[1:]:
+            for child in children if kind == Kind.COMPOUND_STMT else children[1:] if kind == Kind.IF_STMT else children[:1] if kind == Kind.DO_STMT \
+                    else children[-1:]:
                 self.statement(child, cursor, parent, function)
         for index, child in enumerate(children):
             if kind == Kind.CASE_STMT and index == 0:
