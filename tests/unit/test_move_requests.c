@@ -68,36 +68,34 @@ static struct db_job job_of(struct api_fixture *fixture, const char *server)
 static void the_job_has_what_the_request_asked_for(void **state)
 {
 	static const struct {
-		int minor;
 		const char *body;
 		const char *kind, *host, *block_migration;
 		bool disk_over_commit, is_forced, is_waited_for;
+		int minor;
 	} requests[] = {
-		{ 1, "{\"migrate\": {\"host\": \"host2\"}}", "cold", "", "", false, false, false },
-		{ 55, "{\"migrate\": {\"host\": \"host2\"}}", "cold", "", "", false, false, false },
-		{ 56, "{\"migrate\": {\"host\": \"host2\"}}", "cold", "host2", "", false, false, false },
-		{ 56, "{\"migrate\": {\"host\": null}}", "cold", "", "", false, false, false },
-		{ 56, "{\"migrate\": {}}", "cold", "", "", false, false, false },
-		{ 1,
-		  "{\"os-migrateLive\": {\"host\": \"host2\", \"block_migration\": true, \"disk_over_commit\": true}}",
-		  "live", "host2", "true", true, true, true },
-		{ 24,
-		  "{\"os-migrateLive\": {\"host\": null, \"block_migration\": \"0\", \"disk_over_commit\": \"on\"}}",
-		  "live", "", "false", true, false, true },
-		{ 25, "{\"os-migrateLive\": {\"host\": \"host2\", \"block_migration\": \"auto\"}}", "live", "host2",
-		  "auto", false, true, true },
-		{ 29, "{\"os-migrateLive\": {\"host\": \"host2\", \"block_migration\": \"Yes\"}}", "live", "host2",
-		  "true", false, true, true },
-		{ 30, "{\"os-migrateLive\": {\"host\": \"host2\", \"block_migration\": false}}", "live", "host2",
-		  "false", false, false, true },
-		{ 33, "{\"os-migrateLive\": {\"host\": \"host2\", \"block_migration\": false, \"force\": false}}",
-		  "live", "host2", "false", false, false, true },
-		{ 34, "{\"os-migrateLive\": {\"host\": \"host2\", \"block_migration\": false, \"force\": true}}",
-		  "live", "host2", "false", false, true, false },
-		{ 67, "{\"os-migrateLive\": {\"host\": \"host2\", \"block_migration\": \"auto\", \"force\": \"1\"}}",
-		  "live", "host2", "auto", false, true, false },
-		{ 68, "{\"os-migrateLive\": {\"host\": \"host2\", \"block_migration\": \"auto\"}}", "live", "host2",
-		  "auto", false, false, false },
+		{ "{\"migrate\": {\"host\": \"host2\"}}", "cold", "", "", false, false, false, 1 },
+		{ "{\"migrate\": {\"host\": \"host2\"}}", "cold", "", "", false, false, false, 55 },
+		{ "{\"migrate\": {\"host\": \"host2\"}}", "cold", "host2", "", false, false, false, 56 },
+		{ "{\"migrate\": {\"host\": null}}", "cold", "", "", false, false, false, 56 },
+		{ "{\"migrate\": {}}", "cold", "", "", false, false, false, 56 },
+		{ "{\"os-migrateLive\": {\"host\": \"host2\", \"block_migration\": true, \"disk_over_commit\": true}}",
+		  "live", "host2", "true", true, true, true, 1 },
+		{ "{\"os-migrateLive\": {\"host\": null, \"block_migration\": \"0\", \"disk_over_commit\": \"on\"}}",
+		  "live", "", "false", true, false, true, 24 },
+		{ "{\"os-migrateLive\": {\"host\": \"host2\", \"block_migration\": \"auto\"}}", "live", "host2", "auto",
+		  false, true, true, 25 },
+		{ "{\"os-migrateLive\": {\"host\": \"host2\", \"block_migration\": \"Yes\"}}", "live", "host2", "true",
+		  false, true, true, 29 },
+		{ "{\"os-migrateLive\": {\"host\": \"host2\", \"block_migration\": false}}", "live", "host2", "false",
+		  false, false, true, 30 },
+		{ "{\"os-migrateLive\": {\"host\": \"host2\", \"block_migration\": false, \"force\": false}}", "live",
+		  "host2", "false", false, false, true, 33 },
+		{ "{\"os-migrateLive\": {\"host\": \"host2\", \"block_migration\": false, \"force\": true}}", "live",
+		  "host2", "false", false, true, false, 34 },
+		{ "{\"os-migrateLive\": {\"host\": \"host2\", \"block_migration\": \"auto\", \"force\": \"1\"}}",
+		  "live", "host2", "auto", false, true, false, 67 },
+		{ "{\"os-migrateLive\": {\"host\": \"host2\", \"block_migration\": \"auto\"}}", "live", "host2", "auto",
+		  false, false, false, 68 },
 	};
 	struct api_fixture *fixture = *state;
 

@@ -134,26 +134,24 @@ static void before_2_53_the_path_says_what_changes_and_the_body_of_whom(void **s
 static void before_2_53_a_change_that_is_refused_changes_nothing(void **state)
 {
 	static const struct {
-		int minor;
-		const char *action, *body;
-		int status;
-		const char *message;
+		int minor, status;
+		const char *action, *body, *message;
 	} refused[] = {
-		{ 1, "erase", "{" HOST1 "}", 404, UNKNOWN_ACTION },
-		{ 52, "erase", "{" HOST1 ", \"forced_down\": true}", 404, UNKNOWN_ACTION },
-		{ 52, "Disable", "{" HOST1 "}", 404, UNKNOWN_ACTION },
-		{ 10, "force-down", "{" HOST1 "}", 404, UNKNOWN_ACTION },
-		{ 52, "force-down", "{" HOST1 "}", 400, "Missing forced_down field" },
-		{ 1, "disable-log-reason", "{" HOST1 "}", 400, "Missing disabled reason field" },
-		{ 52, "disable", "{\"host\": \"host3\", \"binary\": \"nova-compute\"}", 404,
+		{ 1, 404, "erase", "{" HOST1 "}", UNKNOWN_ACTION },
+		{ 52, 404, "erase", "{" HOST1 ", \"forced_down\": true}", UNKNOWN_ACTION },
+		{ 52, 404, "Disable", "{" HOST1 "}", UNKNOWN_ACTION },
+		{ 10, 404, "force-down", "{" HOST1 "}", UNKNOWN_ACTION },
+		{ 52, 400, "force-down", "{" HOST1 "}", "Missing forced_down field" },
+		{ 1, 400, "disable-log-reason", "{" HOST1 "}", "Missing disabled reason field" },
+		{ 52, 404, "disable", "{\"host\": \"host3\", \"binary\": \"nova-compute\"}",
 		  "Host 'host3' is not mapped to any cell" },
-		{ 52, "disable", "{\"host\": \"host1\", \"binary\": \"nova-scheduler\"}", 404,
+		{ 52, 404, "disable", "{\"host\": \"host1\", \"binary\": \"nova-scheduler\"}",
 		  "Host 'host1' is not mapped to any cell" },
-		{ 52, "disable", "{\"binary\": \"nova-compute\"}", 400, "'host' is a required property" },
-		{ 52, "disable", "{\"host\": \"host1\"}", 400, "'binary' is a required property" },
-		{ 10, "disable", "{" HOST1 ", \"forced_down\": true}", 400,
+		{ 52, 400, "disable", "{\"binary\": \"nova-compute\"}", "'host' is a required property" },
+		{ 52, 400, "disable", "{\"host\": \"host1\"}", "'binary' is a required property" },
+		{ 10, 400, "disable", "{" HOST1 ", \"forced_down\": true}",
 		  "Additional properties are not allowed ('forced_down' was unexpected)" },
-		{ 52, "disable", "{" HOST1, 400, "Malformed request body" },
+		{ 52, 400, "disable", "{" HOST1, "Malformed request body" },
 	};
 	struct world *world = *state;
 	CLEANUP_FREE char *before = services_of(world);

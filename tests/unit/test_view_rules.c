@@ -387,10 +387,10 @@ static void what_a_host_keeps_for_itself_counts_as_used(void **state)
 static void a_flavor_without_swap_shows_it_as_an_empty_text_before_2_75(void **state)
 {
 	static const struct {
-		int minor;
 		int64_t swap_mb;
+		int minor;
 		bool is_text;
-	} rows[] = { { 74, 0, true }, { 75, 0, false }, { 74, 1, false }, { 75, 1, false } };
+	} rows[] = { { 0, 74, true }, { 0, 75, false }, { 1, 74, false }, { 1, 75, false } };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
