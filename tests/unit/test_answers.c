@@ -278,6 +278,47 @@ static void a_body_of_another_media_type_is_refused(void **state)
 	}
 }
 
+/* One key of an object names the action. What has one element otherwise is no resource; what has none or several is malformed. */
+static void a_body_of_an_action_has_one_key(void **state)
+{
+	static const struct {
+		const char *body;
+		int status;
+	} bodies[] = {
+		{ NULL, 400 },
+		{ "{}", 400 },
+		{ "[]", 400 },
+		{ "\"\"", 400 },
+		{ "{\"lock\": 1, \"x\": 1}", 400 },
+		{ "[1, 2]", 400 },
+		{ "\"ab\"", 400 },
+		{ "\"\xc3\xa9\xc3\xa9\"", 400 },
+		{ "[", 400 },
+		{ " ", 400 },
+		{ "[1]", 404 },
+		{ "\"a\"", 404 },
+		{ "\"\xc3\xa9\"", 404 },
+		{ "\"\\ud800\"", 404 },
+		{ "7", 404 },
+		{ "1.5", 404 },
+		{ "12345678901234567890", 404 },
+		{ "null", 404 },
+		{ "true", 404 },
+		{ "NaN", 404 },
+	};
+	struct api_fixture *fixture = *state;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(bodies); i++) {
+		const struct api_answer *answer =
+			api_fixture_ask(fixture, &api_admin, NULL, "POST", SERVER "/action", bodies[i].body);
+		const char *message =
+			bodies[i].status == 400 ? "Malformed request body" : "The resource could not be found.";
+
+		if (answer->status != bodies[i].status || !text_equal(answer->message, message))
+			fail_msg("%s: %d %s", bodies[i].body, answer->status, answer->message);
+	}
+}
+
 static void a_body_has_at_most_the_bytes_that_are_set(void **state)
 {
 	struct api_fixture *fixture = *state;
@@ -423,6 +464,7 @@ int main(void)
 		TEST(a_401_leads_to_keystone),
 		TEST(the_media_type_is_the_one_asked_for_where_it_is_ours),
 		TEST(a_body_of_another_media_type_is_refused),
+		TEST(a_body_of_an_action_has_one_key),
 		TEST(a_body_has_at_most_the_bytes_that_are_set),
 		TEST(before_its_first_microversion_and_after_its_last_a_route_is_not_there),
 		TEST(an_action_comes_with_its_first_microversion),

@@ -255,6 +255,31 @@ static void the_sums_are_those_of_the_enabled_hosts(void **state)
 			fail_msg("%s: %lld", sums[i].name, json_integer_value(json_object_get(found, sums[i].name)));
 }
 
+static int keep_nothing(struct db_session *session, void *context, struct error *error)
+{
+	static const char sql[] = "UPDATE hosts SET reserved_memory_mb = 0, reserved_disk_gb = 0 WHERE name = 'gamma'";
+
+	(void)context;
+	return sqlite3_exec(session->connection, sql, NULL, NULL, NULL) == SQLITE_OK
+		       ? 0
+		       : error_set(error, EIO, "%s", sqlite3_errmsg(session->connection));
+}
+
+static void a_host_that_keeps_nothing_for_itself_has_all_free(void **state)
+{
+	struct world *world = *state;
+
+	db_fixture_write(world->fixture->db, keep_nothing, NULL);
+	const struct api_answer *answer = get(world, 53, "/%s", world->uuids[2]);
+	const json_t *host = json_object_get(answer->document, "hypervisor");
+	assert_int_equal(json_integer_value(json_object_get(host, "free_ram_mb")), 8192);
+	assert_int_equal(json_integer_value(json_object_get(host, "free_disk_gb")), 100);
+	answer = get(world, 53, "/%s", world->uuids[0]);
+	host = json_object_get(answer->document, "hypervisor");
+	assert_int_equal(json_integer_value(json_object_get(host, "free_ram_mb")), 8192 - 2 * 1024 - 512);
+	assert_int_equal(json_integer_value(json_object_get(host, "free_disk_gb")), 100 - 2 * 10 - 2);
+}
+
 static void uptime_is_shown_with_the_host_or_refused_as_not_told(void **state)
 {
 	struct world *world = *state;
@@ -288,6 +313,7 @@ int main(void)
 		TEST(a_host_is_shown_by_its_number_before_2_53_and_by_its_uuid_since),
 		TEST(a_marker_is_an_id_of_its_microversion_or_the_uuid),
 		TEST(the_sums_are_those_of_the_enabled_hosts),
+		TEST(a_host_that_keeps_nothing_for_itself_has_all_free),
 		TEST(uptime_is_shown_with_the_host_or_refused_as_not_told),
 	};
 
