@@ -284,6 +284,78 @@ static void a_migration_that_is_not_the_servers_is_not_found(void **state)
 	}
 }
 
+struct record {
+	const char *method, *below, *body;
+	const char *action, *event, *event_host; /* event NULL: the job will write its own */
+	bool is_over; /* the action ends with the request */
+};
+
+/* The newest action of the server is that of the answer, and its callers; so are its event and, if it has one, its migration. */
+static void expect_record(struct api_fixture *fixture, const char *server, const struct record *record,
+			  const char *request_id)
+{
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture->db);
+	CLEANUP_DB_ACTION struct db_action action = { 0 };
+	CLEANUP_DB_EVENTS struct db_event_list events = { 0 };
+
+	assert_int_equal(db_action_by_request(session, server, request_id, &action, NULL), 0);
+	assert_string_equal(action.action, record->action);
+	assert_string_equal(action.user_id, api_admin.user);
+	assert_string_equal(action.project_id, api_admin.project);
+	assert_int_equal(action.start_us, FIXTURE_START_US);
+	assert_int_equal(action.finish_us, record->is_over ? FIXTURE_START_US : 0);
+	assert_null(action.message);
+	assert_int_equal(db_event_by_action(session, action.id, &events, NULL), 0);
+	assert_int_equal(events.count, record->event ? 1 : 0);
+	if (!record->event)
+		return;
+	assert_string_equal(events.items[0].event, record->event);
+	assert_string_equal(events.items[0].host, record->event_host);
+	assert_string_equal(events.items[0].result, "Success");
+	assert_int_equal(events.items[0].finish_us, FIXTURE_START_US);
+}
+
+static void each_accepted_request_is_an_action_under_its_request_id(void **state)
+{
+	static const struct record records[] = {
+		{ "POST", "/action", "{\"lock\": null}", "lock", "api_lock", "node-1", true },
+		{ "POST", "/action", "{\"unlock\": null}", "unlock", "api_unlock", "node-1", true },
+		{ "POST", "/action", "{\"os-resetState\": {\"state\": \"active\"}}", "resetState", NULL, NULL, true },
+		{ "POST", "/action", "{\"os-migrateLive\": {\"host\": null, \"block_migration\": \"auto\"}}",
+		  "live-migration", NULL, NULL, false },
+		{ "POST", "/migrations/1/action", "{\"force_complete\": null}", "live_migration_force_complete",
+		  "compute_live_migration_force_complete", "host1", true },
+		{ "DELETE", "/migrations/1", NULL, "live_migration_cancel", "compute_live_migration_abort", "host1",
+		  true },
+	};
+	struct api_fixture *fixture = *state;
+	char server[UUID_SIZE];
+
+	db_fixture_server(fixture->db, "vm", 1, server);
+	for (size_t i = 0; i < ARRAY_LENGTH(records); i++) {
+		CLEANUP_FREE char *path = text_format("/v2.1/servers/%s%s", server, records[i].below);
+		const struct api_answer *answer =
+			api_fixture_ask(fixture, &api_admin, "compute 2.90", records[i].method, path, records[i].body);
+
+		if (answer->status != 202)
+			fail_msg("%s: %d %s", records[i].action, answer->status, answer->message);
+		expect_record(fixture, server, &records[i], api_answer_header(answer, "x-compute-request-id"));
+		run(fixture, "UPDATE migrations SET status = 'running'"); /* so that it can be hurried and aborted */
+	}
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture->db);
+	struct db_migration migration = { 0 };
+	assert_int_equal(db_migration_by_id(session, 1, &migration, NULL), 0);
+	assert_string_equal(migration.user_id, api_admin.user);
+	assert_string_equal(migration.project_id, api_admin.project);
+	assert_string_equal(migration.type, "live-migration");
+	assert_string_equal(migration.source_compute, "host1");
+	assert_string_equal(migration.source_node, ""); /* with the target, as in Nova */
+	assert_true(migration.old_flavor_id > 0 && migration.old_flavor_id == migration.new_flavor_id);
+	struct db_job job = job_of(fixture, server);
+	assert_true(job.is_abort_requested && job.is_force_complete_requested);
+	assert_int_equal(job.migration_id, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, api_fixture_teardown)
 
 int main(void)
@@ -295,6 +367,7 @@ int main(void)
 		TEST(a_confirm_needs_its_source_unless_that_was_given_up_and_a_revert_does_not),
 		TEST(what_was_not_moved_is_neither_confirmed_nor_reverted),
 		TEST(a_migration_that_does_not_run_is_neither_hurried_nor_aborted),
+		TEST(each_accepted_request_is_an_action_under_its_request_id),
 		TEST(a_migration_that_is_not_the_servers_is_not_found),
 	};
 

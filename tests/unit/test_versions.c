@@ -80,6 +80,34 @@ static void other_paths_lead_to_the_same_place_below_each_version(void **state)
 	}
 }
 
+static void links_begin_as_the_client_asked_where_no_endpoint_is_set(void **state)
+{
+	static const struct {
+		const char *host, *link;
+	} hosts[] = {
+		{ NULL, "http://localhost/v2.1/" },
+		{ "cloud.example:8774", "http://cloud.example:8774/v2.1/" },
+		{ "[2001:db8::1]", "http://[2001:db8::1]/v2.1/" },
+		{ "a\xff"
+		  "b",
+		  "http://a\xc3\xbf"
+		  "b/v2.1/" },
+	};
+	struct api_fixture *fixture = *state;
+
+	fixture->settings.public_endpoint = NULL;
+	api_fixture_renew(fixture);
+	for (size_t i = 0; i < ARRAY_LENGTH(hosts); i++) {
+		fixture->sent_headers[0].name = hosts[i].host ? "Host" : NULL;
+		TEXT_COPY(fixture->sent_headers[0].value, hosts[i].host ? hosts[i].host : "");
+		const struct api_answer *answer = api_fixture_ask(fixture, NULL, NULL, "GET", "/v2.1", NULL);
+		const json_t *links = json_object_get(json_object_get(answer->document, "version"), "links");
+
+		assert_string_equal(json_string_value(json_object_get(json_array_get(links, 0), "href")),
+				    hosts[i].link);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, api_fixture_setup, api_fixture_teardown)
 
 int main(void)
@@ -87,6 +115,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_documents_of_versions_are_novas),
 		TEST(a_fleet_without_real_guests_says_so),
+		TEST(links_begin_as_the_client_asked_where_no_endpoint_is_set),
 		TEST(other_paths_lead_to_the_same_place_below_each_version),
 	};
 
