@@ -65,7 +65,7 @@ static void take_reply(void *context, struct api_reply *reply)
 
 	LOCK_SCOPE(&fixture->mutex);
 	answer->status = reply->status;
-	answer->document = reply->body ? json_loadb(reply->body, reply->body_size, 0, NULL) : NULL;
+	answer->document = reply->body ? json_loadb(reply->body, reply->body_size, JSON_ALLOW_NUL, NULL) : NULL;
 	if (reply->status >= 400)
 		json_object_foreach(answer->document, name, fault)
 			TEXT_COPY(answer->message, json_string_value(json_object_get(fault, "message")));

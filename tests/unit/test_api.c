@@ -99,6 +99,7 @@ static void an_accepted_migrate_leaves_migration_action_job_and_task_state(void 
 	assert_string_equal(migration.status, "accepted");
 	assert_string_equal(migration.type, "migration");
 	assert_string_equal(migration.source_compute, "host1");
+	assert_string_equal(migration.source_node, "host1");
 	assert_string_equal(migration.dest_compute, "");
 	assert_string_equal(server.task_state, "resize_prep");
 }

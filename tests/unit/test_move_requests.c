@@ -212,6 +212,29 @@ static void a_confirm_needs_its_source_unless_that_was_given_up_and_a_revert_doe
 	}
 }
 
+static int64_t updated_us(struct api_fixture *fixture, const char *server_uuid)
+{
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture->db);
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+
+	assert_int_equal(db_server_by_uuid(session, server_uuid, &server, NULL), 0);
+	assert_string_equal(server.task_state, "");
+	assert_string_equal(server.vm_state, "resized");
+	return server.updated_us;
+}
+
+static void a_confirm_leaves_the_server_as_it_is_shown_until_it_is_done(void **state)
+{
+	struct api_fixture *fixture = *state;
+	char server[UUID_SIZE];
+
+	make_waiting(fixture, server);
+	int64_t before_us = updated_us(fixture, server);
+	clock_manual_advance(fixture->db->clock, 1000000);
+	assert_int_equal(ask(fixture, server, 90, "{\"confirmResize\": null}")->status, 204);
+	assert_int_equal(updated_us(fixture, server), before_us);
+}
+
 static void what_was_not_moved_is_neither_confirmed_nor_reverted(void **state)
 {
 	struct api_fixture *fixture = *state;
@@ -365,6 +388,7 @@ int main(void)
 		TEST(a_move_to_where_it_cannot_go_is_refused_and_leaves_nothing),
 		TEST(a_cold_move_from_a_host_that_is_down_is_refused),
 		TEST(a_confirm_needs_its_source_unless_that_was_given_up_and_a_revert_does_not),
+		TEST(a_confirm_leaves_the_server_as_it_is_shown_until_it_is_done),
 		TEST(what_was_not_moved_is_neither_confirmed_nor_reverted),
 		TEST(a_migration_that_does_not_run_is_neither_hurried_nor_aborted),
 		TEST(each_accepted_request_is_an_action_under_its_request_id),

@@ -82,6 +82,18 @@ static void live_refuses_in_the_order_of_the_schema(void **state)
 		{ 24, "{\"block_migration\": false}",
 		  "Invalid input for field/attribute os-migrateLive. Value: {'block_migration': False}. "
 		  "'disk_over_commit' is a required property" },
+		{ 24, "{\"disk_over_commit\": true, \"host\": null}",
+		  "Invalid input for field/attribute os-migrateLive. Value: {'disk_over_commit': True, 'host': None}. "
+		  "'block_migration' is a required property" },
+		{ 24, "{\"block_migration\": true, \"disk_over_commit\": true}",
+		  "Invalid input for field/attribute os-migrateLive. Value: {'block_migration': True, "
+		  "'disk_over_commit': True}. 'host' is a required property" },
+		{ 25, "{\"host\": null}",
+		  "Invalid input for field/attribute os-migrateLive. Value: {'host': None}. 'block_migration' is a "
+		  "required property" },
+		{ 104, "{\"block_migration\": \"auto\"}",
+		  "Invalid input for field/attribute os-migrateLive. Value: {'block_migration': 'auto'}. 'host' is a "
+		  "required property" },
 		{ 68, "{\"host\": null, \"block_migration\": false, \"force\": \"yes\"}",
 		  "Invalid input for field/attribute os-migrateLive. Value: {'host': None, 'block_migration': False, "
 		  "'force': 'yes'}. Additional properties are not allowed ('force' was unexpected)" },

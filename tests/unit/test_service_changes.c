@@ -300,11 +300,45 @@ static void a_service_whose_host_has_servers_or_migrations_is_not_deleted(void *
 			   "first then delete the service again.");
 }
 
+static void services_are_listed_by_host_and_by_binary(void **state)
+{
+	static const struct {
+		const char *query, *hosts;
+	} lists[] = {
+		{ "", "host1 host2 node-1 " },
+		{ "?host=host2", "host2 " },
+		{ "?host=host9", "" },
+		{ "?host=", "host1 host2 node-1 " },
+		{ "?binary=nova-compute", "host1 host2 " },
+		{ "?binary=nova-scheduler", "node-1 " },
+		{ "?binary=nova", "" },
+		{ "?host=host1&binary=nova-compute", "host1 " },
+		{ "?host=host1&binary=nova-scheduler", "" },
+	};
+	struct world *world = *state;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(lists); i++) {
+		CLEANUP_FREE char *path = text_format("/v2.1/os-services%s", lists[i].query);
+		const struct api_answer *answer =
+			api_fixture_ask(world->fixture, &api_admin, "compute 2.90", "GET", path, NULL);
+		CLEANUP_TEXT struct text hosts = TEXT_EMPTY;
+		json_t *service;
+		size_t index;
+
+		text_append(&hosts, "");
+		json_array_foreach(json_object_get(answer->document, "services"), index, service)
+			text_append_format(&hosts, "%s ", json_string_value(json_object_get(service, "host")));
+		if (answer->status != 200 || !text_equal(hosts.data, lists[i].hosts))
+			fail_msg("%s: %d %s", lists[i].query, answer->status, hosts.data);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, api_fixture_teardown_within)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(services_are_listed_by_host_and_by_binary),
 		TEST(before_2_53_the_path_says_what_changes_and_the_body_of_whom),
 		TEST(before_2_53_a_change_that_is_refused_changes_nothing),
 		TEST(since_2_53_the_uuid_says_of_whom_and_what_is_not_named_stays),

@@ -62,6 +62,15 @@ static void a_path_is_decoded_once_and_doubled_slashes_count_as_one(void **state
 	}
 }
 
+/* A NUL is shown as it was sent, and ends nothing but this test's text. */
+static void a_nul_in_a_path_is_found_nowhere(void **state)
+{
+	static const char *const paths[] = { "/v2.1/flavors/a%00b", "/v2.1/flavors/a%00", "/v2.1/flavors/a%00%00b" };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(paths); i++)
+		expect(*state, paths[i], 404, "Flavor a");
+}
+
 static void a_path_that_is_none_of_ours_leads_nowhere(void **state)
 {
 	static const char *const paths[] = {
@@ -238,6 +247,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_path_is_decoded_once_and_doubled_slashes_count_as_one),
+		TEST(a_nul_in_a_path_is_found_nowhere),
 		TEST(a_path_that_is_none_of_ours_leads_nowhere),
 		TEST(a_version_is_a_whole_part_of_the_path),
 		TEST(a_query_is_decoded_as_forms_are),
