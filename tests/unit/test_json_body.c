@@ -77,6 +77,16 @@ static void half_a_surrogate_pair_is_read_and_printed_as_it_was_sent(void **stat
 	expect("[\"\\u d80\"]", NULL);
 }
 
+static void a_text_is_quoted_as_python_does(void **state)
+{
+	(void)state;
+	expect("[\"it's\"]", "[\"it's\"]");
+	expect("[\"a\\\"b\"]", "['a\"b']");
+	expect("[\"it's \\\"so\\\"\"]", "['it\\'s \"so\"']");
+	expect("[\"\\n\\r\\t\\\\\\u0001\\u001f\\u007f \"]", "['\\n\\r\\t\\\\\\x01\\x1f\\x7f ']");
+	expect("{\"it's\": [true, false, null, {}, []]}", "{\"it's\": [True, False, None, {}, []]}");
+}
+
 static void what_is_no_json_stays_refused(void **state)
 {
 	(void)state;
@@ -102,6 +112,7 @@ int main(void)
 		cmocka_unit_test(the_same_words_in_a_text_stay_as_they_are),
 		cmocka_unit_test(a_long_integer_is_a_number_and_no_fault_of_form),
 		cmocka_unit_test(half_a_surrogate_pair_is_read_and_printed_as_it_was_sent),
+		cmocka_unit_test(a_text_is_quoted_as_python_does),
 		cmocka_unit_test(what_is_no_json_stays_refused),
 	};
 
