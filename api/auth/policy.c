@@ -204,7 +204,7 @@ static int inherit_deprecated(struct builder *builder, const struct policy_defau
 	CLEANUP_TEXT struct text words = TEXT_EMPTY;
 	CLEANUP_FREE char *reference = text_format("rule:%s", fallback->name);
 
-	if (!old || !old->is_overridden || strcmp(fallback->deprecated_name, fallback->name) == 0)
+	if (!old || !old->is_overridden)
 		return 0;
 	policy_node_print(old->node, &printed);
 	if (!reference || text_failed(&printed))
@@ -282,7 +282,7 @@ static void resolve(const struct builder *builder, const struct policy_rule *rul
 
 	for (struct policy_node *child = node->first; child; child = child->next)
 		resolve(builder, rule, child);
-	if (node->kind != POLICY_NODE_RULE || node->rule)
+	if (node->kind != POLICY_NODE_RULE)
 		return;
 	meant = find_rule(builder->policy, node->match_text);
 	node->rule = meant;

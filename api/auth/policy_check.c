@@ -195,7 +195,7 @@ static enum outcome check_role(const struct evaluation *evaluation, const struct
 
 	if (roles.kind == POLICY_VALUE_MISSING)
 		return OUTCOME_NO;
-	for (size_t i = 0; roles.kind == POLICY_VALUE_TEXTS && i < roles.count && !is_found; i++)
+	for (size_t i = 0; i < roles.count && !is_found; i++)
 		is_found = policy_text_equals_folded(match, roles.texts[i], &has_failed);
 	if (roles.kind != POLICY_VALUE_TEXTS && !json_is_array(roles.json))
 		return raised(evaluation, node, "the caller's roles are no list");

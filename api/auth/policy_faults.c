@@ -56,8 +56,7 @@ static void reach(struct walk *walk, const struct policy_rule *rule)
 
 static bool is_faulty_check(const struct policy_node *node)
 {
-	return (node->kind == POLICY_NODE_GENERIC && node->left.form == POLICY_LEFT_FAULT)
-	       || policy_format_fault(&node->match);
+	return node->left.form == POLICY_LEFT_FAULT || policy_format_fault(&node->match);
 }
 
 static bool rule_can_be(const struct answers *answers, const struct policy_rule *rule, bool granted);

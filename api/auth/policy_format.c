@@ -208,8 +208,6 @@ int policy_format_compile(struct policy_arena *arena, const char *source, struct
 
 const char *policy_format_fault(const struct policy_format *format)
 {
-	if (format->form != POLICY_FORMAT_PIECES)
-		return NULL;
 	for (size_t i = 0; i < format->piece_count; i++)
 		if (format->pieces[i].fault)
 			return format->pieces[i].fault;
@@ -303,7 +301,7 @@ static bool integer_of(const struct policy_value *value, long long *ret_number)
 {
 	if (value->kind == POLICY_VALUE_BOOLEAN)
 		*ret_number = value->is_true;
-	else if (value->kind == POLICY_VALUE_JSON && json_is_integer(value->json))
+	else if (json_is_integer(value->json))
 		*ret_number = json_integer_value(value->json);
 	else
 		return false;
@@ -316,7 +314,7 @@ static bool real_of(const struct policy_value *value, double *ret_number)
 
 	if (integer_of(value, &integer))
 		*ret_number = (double)integer;
-	else if (value->kind == POLICY_VALUE_JSON && json_is_real(value->json))
+	else if (json_is_real(value->json))
 		*ret_number = json_real_value(value->json);
 	else
 		return false;
@@ -487,10 +485,6 @@ enum policy_format_result policy_format_run(const struct policy_format *format, 
 					    struct text *text, const char **ret_fault)
 {
 	text_append(text, "");
-	if (format->form == POLICY_FORMAT_CONSTANT) {
-		text_append(text, format->text);
-		return POLICY_FORMATTED;
-	}
 	for (size_t i = 0; i < format->piece_count; i++) {
 		const struct policy_piece *piece = &format->pieces[i];
 		struct policy_value value = { 0 };

@@ -170,8 +170,6 @@ static bool read_name(struct literal_reader *reader, struct literal_operand *ope
 
 static bool read_atom(struct literal_reader *reader, struct literal_operand *operand)
 {
-	literal_skip_blanks(reader);
-
 	char character = *reader->place;
 
 	if (strncmp(reader->place, "...", 3) == 0) {
@@ -192,7 +190,7 @@ static bool read_atom(struct literal_reader *reader, struct literal_operand *ope
 	return literal_fail(reader, "no Python expression");
 }
 
-/* An atom and what hangs on it: .name, (arguments), [subscript]. */
+/* An atom and what hangs on it: .name, (arguments), [subscript]; up to what is none of these and no blank. */
 static bool read_primary(struct literal_reader *reader, struct literal_operand *operand)
 {
 	if (!read_atom(reader, operand))
@@ -231,7 +229,6 @@ static bool read_power(struct literal_reader *reader, struct literal_operand *op
 
 	if (!read_primary(reader, operand))
 		return false;
-	literal_skip_blanks(reader);
 	if (strncmp(reader->place, "**", 2) != 0)
 		return true;
 	reader->place += 2;
@@ -272,13 +269,12 @@ static bool take_operator(struct literal_reader *reader, unsigned int level)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(levels[level].words) && levels[level].words[i]; i++)
 		if (take_word(reader, levels[level].words[i])) {
-			if (level == LEVEL_COMPARISON && levels[level].words[i][1] == 's')
+			if (strcmp(levels[level].words[i], "is") == 0)
 				take_word(reader, "not");
 			return true;
 		}
 	if (level == LEVEL_COMPARISON && take_word(reader, "not"))
 		return take_word(reader, "in") || literal_fail(reader, "a not out of place");
-	literal_skip_blanks(reader);
 	for (size_t i = 0; i < ARRAY_LENGTH(levels[level].marks) && levels[level].marks[i]; i++) {
 		const char *mark = levels[level].marks[i];
 		size_t length = strlen(mark);
@@ -313,7 +309,7 @@ static bool read_level(struct literal_reader *reader, unsigned int level, struct
 	}
 	if (!read_level(reader, level + 1, operand))
 		return false;
-	while (!levels[level].is_prefix_not && take_operator(reader, level)) {
+	while (take_operator(reader, level)) {
 		CLEANUP_LITERAL_OPERAND struct literal_operand right = LITERAL_OPERAND_EMPTY;
 
 		if (!read_level(reader, level + 1, &right))

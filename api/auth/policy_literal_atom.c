@@ -146,7 +146,7 @@ bool literal_read_number(struct literal_reader *reader, struct literal_operand *
 			text_append(&operand->printed, digits.data);
 	}
 	/* 1x is no number, 1j a complex one, 1_ ends wrongly. */
-	if (*reader->place == '_' || literal_identifier_length(reader->place) > 0)
+	if (literal_identifier_length(reader->place) > 0)
 		return literal_fail(reader, "no valid number");
 	return true;
 }

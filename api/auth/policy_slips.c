@@ -25,8 +25,6 @@ static bool next_word(const char **place, struct word *ret_word)
 	if (length == 0)
 		return false;
 	*place = start + length;
-	if (word.opened > length)
-		word.opened = length;
 	start += word.opened;
 	length -= word.opened;
 	for (; length > 0 && start[length - 1] == ')'; length--)

@@ -237,7 +237,7 @@ bool policy_text_equals_folded(const char *a, const char *b, bool *ret_failed)
 {
 	size_t same = 0;
 
-	while (a[same] != '\0' && fold_ascii(a[same]) == fold_ascii(b[same]) && (a[same] & 0x80) == 0)
+	while (a[same] != '\0' && fold_ascii(a[same]) == fold_ascii(b[same]))
 		same++;
 	if (a[same] == '\0' && b[same] == '\0')
 		return true;
@@ -261,5 +261,5 @@ bool policy_text_equals_folded(const char *a, const char *b, bool *ret_failed)
 		*ret_failed = true;
 		return false;
 	}
-	return a_length == b_length && (a_length == 0 || memcmp(a_lower, b_lower, a_length) == 0);
+	return a_length == b_length && memcmp(a_lower, b_lower, a_length) == 0;
 }
