@@ -326,6 +326,7 @@ static void a_rule_tells_where_it_comes_from_also_under_a_deprecated_name(void *
 	assert_int_equal(line, 2);
 	assert_null(policy_origin(policy, MIGRATE_HOST, &line));
 	assert_null(policy_origin(policy, "nothing", &line));
+	assert_int_equal(line, 0);
 	policy_destroy(policy);
 }
 

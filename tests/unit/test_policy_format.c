@@ -32,7 +32,8 @@ static const char target_text[] =
 	"60,"
 	"\"last\":127,\"one\":1,\"a(b)c\":\"brackets\",\"\":\"nameless\""
 	",\"edges\": \"\\u00ff\\u0100\\u07ff\\u0800\\u0e01\\uff21\\ud800\\udc00\\udbbf\\udfff\", \"past\": "
-	"\"\\ufffe\\udb40\\udc01\"}";
+	"\"\\ufffe\\udb40\\udc01\""
+	",\"hidden\":\"\\ud804\\udcbd\"}";
 
 static int read_target(void **state)
 {
@@ -258,6 +259,8 @@ static void a_right_side_becomes_what_python_makes_of_it(void **state)
 		  "\xc3\xbf\xc4\x80\xdf\xbf\xe0\xa0\x80\xe0\xb8\x81\xef\xbc\xa1\xf0\x90\x80\x80\xf3\xbf\xbf\xbf" },
 		{ "%(past)r", "'\\ufffe\\U000e0001'" },
 		{ "%(past)a", "'\\ufffe\\U000e0001'" },
+		{ "%(empty)1s", " " },
+		{ "%(hidden)r", "'\\U000110bd'" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
@@ -389,13 +392,14 @@ static void a_width_or_precision_of_more_than_4096_raises(void **state)
 static void a_number_beyond_what_is_known_here_is_never_granted(void **state)
 {
 	(void)state;
-	json_t *target = json_pack("{s:f, s:f, s:f, s:f, s:i, s:i}", "most", 8.5e18, "least", -8.5e18, "beyond", 9.5e18,
-				   "below", -9.5e18, "zero", 0, "accent", 233);
+	json_t *target = json_pack("{s:f, s:f, s:f, s:f, s:i, s:i, s:f}", "most", 8.5e18, "least", -8.5e18, "beyond",
+				   9.5e18, "below", -9.5e18, "zero", 0, "accent", 233, "edge", 9e18);
 
 	assert_int_equal(hold("%(most)d", "8500000000000000000", target), POLICY_ALLOWED);
 	assert_int_equal(hold("%(least)d", "-8500000000000000000", target), POLICY_ALLOWED);
 	assert_int_equal(hold("%(beyond)d", "9500000000000000000", target), POLICY_RAISED);
 	assert_int_equal(hold("%(below)d", "-9500000000000000000", target), POLICY_RAISED);
+	assert_int_equal(hold("%(edge)d", "9000000000000000000", target), POLICY_RAISED);
 	assert_int_equal(hold("%(zero)c", "", target), POLICY_RAISED);
 	assert_int_equal(hold("%(accent)c", "\xc3\xa9", target), POLICY_RAISED);
 	json_decref(target);

@@ -204,6 +204,20 @@ static void a_circle_of_rules_is_told(void **state)
 		  "f:3: policy b: it can never grant where it goes round in a circle of rules\n",
 		  "f:1: policy move: it goes round in a circle of rules, or too deep, by rule:a; to let nobody do it, "
 		  "write \"!\"\n" },
+		{ { { "move", "\"rule:x\"" },
+		    { "show", "\"rule:y\"" },
+		    { "x", "\"rule:move\"" },
+		    { "y", "\"rule:show\"" } },
+		  "f:2: policy show: it was once the name of list too, and counts for that as long as no rule names "
+		  "it\n"
+		  "f:1: policy move: it can never grant where it goes round in a circle of rules\n"
+		  "f:2: policy show: it can never grant where it goes round in a circle of rules\n"
+		  "f:3: policy x: it can never grant where it goes round in a circle of rules\n"
+		  "f:4: policy y: it can never grant where it goes round in a circle of rules\n",
+		  "f:1: policy move: it goes round in a circle of rules, or too deep, by rule:move; to let nobody do "
+		  "it, write \"!\"\n"
+		  "f:2: policy show: it goes round in a circle of rules, or too deep, by rule:show; to let nobody do "
+		  "it, write \"!\"\n" },
 	};
 
 	(void)state;

@@ -52,10 +52,11 @@ static struct policy *load_chain(size_t length, const char *innermost, struct te
 	return policy;
 }
 
+static const char *const mover_roles[] = { "mover" };
+static const struct caller mover = { .roles = mover_roles, .role_count = 1 };
+
 static enum policy_verdict verdict_of(const struct policy *policy, const char *name)
 {
-	static const char *const roles[] = { "mover" };
-	const struct caller mover = { .roles = roles, .role_count = 1 };
 	const struct policy_target target = policy_target_nothing();
 
 	return policy_check(policy, name, &mover, &target, NULL);
@@ -134,6 +135,21 @@ static void without_the_rule_context_is_admin_nobody_is_admin(void **state)
 	policy_destroy(policy);
 }
 
+static char *repeat(const char *before, size_t times, const char *middle, const char *behind)
+{
+	struct text text = TEXT_EMPTY;
+
+	text_append(&text, "\"");
+	for (size_t i = 0; i < times; i++)
+		text_append(&text, before);
+	text_append(&text, middle);
+	for (size_t i = 0; i < times; i++)
+		text_append(&text, behind);
+	text_append(&text, "\"");
+	return text_take(&text);
+}
+
+/* In the first rule of a set and in its last one. */
 /* As far as that is worth to be told: each reference on the way is an operator's own. */
 static void an_open_door_is_seen_through_seven_references(void **state)
 {
@@ -143,6 +159,15 @@ static void an_open_door_is_seen_through_seven_references(void **state)
 		struct policy *policy = load_chain(length, "\"@\"", &reports);
 		bool is_told = text_starts_with(reports.data, "f:1: policy move: everybody may do it");
 
+		assert_true(is_told == (length == 7));
+		policy_destroy(policy);
+		/* Or through as many brackets. */
+		CLEANUP_TEXT struct text others = TEXT_EMPTY;
+		CLEANUP_FREE char *value = repeat("(@ and (! or ", length / 2, length == 7 ? "(@ and @)" : "@", "))");
+		const struct rule_text rule = { "move", value };
+
+		policy = load_rules(&rule, 1, "f", &others);
+		is_told = text_starts_with(others.data ? others.data : "", "f:1: policy move: everybody may do it");
 		assert_true(is_told == (length == 7));
 		policy_destroy(policy);
 	}
@@ -225,21 +250,6 @@ static void references_hold_as_oslo_policy_says(void **state)
 	}
 }
 
-static char *repeat(const char *before, size_t times, const char *middle, const char *behind)
-{
-	struct text text = TEXT_EMPTY;
-
-	text_append(&text, "\"");
-	for (size_t i = 0; i < times; i++)
-		text_append(&text, before);
-	text_append(&text, middle);
-	for (size_t i = 0; i < times; i++)
-		text_append(&text, behind);
-	text_append(&text, "\"");
-	return text_take(&text);
-}
-
-/* In the first rule of a set and in its last one. */
 static void checks_are_nested_as_deep_as_328(void **state)
 {
 	static const struct {
@@ -251,7 +261,9 @@ static void checks_are_nested_as_deep_as_328(void **state)
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
 		for (size_t depth = 327; depth <= 330; depth++) {
 			CLEANUP_FREE char *value = repeat(rows[i].before, depth, "role:mover", rows[i].behind);
-			const struct rule_text rules[] = { { "move", value }, { "ours", value } };
+			const struct rule_text rules[] = { { "move", value },
+							   { "ours", value },
+							   { "context_is_admin", value } };
 			struct policy *policy = load_rules(rules, ARRAY_LENGTH(rules), "f", NULL);
 			enum policy_verdict wanted = depth > 328                       ? POLICY_RAISED
 						     : rows[i].turns && depth % 2 == 1 ? POLICY_REFUSED
@@ -259,6 +271,7 @@ static void checks_are_nested_as_deep_as_328(void **state)
 
 			assert_int_equal(verdict_of(policy, "move"), wanted);
 			assert_int_equal(verdict_of(policy, "ours"), wanted);
+			assert_true(policy_is_admin(policy, &mover) == (wanted == POLICY_ALLOWED));
 			policy_destroy(policy);
 		}
 }
@@ -268,9 +281,14 @@ static void *load_deep_rules(void *context)
 	CLEANUP_FREE char *negations = repeat("not ", 16000, "role:mover", "");
 	CLEANUP_FREE char *brackets = repeat("(@ and (! or ", 3500, "role:mover", "))");
 	CLEANUP_FREE char *signs = repeat("-", 60000, "a:x", "");
+	CLEANUP_FREE char *text = repeat("not ", 60000, "a:x", "");
+	CLEANUP_FREE char *words = text_format("[[%s]]", text);
+	CLEANUP_FREE char *text_of_ifs = repeat("a if a else ", 60000, "a:x", "");
+	CLEANUP_FREE char *ifs = text_format("[[%s]]", text_of_ifs);
 	CLEANUP_FREE char *tuple = repeat("(", 60000, "a:x", "");
 	const struct rule_text rules[] = {
-		{ "move", negations }, { "a", brackets }, { "b", signs }, { "c", tuple }, { "last", negations },
+		{ "move", negations }, { "a", brackets }, { "b", signs },        { "c", tuple },
+		{ "d", words },        { "e", ifs },      { "last", negations },
 	};
 	CLEANUP_TEXT struct text reports = TEXT_EMPTY;
 	CLEANUP_TEXT struct text faults = TEXT_EMPTY;
@@ -280,6 +298,11 @@ static void *load_deep_rules(void *context)
 	assert_int_equal(policy_find_faults(policy, gather_line, &faults, &error), 0);
 	for (size_t i = 0; i < ARRAY_LENGTH(rules); i++)
 		assert_true(verdict_of(policy, rules[i].name) != POLICY_ALLOWED);
+	policy_destroy(policy);
+	/* And many rules, each of which refers to the next. */
+	policy = load_chain(5000, "\"role:mover\"", NULL);
+	assert_int_equal(policy_find_faults(policy, gather_line, &faults, &error), 0);
+	assert_int_equal(verdict_of(policy, "move"), POLICY_RAISED);
 	policy_destroy(policy);
 	return context;
 }
@@ -306,7 +329,11 @@ static void a_rule_has_at_most_65536_bytes(void **state)
 		CLEANUP_TEXT struct text reports = TEXT_EMPTY;
 		struct policy *policy = load_rules(&rule, 1, "f", &reports);
 
+		CLEANUP_TEXT struct text faults = TEXT_EMPTY;
+
 		assert_int_equal(verdict_of(policy, "move"), length == 65536 ? POLICY_ALLOWED : POLICY_REFUSED);
+		assert_int_equal(policy_find_faults(policy, gather_line, &faults, NULL), 0);
+		assert_true(!faults.data == (length == 65536));
 		assert_string_equal(
 			reports.data,
 			length == 65536 ? "f:1: policy move: everybody may do it: the rule grants it to whoever asks\n"
@@ -354,6 +381,7 @@ static void a_rule_prints_as_it_was_understood(void **state)
 		{ "[[\"role:a\", \"role:b\"]]", "(role:a and role:b)" },
 		{ "[[\"role:a\", \"role:b\"], \"role:c\", [\"!\"]]", "((role:a and role:b) or role:c or !)" },
 		{ "[[]]", "!" },
+		{ "{\"\": 1}", "!" },
 		{ "{\"role:a\": 1}", "role:a" },
 		{ "{\"role:a\": 1, \"\": 2, \"role:b\": 3}", "(role:a or role:b)" },
 		{ "[{\"role:a\": 1, \"role:b\": 2}]", "(role:a and role:b)" },

@@ -157,6 +157,9 @@ static void a_check_that_can_never_grant_is_told_with_its_cause(void **state)
 		  "without a blank, like \"role:admin\"\n",
 		  "f:2: policy x: the check \"admin\" is not understood and always refuses: a check is KIND:MATCH "
 		  "without a blank, like \"role:admin\"; to let nobody do it, write \"!\"\n" },
+		{ { { "move", "\"user_id:x\"" } }, "", "" },
+		{ { { "move", "\"not user_id:x\"" } }, "", "" },
+		{ { { "move", "\"user_id:%(user_id)s\"" } }, "", "" },
 	};
 
 	(void)state;
@@ -281,6 +284,65 @@ static void what_is_out_of_place_is_told_of_short_words_too(void **state)
 		  "blanks are out of place\n",
 		  "f:1: policy move: the rule \"() @\" is not understood and always refuses: operators, brackets or "
 		  "blanks are out of place; to let nobody do it, write \"!\"\n" },
+		{ { { "move", "\"''\"" } },
+		  "f:1: policy move: the rule \"''\" is not understood and always refuses: quotes around a check are "
+		  "not taken: write  without them\n",
+		  "f:1: policy move: the rule \"''\" is not understood and always refuses: quotes around a check are "
+		  "not taken: write  without them; to let nobody do it, write \"!\"\n" },
+		{ { { "move", "\"\\\"\\\"\"" } },
+		  "f:1: policy move: the rule \"\"\"\" is not understood and always refuses: quotes around a check are "
+		  "not taken: write  without them\n",
+		  "f:1: policy move: the rule \"\"\"\" is not understood and always refuses: quotes around a check are "
+		  "not taken: write  without them; to let nobody do it, write \"!\"\n" },
+		{ { { "move", "\"role:a ''\"" } },
+		  "f:1: policy move: the rule \"role:a ''\" is not understood and always refuses: quotes around a "
+		  "check are not taken: write  without them\n",
+		  "f:1: policy move: the rule \"role:a ''\" is not understood and always refuses: quotes around a "
+		  "check are not taken: write  without them; to let nobody do it, write \"!\"\n" },
+		{ { { "move", "\"role:a \\\"b\\\"\"" } },
+		  "f:1: policy move: the rule \"role:a \"b\"\" is not understood and always refuses: quotes around a "
+		  "check are not taken: write b without them\n",
+		  "f:1: policy move: the rule \"role:a \"b\"\" is not understood and always refuses: quotes around a "
+		  "check are not taken: write b without them; to let nobody do it, write \"!\"\n" },
+		{ { { "move", "\"role:a 'b\"" } },
+		  "f:1: policy move: the check \"'b\" is not understood and always refuses: a check is KIND:MATCH "
+		  "without a blank, like \"role:'b\"\n"
+		  "f:1: policy move: the rule \"role:a 'b\" is not understood and always refuses: between \"role:a\" "
+		  "and \"'b\" an \"and\" or an \"or\" is missing\n",
+		  "f:1: policy move: the rule \"role:a 'b\" is not understood and always refuses: between \"role:a\" "
+		  "and \"'b\" an \"and\" or an \"or\" is missing; to let nobody do it, write \"!\"\n" },
+		{ { { "move", "\"role:a b'\"" } },
+		  "f:1: policy move: the check \"b'\" is not understood and always refuses: a check is KIND:MATCH "
+		  "without a blank, like \"role:b'\"\n"
+		  "f:1: policy move: the rule \"role:a b'\" is not understood and always refuses: between \"role:a\" "
+		  "and \"b'\" an \"and\" or an \"or\" is missing\n",
+		  "f:1: policy move: the rule \"role:a b'\" is not understood and always refuses: between \"role:a\" "
+		  "and \"b'\" an \"and\" or an \"or\" is missing; to let nobody do it, write \"!\"\n" },
+		{ { { "move", "\"role:a aba\"" } },
+		  "f:1: policy move: the check \"aba\" is not understood and always refuses: a check is KIND:MATCH "
+		  "without a blank, like \"role:aba\"\n"
+		  "f:1: policy move: the rule \"role:a aba\" is not understood and always refuses: between \"role:a\" "
+		  "and \"aba\" an \"and\" or an \"or\" is missing\n",
+		  "f:1: policy move: the rule \"role:a aba\" is not understood and always refuses: between \"role:a\" "
+		  "and \"aba\" an \"and\" or an \"or\" is missing; to let nobody do it, write \"!\"\n" },
+		{ { { "move", "\"role: and role:a\"" } },
+		  "f:1: policy move: the check \"role:\" can never grant: behind the colon stands no role\n",
+		  "f:1: policy move: the check \"role:\" can never grant: behind the colon stands no role; to let "
+		  "nobody do it, write \"!\"\n" },
+		{ { { "move", "\": role:a\"" } },
+		  "f:1: policy move: the check \":\" can never grant: before the colon stands nothing before the "
+		  "colon\n"
+		  "f:1: policy move: the rule \": role:a\" is not understood and always refuses: the colon stands "
+		  "between blanks: write KIND:MATCH in one, like \"role:admin\"\n",
+		  "f:1: policy move: the rule \": role:a\" is not understood and always refuses: the colon stands "
+		  "between blanks: write KIND:MATCH in one, like \"role:admin\"; to let nobody do it, write \"!\"\n" },
+		{ { { "move", "\"role:a :b\"" } },
+		  "f:1: policy move: the check \":b\" can never grant: before the colon stands nothing before the "
+		  "colon\n"
+		  "f:1: policy move: the rule \"role:a :b\" is not understood and always refuses: between \"role:a\" "
+		  "and \":b\" an \"and\" or an \"or\" is missing\n",
+		  "f:1: policy move: the rule \"role:a :b\" is not understood and always refuses: between \"role:a\" "
+		  "and \":b\" an \"and\" or an \"or\" is missing; to let nobody do it, write \"!\"\n" },
 	};
 
 	(void)state;
