@@ -6,13 +6,16 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "db/chores.h"
 #include "db/statement.h"
+#include "server/worker/job.h"
 #include "server/worker/simulated/fleet.h"
 #include "tests/unit/worker_fixture.h"
 
@@ -27,6 +30,7 @@ struct chore_case {
 	const char *other_chore; /* of the same server on one; NULL: none */
 	const char *job; /* that has not ended; NULL: none */
 	const char *waits_for; /* words of why it cannot be done; NULL: it has ended */
+	const char *dropped_for; /* words of why it is not done at all, which the log alone has then; NULL: it is */
 	const char *guests, *disks; /* afterwards, as letters of "123" */
 };
 
@@ -106,10 +110,25 @@ static struct worker_order set_scene(struct worker_fixture *fixture, const struc
 	return order;
 }
 
+static void check_logged(int log_read, const char *words)
+{
+	char text[8192];
+	ssize_t length = read(log_read, text, sizeof(text) - 1);
+
+	assert_in_range(length, 1, sizeof(text) - 1);
+	text[length] = '\0';
+	if (!strstr(text, "chore is dropped") || !strstr(text, words))
+		fail_msg("the log does not say that it is dropped since \"%s\": %s", words, text);
+}
+
 static void try_case(struct worker_fixture *fixture, const char *kind, const struct chore_case *tried)
 {
 	struct worker_order order = set_scene(fixture, tried);
+	int ends[2];
 
+	assert_int_equal(pipe(ends), 0);
+	struct log *log = log_create(ends[1], LOG_FORMAT_TEXT, LOG_LEVEL_WARNING, fixture->db->clock);
+	fixture->worker->parts.log = log;
 	if (tried->other_chore)
 		put_chore(fixture, &order, tried->other_chore, false);
 	put_chore(fixture, &order, kind, tried->is_copied);
@@ -119,6 +138,14 @@ static void try_case(struct worker_fixture *fixture, const char *kind, const str
 	else
 		worker_fixture_wait_no_chores(fixture);
 	worker_fixture_check_places(fixture, &order, tried->guests, tried->disks);
+	if (tried->dropped_for)
+		check_logged(ends[0], tried->dropped_for);
+	simulated_end_copies(fixture->fleet); /* what hangs returns */
+	assert_true(worker_stop(fixture->worker));
+	fixture->worker->parts.log = NULL;
+	log_destroy(log);
+	close(ends[0]);
+	close(ends[1]);
 }
 
 static void try_cases(void **state, const char *kind, const struct chore_case *cases, size_t count)
@@ -141,8 +168,16 @@ static void a_guest_goes_only_where_its_server_is_seen_elsewhere_and_it_does_not
 		{ .at_home = GUEST_RUNNING, .there = GUEST_HANDED_OVER, .guests = "2", .disks = "12" },
 		{ .at_home = GUEST_RUNNING, .there = GUEST_ABSENT, .guests = "2", .disks = "12" },
 		/* Whoever started it there wants it. */
-		{ .at_home = GUEST_RUNNING, .there = GUEST_RUNNING, .guests = "12", .disks = "12" },
-		{ .at_home = GUEST_RUNNING, .there = GUEST_PAUSED, .guests = "12", .disks = "12" },
+		{ .at_home = GUEST_RUNNING,
+		  .there = GUEST_RUNNING,
+		  .dropped_for = "it runs there, started by somebody else",
+		  .guests = "12",
+		  .disks = "12" },
+		{ .at_home = GUEST_RUNNING,
+		  .there = GUEST_PAUSED,
+		  .dropped_for = "it runs there, started by somebody else",
+		  .guests = "12",
+		  .disks = "12" },
 		{ .at_home = GUEST_RUNNING, .there = GUEST_SAVED, .waits_for = "saved", .guests = "12", .disks = "12" },
 		/* It may be the last one. */
 		{ .at_home = GUEST_ABSENT,
@@ -168,7 +203,12 @@ static void a_guest_goes_only_where_its_server_is_seen_elsewhere_and_it_does_not
 		  .guests = "12",
 		  .disks = "12" },
 		/* It came back. */
-		{ .at_home = GUEST_ABSENT, .there = GUEST_SHUT_OFF, .rows = BACK_HOME, .guests = "1", .disks = "12" },
+		{ .at_home = GUEST_ABSENT,
+		  .there = GUEST_SHUT_OFF,
+		  .rows = BACK_HOME,
+		  .dropped_for = "it is on this host again",
+		  .guests = "1",
+		  .disks = "12" },
 		/* Nobody asks for a server that was deleted. */
 		{ .at_home = GUEST_ABSENT, .there = GUEST_SHUT_OFF, .rows = DELETED, .guests = "", .disks = "12" },
 		{ .at_home = GUEST_RUNNING,
@@ -221,13 +261,27 @@ static void a_disk_goes_only_while_a_whole_one_is_at_home_and_no_guest_there_nam
 		  .rows = DELETED,
 		  .is_home_without_disk = true,
 		  .is_copied = true,
+		  .dropped_for = "is not on host two",
 		  .guests = "2",
 		  .disks = "1" },
 		/* It came back. */
-		{ .at_home = GUEST_ABSENT, .rows = BACK_HOME, .is_copied = true, .guests = "", .disks = "12" },
-		{ .at_home = GUEST_ABSENT, .rows = BACK_HOME, .guests = "", .disks = "12" },
+		{ .at_home = GUEST_ABSENT,
+		  .rows = BACK_HOME,
+		  .is_copied = true,
+		  .dropped_for = "it is on this host again",
+		  .guests = "",
+		  .disks = "12" },
+		{ .at_home = GUEST_ABSENT,
+		  .rows = BACK_HOME,
+		  .dropped_for = "it is on this host again",
+		  .guests = "",
+		  .disks = "12" },
 		/* Somebody's guest there has it. */
-		{ .at_home = GUEST_RUNNING, .there = GUEST_SHUT_OFF, .guests = "12", .disks = "12" },
+		{ .at_home = GUEST_RUNNING,
+		  .there = GUEST_SHUT_OFF,
+		  .dropped_for = "in use",
+		  .guests = "12",
+		  .disks = "12" },
 		{ .at_home = GUEST_RUNNING,
 		  .there = GUEST_SHUT_OFF,
 		  .is_copied = true,

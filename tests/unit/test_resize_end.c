@@ -2,6 +2,7 @@
  * the confirm was pending, the server keeps a whole copy where it is. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -249,6 +250,43 @@ static void a_revert_keeps_the_targets_copy_until_the_server_runs_on_the_source(
 	worker_fixture_check_places(fixture, &order, "1", "1");
 }
 
+static atomic_int third_host_asked;
+
+static void count_third_host(void *context, const char *host, const char *operation, const char *uuid, bool is_after)
+{
+	(void)context;
+	(void)operation;
+	(void)uuid;
+	third_host_asked += !is_after && text_equal(host, "three");
+}
+
+/* Each host of a large fleet would have to answer. Whether the target has it is all that makes the difference. */
+static void a_revert_asks_all_hosts_for_a_server_only_when_its_target_has_it_no_more(void **state)
+{
+	for (int is_removed = 0; is_removed < 2; is_removed++) {
+		struct worker_fixture *fixture = *state;
+		struct worker_order order = worker_fixture_resized(fixture);
+
+		worker_fixture_wait_idle(fixture);
+		if (is_removed) {
+			inject(fixture, SIMULATED_GUEST_POWERED_OFF, TWO, NULL, order.uuid);
+			inject(fixture, SIMULATED_GUEST_UNDEFINED, TWO, NULL, order.uuid);
+		}
+		third_host_asked = 0;
+		simulated_set_hook(fixture->fleet, count_third_host, NULL);
+		worker_fixture_order(fixture, &order, "revert", ONE, TWO);
+		worker_fixture_wait_ended(fixture, &order);
+		worker_fixture_wait_no_chores(fixture);
+		worker_fixture_check(fixture, &order, "active", ONE, "reverted");
+		check_runs_whole(fixture, &order, ONE);
+		assert_int_equal(third_host_asked > 0, is_removed);
+		if (is_removed)
+			break;
+		worker_fixture_teardown(state);
+		worker_fixture_setup(state);
+	}
+}
+
 /* How long a guest is given to go down by itself, as it is asked of the hosts: "milliseconds host; " each. */
 static struct {
 	pthread_mutex_t mutex;
@@ -338,6 +376,7 @@ int main(void)
 		TEST(a_revert_whose_source_does_not_answer_leaves_the_server_running_on_the_target),
 		TEST(a_revert_whose_source_has_lost_the_disk_is_refused_before_the_server_is_stopped),
 		TEST(a_revert_keeps_the_targets_copy_until_the_server_runs_on_the_source),
+		TEST(a_revert_asks_all_hosts_for_a_server_only_when_its_target_has_it_no_more),
 		TEST(guests_have_the_shutdown_timeout_to_go_down_and_on_a_reverts_source_no_time),
 	};
 
