@@ -180,7 +180,7 @@ static struct job_slot *find_slot(struct worker *worker, int64_t job_id)
 	return slot;
 }
 
-/* Whether the hosts of a move may carry one more, with the mutex held. A limit of 0 is none. */
+/* Whether the hosts of a move that has no room yet may carry one more, with the mutex held. A limit of 0 is none. */
 static bool has_room(struct worker *worker, const struct job_slot *slot)
 {
 	const struct worker_settings *settings = &worker_limits_now(worker)->settings;
@@ -190,7 +190,7 @@ static bool has_room(struct worker *worker, const struct job_slot *slot)
 	int64_t from_source = 0, to_target = 0;
 
 	for (const struct job_slot *other = worker->slots; other; other = other->next) {
-		if (other == slot || !other->has_room)
+		if (!other->has_room)
 			continue;
 		from_source += other->kind == slot->kind && other->source_host_id == slot->source_host_id;
 		to_target += other->target_host_id == slot->target_host_id;
