@@ -32,6 +32,7 @@ struct lone_driver {
 	struct hypervisor_host host;
 	pthread_mutex_t mutex;
 	bool is_reachable;
+	bool is_empty; /* it has no guest any more */
 	int64_t refused_id; /* of a host whose handle cannot be made; 0: of none */
 	int asked, closed;
 	hypervisor_event_fn on_event;
@@ -91,8 +92,10 @@ static int lone_describe(struct hypervisor_host *host, struct host_facts *ret_fa
 
 static int lone_list(struct hypervisor_host *host, struct guest_list *ret_guests, struct error *error)
 {
-	(void)host;
 	(void)error;
+	LOCK_SCOPE(&driver_of(host)->mutex);
+	if (driver_of(host)->is_empty)
+		return 0;
 	ret_guests->items = calloc(1, sizeof(*ret_guests->items));
 	ret_guests->items[0] = (struct guest_facts){ .uuid = UUID,
 						     .domain_name = strdup("instance-0000002a"),
@@ -176,6 +179,33 @@ static void a_host_goes_down_and_comes_back_by_events(void **state)
 	pthread_mutex_unlock(&driver.mutex);
 	driver.on_event(driver.event_context, host_id, HYPERVISOR_HOST_UP, NULL);
 	wait_for(fixture, true);
+	end(fixture, discovery);
+}
+
+static void a_guest_that_no_host_shows_any_more_is_forgotten(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct lone_driver driver = { .base = { &lone_operations }, .is_reachable = true };
+	struct discovery *discovery = NULL;
+	int result = 0;
+
+	pthread_mutex_init(&driver.mutex, NULL);
+	OK(discovery_create(&driver.base, fixture->database, &settings, clock_system(), NULL, &discovery,
+			    &fixture->error));
+	int64_t host_id = db_fixture_host(fixture, "compute-1");
+	OK(discovery_start(discovery, &fixture->error));
+	wait_for(fixture, true);
+	pthread_mutex_lock(&driver.mutex);
+	driver.is_empty = true;
+	pthread_mutex_unlock(&driver.mutex);
+	driver.on_event(driver.event_context, host_id, HYPERVISOR_GUEST_CHANGED, UUID);
+	for (int i = 0; i < 2000 && result == 0; i++) {
+		CLEANUP_DB_SERVER struct db_server server = { 0 };
+
+		result = read_server(fixture, &server);
+		usleep(10000);
+	}
+	assert_int_equal(result, -ENOENT);
 	end(fixture, discovery);
 }
 
@@ -298,6 +328,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_host_that_is_down_and_removed_is_not_asked_any_more),
 		TEST(a_host_goes_down_and_comes_back_by_events),
+		TEST(a_guest_that_no_host_shows_any_more_is_forgotten),
 		TEST(all_that_a_host_tells_is_written),
 		TEST(a_host_without_a_handle_is_told_and_the_others_are_read_all_the_same),
 		TEST(a_fleet_that_is_well_is_read_without_a_word_of_warning),
