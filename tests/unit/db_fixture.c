@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "db/statement.h"
 
 #include <dirent.h>
 #include <setjmp.h>
@@ -193,4 +194,16 @@ int db_fixture_claim(struct db_fixture *fixture, const struct db_claim *claim, i
 		pthread_mutex_unlock(&fixture->mutex);
 	}
 	return result;
+}
+
+void db_fixture_check_ended_jobs(struct db_fixture *fixture)
+{
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+
+	OK(statement_begin(session,
+			   "SELECT kind || ' in ' || phase FROM jobs WHERE finished_us > 0 AND phase <> 'done'", NULL,
+			   &statement, &fixture->error));
+	if (statement_step(statement, &fixture->error) != 0)
+		fail_msg("a job went on after its end: %s", statement_column_text(statement, 0));
 }

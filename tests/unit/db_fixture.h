@@ -61,3 +61,5 @@ int64_t db_fixture_migration(struct db_fixture *fixture, const char *server_uuid
 			     const char *target);
 /* Claims on a host that holds that much memory in all (-1: no limit); returns what db_claim_make did. */
 int db_fixture_claim(struct db_fixture *fixture, const struct db_claim *claim, int64_t memory_limit_mb);
+/* A job that has ended did nothing after that: its last phase is its end. */
+void db_fixture_check_ended_jobs(struct db_fixture *fixture);

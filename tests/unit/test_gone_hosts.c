@@ -63,6 +63,7 @@ static int teardown(void **state)
 
 	simulated_open_all_gates(bench.fleet);
 	assert_true(worker_stop(bench.worker));
+	db_fixture_check_ended_jobs(fixture);
 	db_close(fixture->database);
 	fixture->database = NULL;
 	worker_destroy(bench.worker);

@@ -82,6 +82,7 @@ int worker_fixture_teardown(void **state)
 	simulated_end_copies(fixture->fleet);
 	simulated_open_all_gates(fixture->fleet);
 	assert_true(worker_stop(fixture->worker));
+	db_fixture_check_ended_jobs(db);
 	db_close(db->database);
 	db->database = NULL;
 	worker_destroy(fixture->worker);
