@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -248,13 +249,14 @@ static void after_the_switch_the_source_tells_of_no_copy(void **state)
 	bench_expect(bench, GUEST_HANDED_OVER, GUEST_RUNNING);
 }
 
-static bool may_go_on;
+static bool is_in_journal, may_go_on;
 
 static int wait_in_journal(void *context, const char *pool, const char *name, int64_t bytes, int64_t *ret_volume_id,
 			   struct error *error)
 {
 	(void)context, (void)pool, (void)name, (void)bytes, (void)error;
 	*ret_volume_id = 1;
+	__atomic_store_n(&is_in_journal, true, __ATOMIC_RELEASE);
 	while (!__atomic_load_n(&may_go_on, __ATOMIC_ACQUIRE))
 		sched_yield();
 	return 0;
@@ -275,12 +277,56 @@ static void a_fleet_that_ends_waits_for_no_libvirtd(void **state)
 	struct errand errand;
 
 	put_server(bench);
-	may_go_on = false;
+	__atomic_store_n(&is_in_journal, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&may_go_on, false, __ATOMIC_RELEASE);
 	bench_begin(&errand, bench, prepare);
+	while (!__atomic_load_n(&is_in_journal, __ATOMIC_ACQUIRE))
+		sched_yield();
 	bench_inject(bench, SIMULATED_LIBVIRTD_STOPS, "two");
 	simulated_end_copies(bench->fleet);
 	__atomic_store_n(&may_go_on, true, __ATOMIC_RELEASE);
 	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
+}
+
+static void *destroy(void *context)
+{
+	struct hypervisor *fleet = context;
+
+	fleet->operations->destroy(fleet);
+	return NULL;
+}
+
+static void open_host(struct hypervisor *fleet, const char *name, struct hypervisor_host **ret_host)
+{
+	assert_int_equal(simulated_add_host(fleet, name, NULL), 0);
+	assert_int_equal(
+		fleet->operations->open_host(fleet, &(struct hypervisor_address){ .name = name }, ret_host, NULL), 0);
+}
+
+/* Also what a call asks for when the fleet is going already. */
+static void a_fleet_is_destroyed_with_calls_upon_it(void **state)
+{
+	struct bench own = { .clock = ((struct bench *)*state)->clock };
+	struct errand errand;
+	pthread_t thread;
+
+	assert_int_equal(simulated_create(own.clock, &own.fleet, NULL), 0);
+	own.operations = own.fleet->operations;
+	open_host(own.fleet, "one", &own.source);
+	open_host(own.fleet, "two", &own.target);
+	assert_int_equal(simulated_put_guest(own.fleet, "one", BENCH_GUEST, GUEST_RUNNING, 64, NULL), 0);
+	assert_int_equal(simulated_put_disk(own.fleet, "one", BENCH_GUEST, "a.raw", 10, false, NULL), 0);
+	__atomic_store_n(&is_in_journal, false, __ATOMIC_RELEASE);
+	__atomic_store_n(&may_go_on, false, __ATOMIC_RELEASE);
+	bench_begin(&errand, &own, prepare);
+	while (!__atomic_load_n(&is_in_journal, __ATOMIC_ACQUIRE))
+		sched_yield();
+	bench_inject(&own, SIMULATED_LIBVIRTD_STOPS, "two");
+	assert_int_equal(pthread_create(&thread, NULL, destroy, own.fleet), 0);
+	usleep(20000);
+	__atomic_store_n(&may_go_on, true, __ATOMIC_RELEASE);
+	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
+	pthread_join(thread, NULL);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
@@ -296,6 +342,7 @@ int main(void)
 		TEST(a_half_of_an_earlier_move_goes_though_its_guest_moves_again),
 		TEST(after_the_switch_the_source_tells_of_no_copy),
 		TEST(a_fleet_that_ends_waits_for_no_libvirtd),
+		TEST(a_fleet_is_destroyed_with_calls_upon_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
