@@ -251,16 +251,15 @@ static void a_check_says_who_refuses_and_what_is_copied(void **state)
 {
 	struct bench *bench = *state;
 	static const struct {
-		bool has_private, has_shared;
 		enum block_migration asked;
-		bool is_well, copies;
+		bool has_private, has_shared, is_well, copies;
 	} rows[] = {
-		{ false, false, BLOCK_MIGRATION_AUTO, true, false }, { false, false, BLOCK_MIGRATION_NO, true, false },
-		{ false, false, BLOCK_MIGRATION_YES, true, true },   { false, true, BLOCK_MIGRATION_AUTO, true, false },
-		{ false, true, BLOCK_MIGRATION_NO, true, false },    { false, true, BLOCK_MIGRATION_YES, false, false },
-		{ true, false, BLOCK_MIGRATION_AUTO, true, true },   { true, false, BLOCK_MIGRATION_NO, false, false },
-		{ true, false, BLOCK_MIGRATION_YES, true, true },    { true, true, BLOCK_MIGRATION_AUTO, true, true },
-		{ true, true, BLOCK_MIGRATION_NO, false, false },    { true, true, BLOCK_MIGRATION_YES, true, true },
+		{ BLOCK_MIGRATION_AUTO, false, false, true, false }, { BLOCK_MIGRATION_NO, false, false, true, false },
+		{ BLOCK_MIGRATION_YES, false, false, true, true },   { BLOCK_MIGRATION_AUTO, false, true, true, false },
+		{ BLOCK_MIGRATION_NO, false, true, true, false },    { BLOCK_MIGRATION_YES, false, true, false, false },
+		{ BLOCK_MIGRATION_AUTO, true, false, true, true },   { BLOCK_MIGRATION_NO, true, false, false, false },
+		{ BLOCK_MIGRATION_YES, true, false, true, true },    { BLOCK_MIGRATION_AUTO, true, true, true, true },
+		{ BLOCK_MIGRATION_NO, true, true, false, false },    { BLOCK_MIGRATION_YES, true, true, true, true },
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
