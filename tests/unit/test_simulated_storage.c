@@ -138,6 +138,19 @@ static void what_no_guest_of_a_host_names_is_removed_there(void **state)
 	assert_int_equal(remove_volume(bench->source, SIMULATED_SHARED_POOL, "s.raw", NULL), -ESTALE);
 }
 
+/* Even where nothing could be removed, and though a guest still names it. */
+static void a_volume_that_is_gone_already_counts_as_removed(void **state)
+{
+	struct bench *bench = *state;
+	const struct simulated_place place = { .host = "one", .other = "a.raw" };
+
+	put_disk(bench, "a.raw", 10, false);
+	assert_int_equal(simulated_inject(bench->fleet, SIMULATED_VOLUME_GOES, &place, NULL), 0);
+	assert_int_equal(remove_volume(bench->source, SIMULATED_POOL, "a.raw", NULL), 0);
+	set_pool(bench, SIMULATED_POOL_IS_READ_ONLY, "two", SIMULATED_POOL);
+	assert_int_equal(remove_volume(bench->target, SIMULATED_POOL, "a.raw", NULL), 0);
+}
+
 /* Nothing is made behind a disk that cannot be. */
 static void a_preparation_ends_at_the_first_disk_that_fails(void **state)
 {
@@ -380,6 +393,7 @@ int main(void)
 		TEST(a_pool_does_what_its_state_allows),
 		TEST(a_pool_or_volume_that_is_not_there_is_named),
 		TEST(what_no_guest_of_a_host_names_is_removed_there),
+		TEST(a_volume_that_is_gone_already_counts_as_removed),
 		TEST(a_preparation_ends_at_the_first_disk_that_fails),
 		TEST(a_volume_that_went_by_hand_keeps_its_guest_where_it_is),
 		TEST(a_migration_names_the_disk_that_its_target_lacks),
