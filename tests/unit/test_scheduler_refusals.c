@@ -208,6 +208,19 @@ static void each_cause_reads_with_figures_for_admins_and_without_for_others(void
 	}
 }
 
+static void a_host_below_its_limits_is_not_refused(void **state)
+{
+	struct fleet *fleet = *state;
+	struct host_state host = fleet_host(2, "compute-2");
+
+	fleet->settings.enabled_filters |= 1U << SCHEDULER_FILTER_NUM_INSTANCES | 1U << SCHEDULER_FILTER_IO_OPS;
+	host.num_instances = 49;
+	host.num_io_ops = 7;
+	fleet_put(fleet, &host, NULL);
+	fleet->request.requested_host_id = 2;
+	fleet_expect_choice(fleet, 2);
+}
+
 /* All that fit may have refused in their checks. */
 static void a_host_that_fits_is_not_among_the_refusals(void **state)
 {
@@ -319,6 +332,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(each_cause_reads_with_figures_for_admins_and_without_for_others),
+		TEST(a_host_below_its_limits_is_not_refused),
 		TEST(a_host_that_fits_is_not_among_the_refusals),
 		TEST(hosts_beyond_those_that_are_named_are_counted_by_refusal),
 		TEST(one_host_more_is_no_plural),

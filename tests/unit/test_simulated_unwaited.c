@@ -199,6 +199,21 @@ static void a_move_that_breaks_before_its_end_is_one_that_was_made(void **state)
 	bench_expect(bench, GUEST_ABSENT, GUEST_RUNNING);
 }
 
+/* What comes after a reset is not taken for what was before it. */
+static void a_reset_leaves_no_move_to_guests_that_come_after_it(void **state)
+{
+	struct bench *bench = *state;
+
+	put_server(bench);
+	begin_and_leave(bench);
+	put_server(bench);
+	begin_and_leave(bench);
+	advance_s(bench, 9); /* it is the first plan's ten again */
+	bench_expect(bench, GUEST_RUNNING, GUEST_ARRIVING);
+	advance_s(bench, 1);
+	bench_expect(bench, GUEST_ABSENT, GUEST_RUNNING);
+}
+
 /* Somebody made a guest of that name on the target: that is no half. */
 static void a_half_that_became_another_guest_ends_the_copy_and_stays(void **state)
 {
@@ -338,6 +353,7 @@ int main(void)
 		TEST(a_gate_that_is_closed_in_time_stops_a_copy),
 		TEST(two_guests_move_at_once),
 		TEST(a_move_that_breaks_before_its_end_is_one_that_was_made),
+		TEST(a_reset_leaves_no_move_to_guests_that_come_after_it),
 		TEST(a_half_that_became_another_guest_ends_the_copy_and_stays),
 		TEST(a_half_of_an_earlier_move_goes_though_its_guest_moves_again),
 		TEST(after_the_switch_the_source_tells_of_no_copy),
