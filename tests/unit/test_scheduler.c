@@ -448,13 +448,19 @@ static void few_choices_are_the_first_of_all(void **state)
 	fleet_choose(fleet);
 	all = fleet->result;
 	fleet->result = (struct schedule_result){ 0 };
-	fleet->request.choices_max = 20;
-	fleet_choose(fleet);
 	assert_int_equal(all.choice_count, all.candidate_count);
-	assert_int_equal(fleet->result.choice_count, 20);
-	assert_int_equal(fleet->result.candidate_count, all.candidate_count);
-	for (size_t i = 0; i < 20; i++)
-		assert_int_equal(fleet->result.choices[i].host_id, all.choices[i].host_id);
+	for (size_t wanted = 20; wanted < 100; wanted += wanted == 20 ? 42 : 1) {
+		fleet->settings.multipliers[SCHEDULER_WEIGHER_RAM] = -1;
+		fleet->request.choices_max = 0;
+		fleet_choose(fleet); /* of which nothing is left over */
+		fleet->settings.multipliers[SCHEDULER_WEIGHER_RAM] = 1;
+		fleet->request.choices_max = wanted;
+		fleet_choose(fleet);
+		assert_int_equal(fleet->result.choice_count, wanted);
+		assert_int_equal(fleet->result.candidate_count, all.candidate_count);
+		for (size_t i = 0; i < wanted; i++)
+			assert_int_equal(fleet->result.choices[i].host_id, all.choices[i].host_id);
+	}
 }
 
 static void expect_forced(struct fleet *fleet, const struct host_state *host, enum scheduler_filter filter)

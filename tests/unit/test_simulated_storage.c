@@ -171,6 +171,20 @@ static void a_preparation_ends_at_the_first_disk_that_fails(void **state)
 	assert_int_equal(bytes_of(bench, "two", "b.raw"), 20);
 }
 
+static void of_several_disks_that_are_missed_the_first_is_named(void **state)
+{
+	struct bench *bench = *state;
+	const struct hypervisor_volume volumes[] = { { SIMULATED_POOL, "a.raw", 10 },
+						     { SIMULATED_POOL, "b.raw", 10 },
+						     { SIMULATED_POOL, "c.raw", 10 } };
+	struct error error = { 0 };
+
+	put_disk(bench, "a.raw", 10, false);
+	assert_int_equal(bench->operations->verify_disks(bench->source, volumes, ARRAY_LENGTH(volumes), &error),
+			 -ESTALE);
+	assert_string_equal(error.text, "disk b.raw is not on host one (simulated)");
+}
+
 /* A disk that somebody deletes is missed at the next start and the next copy. */
 static void a_volume_that_went_by_hand_keeps_its_guest_where_it_is(void **state)
 {
@@ -395,6 +409,7 @@ int main(void)
 		TEST(what_no_guest_of_a_host_names_is_removed_there),
 		TEST(a_volume_that_is_gone_already_counts_as_removed),
 		TEST(a_preparation_ends_at_the_first_disk_that_fails),
+		TEST(of_several_disks_that_are_missed_the_first_is_named),
 		TEST(a_volume_that_went_by_hand_keeps_its_guest_where_it_is),
 		TEST(a_migration_names_the_disk_that_its_target_lacks),
 		TEST(the_disks_of_a_guest_that_is_moved_by_hand_go_with_it),

@@ -277,6 +277,44 @@ static void a_hang_is_of_one_call_of_one_host(void **state)
 	assert_int_equal(stop(bench), 0);
 }
 
+/* It is not its guest that it has to wait for. */
+static void a_host_that_does_not_answer_is_told_though_its_guest_is_busy(void **state)
+{
+	struct bench *bench = *state;
+
+	bench_inject(bench, SIMULATED_QEMU_HANGS, "one");
+	bench_inject(bench, SIMULATED_OUR_LINK_BREAKS, "one");
+	assert_int_equal(stop(bench), -EHOSTUNREACH);
+}
+
+static bool has_seen_it_hang;
+
+static int wait_until_hung(struct bench *bench)
+{
+	simulated_wait_hung(bench->fleet, "two");
+	__atomic_store_n(&has_seen_it_hang, true, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static void a_call_at_its_gate_does_not_hang_yet(void **state)
+{
+	struct bench *bench = *state;
+	struct errand errand, waiting;
+
+	__atomic_store_n(&has_seen_it_hang, false, __ATOMIC_RELEASE);
+	assert_true(simulated_hang_next(bench->fleet, "two", "define", SIMULATED_LANDS_NEVER));
+	simulated_close_gate(bench->fleet, SIMULATED_GATE_DEFINE);
+	bench_begin(&errand, bench, define_target);
+	simulated_wait_at_gate(bench->fleet, SIMULATED_GATE_DEFINE);
+	bench_begin(&waiting, bench, wait_until_hung);
+	usleep(20000);
+	assert_false(__atomic_load_n(&has_seen_it_hang, __ATOMIC_ACQUIRE));
+	simulated_open_gate(bench->fleet, SIMULATED_GATE_DEFINE);
+	assert_int_equal(bench_end(&waiting), 0);
+	bench->operations->interrupt(bench->target);
+	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
 
 int main(void)
@@ -286,6 +324,8 @@ int main(void)
 		TEST(a_call_that_is_broken_off_names_the_host_that_broke_it_off),
 		TEST(calls_that_land_late_land_one_after_the_other),
 		TEST(calls_of_a_stopped_libvirtd_return_when_the_fleet_ends),
+		TEST(a_host_that_does_not_answer_is_told_though_its_guest_is_busy),
+		TEST(a_call_at_its_gate_does_not_hang_yet),
 		TEST(whoever_waits_takes_no_processor_time),
 		TEST(who_waits_for_a_call_to_hang_is_woken),
 		TEST(a_hang_is_of_one_call_of_one_host),
