@@ -404,6 +404,13 @@ static void a_subset_is_drawn_by_the_seed_alone(void **state)
 		drawn[first]++;
 	}
 	assert_true(drawn[2] > 10 && drawn[3] > 10);
+	fleet->settings.host_subset_size = 1000; /* no more than there are */
+	for (uint64_t seed = 0; seed < 64; seed++) {
+		fleet->request.random_seed = seed;
+		fleet_choose(fleet);
+		assert_int_equal(fleet->result.choice_count, 2);
+		assert_int_equal(fleet->result.choices[0].host_id + fleet->result.choices[1].host_id, 5);
+	}
 	fleet->settings.host_subset_size = 1;
 	for (uint64_t seed = 0; seed < 64; seed++) {
 		fleet->request.random_seed = seed;

@@ -161,6 +161,64 @@ static void a_guest_that_is_put_again_is_a_fresh_one(void **state)
 	assert_int_equal(bench->list.items[0].memory_mb, 128);
 }
 
+/* By what the host's libvirtd does at that time. */
+static void what_cannot_happen_as_things_are_is_refused(void **state)
+{
+	struct bench *bench = *state;
+	enum { RUNS = 1, STANDS = 2, DEAD = 4 };
+	static const enum simulated_fault into[] = { SIMULATED_LIBVIRTD_IS_REPLACED, SIMULATED_LIBVIRTD_STOPS,
+						     SIMULATED_LIBVIRTD_DIES };
+	static const struct {
+		enum simulated_fault fault;
+		int from;
+	} rows[] = {
+		{ SIMULATED_LIBVIRTD_STOPS, RUNS },
+		{ SIMULATED_LIBVIRTD_STOPS_LOSING, RUNS },
+		{ SIMULATED_LIBVIRTD_GOES_ON, STANDS },
+		{ SIMULATED_LIBVIRTD_DIES, RUNS | STANDS },
+		{ SIMULATED_LIBVIRTD_IS_GONE, RUNS | STANDS },
+		{ SIMULATED_LIBVIRTD_STARTS, DEAD },
+		{ SIMULATED_LATE_CALLS_LAND, 0 },
+	};
+	const struct simulated_place place = { .host = "two" };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
+		for (size_t from = 0; from < ARRAY_LENGTH(into); from++) {
+			struct error error = { 0 };
+
+			simulated_reset(bench->fleet);
+			assert_int_equal(simulated_inject(bench->fleet, into[from], &place, NULL), 0);
+			assert_int_equal(simulated_inject(bench->fleet, rows[i].fault, &place, &error),
+					 rows[i].from & (1 << from) ? 0 : -EINVAL);
+			assert_int_equal(error.text[0] == '\0', (rows[i].from & (1 << from)) != 0);
+		}
+}
+
+static void a_libvirtd_that_was_gone_is_any_other_after_a_reset(void **state)
+{
+	struct bench *bench = *state;
+
+	bench_inject(bench, SIMULATED_LIBVIRTD_IS_GONE, "one");
+	simulated_reset(bench->fleet);
+	assert_int_equal(simulated_put_guest(bench->fleet, "one", BENCH_GUEST, GUEST_RUNNING, 64, NULL), 0);
+	bench_inject(bench, SIMULATED_LIBVIRTD_DIES_AT_HAND_OVER, "one");
+	assert_int_equal(bench_migrate(bench), -EHOSTUNREACH);
+	bench_inject(bench, SIMULATED_LIBVIRTD_STARTS, "one");
+}
+
+static void a_volume_of_nobodys_is_complete(void **state)
+{
+	struct bench *bench = *state;
+	struct simulated_disk_view disk;
+
+	assert_int_equal(simulated_put_volume(bench->fleet, "one", "a.raw", 10, NULL), 0);
+	assert_int_equal(simulated_put_volume(bench->fleet, "one", "a.raw", 10, NULL), -EEXIST);
+	assert_true(simulated_disk_state(bench->fleet, "one", "a.raw", &disk));
+	assert_true(disk.is_complete);
+	assert_false(disk.is_whole); /* it is no guest's newest */
+	assert_string_equal(disk.uuid, "");
+}
+
 static void only_a_guest_that_runs_writes_to_its_disks(void **state)
 {
 	struct bench *bench = *state;
@@ -380,6 +438,9 @@ int main(void)
 		TEST(a_server_begins_in_the_state_of_its_settings),
 		TEST(a_host_that_the_fleet_does_not_have_is_refused_by_whatever_names_it),
 		TEST(a_guest_that_is_put_again_is_a_fresh_one),
+		TEST(what_cannot_happen_as_things_are_is_refused),
+		TEST(a_libvirtd_that_was_gone_is_any_other_after_a_reset),
+		TEST(a_volume_of_nobodys_is_complete),
 		TEST(only_a_guest_that_runs_writes_to_its_disks),
 		TEST(each_gate_outcome_landing_and_fault_has_its_name),
 		TEST(a_host_that_comes_or_goes_is_news_once),

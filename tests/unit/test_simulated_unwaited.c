@@ -245,6 +245,35 @@ static void a_half_of_an_earlier_move_goes_though_its_guest_moves_again(void **s
 	bench_expect(bench, GUEST_ABSENT, GUEST_RUNNING);
 }
 
+/* A copy that raised left it there: its connection breaks all the same, and no other. */
+static void a_half_of_no_move_goes_with_the_libvirtd_that_it_came_from(void **state)
+{
+	struct bench *bench = *state;
+
+	assert_int_equal(simulated_add_host(bench->fleet, "three", NULL), 0);
+	assert_true(simulated_script(bench->fleet, "two", SIMULATED_COPY_RAISES, 1));
+	assert_int_equal(bench_migrate(bench), -EIO);
+	bench_inject(bench, SIMULATED_LIBVIRTD_DIES, "three");
+	bench_expect(bench, GUEST_RUNNING, GUEST_ARRIVING);
+	bench_inject(bench, SIMULATED_LIBVIRTD_DIES, "one");
+	bench_expect(bench, GUEST_RUNNING, GUEST_ABSENT);
+}
+
+static void the_progress_of_a_guest_without_memory_is_none(void **state)
+{
+	struct bench *bench = *state;
+	struct move_progress progress = { 0 };
+
+	assert_int_equal(simulated_put_guest(bench->fleet, "one", BENCH_GUEST, GUEST_RUNNING, 0, NULL), 0);
+	assert_int_equal(simulated_put_disk(bench->fleet, "one", BENCH_GUEST, "a.raw", 10, false, NULL), 0);
+	simulated_close_gate(bench->fleet, SIMULATED_GATE_LIVE);
+	begin_and_leave(bench);
+	assert_int_equal(bench->operations->progress(bench->source, BENCH_GUEST, &progress, NULL), 0);
+	assert_int_equal(progress.disk_total, 10);
+	assert_int_equal(progress.disk_processed, 0);
+	assert_int_equal(progress.disk_remaining, 10);
+}
+
 /* What the source tells of it has no meaning any more. */
 static void after_the_switch_the_source_tells_of_no_copy(void **state)
 {
@@ -356,6 +385,8 @@ int main(void)
 		TEST(a_reset_leaves_no_move_to_guests_that_come_after_it),
 		TEST(a_half_that_became_another_guest_ends_the_copy_and_stays),
 		TEST(a_half_of_an_earlier_move_goes_though_its_guest_moves_again),
+		TEST(a_half_of_no_move_goes_with_the_libvirtd_that_it_came_from),
+		TEST(the_progress_of_a_guest_without_memory_is_none),
 		TEST(after_the_switch_the_source_tells_of_no_copy),
 		TEST(a_fleet_that_ends_waits_for_no_libvirtd),
 		TEST(a_fleet_is_destroyed_with_calls_upon_it),
