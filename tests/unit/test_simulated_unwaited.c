@@ -274,6 +274,62 @@ static void the_progress_of_a_guest_without_memory_is_none(void **state)
 	assert_int_equal(progress.disk_remaining, 10);
 }
 
+static struct error told;
+
+static int migrate_and_tell(struct bench *bench)
+{
+	told = (struct error){ 0 };
+	return bench->operations->migrate_live(bench->source, bench->target, BENCH_GUEST, &no_options, false, &told);
+}
+
+static void a_migration_that_is_no_longer_waited_for_says_who_broke_that_off(void **state)
+{
+	struct bench *bench = *state;
+	struct errand errand;
+
+	simulated_close_gate(bench->fleet, SIMULATED_GATE_LIVE);
+	bench_begin(&errand, bench, migrate_and_tell);
+	simulated_wait_at_gate(bench->fleet, SIMULATED_GATE_LIVE);
+	bench->operations->interrupt(bench->source);
+	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
+	assert_string_equal(told.text, "host one: the call was broken off (simulated)");
+}
+
+/* The one that was there has gone meanwhile. */
+static void a_guest_that_is_made_on_the_source_after_the_switch_stays(void **state)
+{
+	struct bench *bench = *state;
+	struct errand errand;
+
+	simulated_close_gate(bench->fleet, SIMULATED_GATE_POST_DEST);
+	bench_begin(&errand, bench, bench_migrate);
+	simulated_wait_at_gate(bench->fleet, SIMULATED_GATE_POST_DEST);
+	assert_int_equal(simulated_put_guest(bench->fleet, "one", BENCH_GUEST, GUEST_SHUT_OFF, 64, NULL), 0);
+	simulated_open_gate(bench->fleet, SIMULATED_GATE_POST_DEST);
+	assert_int_equal(bench_end(&errand), 0);
+	bench_expect(bench, GUEST_SHUT_OFF, GUEST_RUNNING);
+}
+
+/* Who lets it begin does not wait for its end. */
+static void a_migration_that_begins_late_goes_on_by_itself(void **state)
+{
+	struct bench *bench = *state;
+	struct errand errand;
+
+	assert_int_equal(bench->operations->stop_guest(bench->source, BENCH_GUEST, 0, NULL), 0);
+	assert_int_equal(bench->operations->remove_guest(bench->source, BENCH_GUEST, GUEST_SET_OFF, NULL), 0);
+	assert_int_equal(simulated_put_server(bench->fleet, "one", BENCH_GUEST, "web", &settings, NULL), 0);
+	assert_true(simulated_hang_next(bench->fleet, "one", "migrate_live", SIMULATED_LANDS_LATE));
+	bench_begin(&errand, bench, bench_migrate);
+	simulated_wait_hung(bench->fleet, "one");
+	bench->operations->interrupt(bench->source);
+	assert_int_equal(bench_end(&errand), -EHOSTUNREACH);
+	assert_true(simulated_land_late(bench->fleet, "one"));
+	assert_true(bench_look(bench, bench->source).is_moving_out);
+	advance_s(bench, 10);
+	bench_expect(bench, GUEST_ABSENT, GUEST_RUNNING);
+}
+
 /* What the source tells of it has no meaning any more. */
 static void after_the_switch_the_source_tells_of_no_copy(void **state)
 {
@@ -387,6 +443,9 @@ int main(void)
 		TEST(a_half_of_an_earlier_move_goes_though_its_guest_moves_again),
 		TEST(a_half_of_no_move_goes_with_the_libvirtd_that_it_came_from),
 		TEST(the_progress_of_a_guest_without_memory_is_none),
+		TEST(a_migration_that_is_no_longer_waited_for_says_who_broke_that_off),
+		TEST(a_guest_that_is_made_on_the_source_after_the_switch_stays),
+		TEST(a_migration_that_begins_late_goes_on_by_itself),
 		TEST(after_the_switch_the_source_tells_of_no_copy),
 		TEST(a_fleet_that_ends_waits_for_no_libvirtd),
 		TEST(a_fleet_is_destroyed_with_calls_upon_it),
