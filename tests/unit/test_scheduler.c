@@ -457,7 +457,7 @@ static void few_choices_are_the_first_of_all(void **state)
 	fleet->result = (struct schedule_result){ 0 };
 	assert_int_equal(all.choice_count, all.candidate_count);
 	for (size_t wanted = 20; wanted < 100; wanted += wanted == 20 ? 42 : 1) {
-		fleet->settings.multipliers[SCHEDULER_WEIGHER_RAM] = -1;
+		fleet->settings.multipliers[SCHEDULER_WEIGHER_RAM] = 10;
 		fleet->request.choices_max = 0;
 		fleet_choose(fleet); /* of which nothing is left over */
 		fleet->settings.multipliers[SCHEDULER_WEIGHER_RAM] = 1;
