@@ -105,7 +105,10 @@ WRONG = (([], "usage:"), (["fly"], "no verb fly"), (["host"], "usage:"), (["host
          (["host", "list", "--json=yes"], "takes no value"), (["backup"], "FILE is needed"), (["backup", "a", "b"], "b is not known"),
          (["token", "--role", "a"], "--project is needed"), (["token", "--role"], "needs a value"),
          (["token", "--role", "a", "--project", "b", "--lifetime", "0"], "from 1 to 315360000"),
-         (["migrate"], "SERVER is needed"), (["migrate", "a", "--live", "--block-migration", "maybe"], "auto, true or false"),
+         (["migrate"], "SERVER is needed"), (["migration", "confirm"], "SERVER is needed"), (["migration", "revert"], "SERVER is needed"),
+         (["migration", "abort"], "ID is needed"), (["migration", "list", "--limit", "0"], "from 1 to"), (["host", "show"], "NAME is needed"),
+         (["host", "remove"], "NAME is needed"), (["host", "disable"], "NAME is needed"), (["host", "enable"], "NAME is needed"),
+         (["restore"], "FILE is needed"), (["manual"], "PAGE is needed"), (["completion"], "WHAT is needed"), (["migrate", "a", "--live", "--block-migration", "maybe"], "auto, true or false"),
          (["migrate", "a", "--block-migration", "true"], "--live"), (["migration", "watch", "one"], "number or its UUID"),
          (["migration", "list", "--limit", "x"], "whole number"), (["manual", "7"], "8 or 5"), (["check", *"abcdefghijklmnopq"], "too often"),
          (["server", "list", "--endpoint", "http://[::1]:9"], "no token"), (["server", "list", "--endpoint", "ftp://a", "--token", "b"], "http://"))
@@ -145,6 +148,18 @@ def lists(folder):
     assert [row["status"] for row in fleet.json("migration", "list", "--server", "web")] == ["completed"]
     assert fleet.json("migration", "list", "--server", "big") == []
     assert json.loads(run("version", "--json").stdout) == {"version": run("version").stdout.split()[1]}
+
+
+def a_host_is_shown(folder):
+    """a host is shown in two lines of figures and, where there are some, its chores and the jobs that wait; policies are listed alike for both"""
+    fleet = Fleet(folder).start()
+    row, empty, bound, figures = [re.split(r"  +", line.strip()) for line in fleet.call("host", "show", "compute-2").splitlines()[1:]]
+    assert row[0] == "compute-2" and empty == [""], (row, empty)
+    assert bound == ["SERVERS", "UNFINISHED JOBS", "CLAIMS", "SAVED DEFINITIONS", "VOLUMES"] and len(figures) == 5, (bound, figures)
+    listed = fleet.call("policy", "list")
+    assert "os_compute_api:os-migrate-server:migrate_live" in listed, listed
+    named = [line for line in listed.splitlines() if not line.startswith(" ")]
+    assert len(fleet.json("policy", "list")) == len(named) > 10, listed
 
 
 def narrow_terminals(folder):
@@ -410,7 +425,7 @@ def over_https(folder):
     assert run(*far, "--cacert", str(stranger.certificate)).returncode == 69
 
 
-CHECKS = (each_verb_helps, each_key_is_in_the_manual, the_manual_is_clean, the_program_prints_them, nowhere_to_write, wrong_calls, lists, narrow_terminals, hosts_are_disabled,
+CHECKS = (each_verb_helps, each_key_is_in_the_manual, the_manual_is_clean, the_program_prints_them, nowhere_to_write, wrong_calls, lists, a_host_is_shown, narrow_terminals, hosts_are_disabled,
           waiting_on_a_terminal, waiting_in_a_pipe, a_failed_move_tells_why, cold_moves, interrupted, watched_and_aborted,
           aborted_while_waited_for, from_elsewhere,
           doctor, nobody_there, another_port, names, over_https, a_long_wait, *shells.CHECKS)

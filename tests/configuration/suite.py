@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -303,6 +304,30 @@ def keys_anew(folder):
     service.stop()
 
 
+def told_to_the_manager(folder):
+    """the service manager hears that the files are read again, and that the daemon is ready again, also where they are refused"""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"{folder}/notify")
+        manager.settimeout(20)
+        service = Configured(folder).start(NOTIFY_SOCKET=f"{folder}/notify")
+
+        def heard(words):
+            while True:
+                text = manager.recv(4096).decode()
+                if text.startswith(words):
+                    return text
+        heard("READY=1")
+        for limit, status in ((1, "read anew"), (0, "the new one is wrong")):
+            service.sections["api"] = {"max_limit": limit}
+            service.config.write_text(json.dumps(service.sections))
+            service.process.send_signal(signal.SIGHUP)
+            assert "MONOTONIC_USEC=" in heard("RELOADING=1")
+            assert status in heard("READY=1")
+        service.process.send_signal(signal.SIGTERM)
+        assert heard("STOPPING=1")
+        assert service.process.wait(10) == 0
+
+
 def under_load(folder):
     """a hundred readings anew under load drop no request, and none is answered by half of a configuration"""
     service = Configured(folder, "kind: OpenStackDeployment\nspec: {}\n").start().load()
@@ -413,7 +438,7 @@ def broken(folder):
 
 
 CHECKS = [the_documents_start, the_four_policies, each_policy_alone, precedence, changed_files, refused_whole, half_written, written_slowly,
-          admin_socket_anew, keys_anew, under_load, limits_and_hosts, policy_words, odd_rules, broken]
+          admin_socket_anew, keys_anew, told_to_the_manager, under_load, limits_and_hosts, policy_words, odd_rules, broken]
 
 if __name__ == "__main__":
     sys.exit(run_checks(CHECKS, sys.argv[1:]))

@@ -253,6 +253,25 @@ def queue_counted(folder):
     service.stop()
 
 
+def chores_counted(folder):
+    """what is left to be done after moves is told by kind, with the age of the oldest; a kind of which there is nothing is told as 0"""
+    service = Watched(folder).start().load()
+    now = int(time.time() * 1000000)
+    with sqlite3.connect(f"{folder}/migrationd.db", timeout=5) as base:
+        host = base.execute("SELECT min(id) FROM hosts").fetchone()[0]
+        for kind, name, age_s in (("remove_guest", "", 500), ("remove_volume", "a", 900), ("remove_volume", "b", 100)):
+            base.execute("INSERT INTO chores (kind, host_id, server_uuid, migration_id, other_host_id, pool, name, bytes, is_complete, reason, tries,"
+                         " created_us, updated_us) VALUES (?, ?, ?, 0, 0, '', ?, 0, 0, 'a test', 0, ?, ?)",
+                         (kind, host, state.server_uuid(1), name, now - age_s * 1000000, now))
+    base.close()
+    exposition = service.metrics()
+    counts = {labels["kind"]: value for labels, value in exposition.family("migrationd_chores")}
+    assert counts == {"remove_guest": 1, "remove_volume": 2, "end_conflict": 0, "await_libvirtd": 0, "give_back_definition": 0}, counts
+    ages = {labels["kind"]: value for labels, value in exposition.family("migrationd_chores_oldest_age_seconds")}
+    assert round(ages["remove_volume"] - ages["remove_guest"], 3) == 400 and ages["end_conflict"] == 0, ages
+    service.stop()
+
+
 def commits_counted(folder):
     """each commit is counted with its writes and its time, a full disk's as failed; the sizes are those of the files"""
     mark = Path(folder) / "full"
@@ -721,7 +740,7 @@ def large_fleet(folder):
     service.stop()
 
 
-CHECKS = [requests_counted, paths_without_end, moves_counted, queue_counted, commits_counted, hosts_counted, tokens_counted,
+CHECKS = [requests_counted, paths_without_end, moves_counted, queue_counted, chores_counted, commits_counted, hosts_counted, tokens_counted,
           reloads_counted, process_told, certificate_told, promtool_clean, promtool_notices, rules_hold, named_metrics_exist,
           page_holds, dashboard_whole, dashboard_queries_parse, ready_while_the_disk_has_room, ready_while_a_host_answers,
           ready_until_it_ends, ready_asked_often, metrics_for_those_near, metrics_at_their_own_door, large_fleet]

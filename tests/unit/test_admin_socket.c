@@ -21,6 +21,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "db/hosts.h"
+#include "db/statement.h"
 #include "server/admin_socket.h"
 #include "server/registry.h"
 #include "server/worker/simulated/fleet.h"
@@ -233,6 +234,30 @@ static void an_added_host_reserves_what_the_scheduler_says(void **state)
 	assert_int_equal(host.reserved_memory_mb, -1);
 	assert_int_equal(host.reserved_disk_gb, -1);
 	assert_false(host.cpu_allocation_ratio > 0 || host.ram_allocation_ratio > 0 || host.disk_allocation_ratio > 0);
+}
+
+static int hide_hosts(struct db_session *session, void *context, struct error *error)
+{
+	(void)context;
+	return statement_execute(session, "ALTER TABLE hosts RENAME TO hidden", error);
+}
+
+static void a_database_that_cannot_be_read_is_told_to_who_asks(void **state)
+{
+	static const char *const requests[] = {
+		"{\"verb\": \"host list\"}", "{\"verb\": \"host show\", \"name\": \"a\"}",
+		"{\"verb\": \"host show\", \"name\": \"a\", \"may_be_missing\": true}"
+	};
+	struct fixture *fixture = *state;
+	struct error error = { 0 };
+
+	assert_int_equal(db_write(fixture->database, hide_hosts, NULL, &error), 0);
+	for (size_t i = 0; i < ARRAY_LENGTH(requests); i++) {
+		CLEANUP_FREE char *answer = ask(fixture, requests[i]);
+
+		assert_non_null(strstr(answer, "no such table"));
+		assert_non_null(strstr(answer, "\"code\":500"));
+	}
 }
 
 static void a_name_is_taken_once(void **state)
@@ -607,6 +632,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_added_host_is_listed_until_it_is_removed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_disabled_host_tells_why_until_it_is_enabled, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_added_host_reserves_what_the_scheduler_says, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_database_that_cannot_be_read_is_told_to_who_asks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_name_is_taken_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_request_of_no_good_form_is_refused_with_the_reason, set_up,
 						tear_down),

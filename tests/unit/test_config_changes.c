@@ -206,6 +206,10 @@ static void a_key_that_is_read_at_the_start_alone_needs_a_restart(void **state)
 		{ "max_concurrent_live_migrations: 2\n", "max_concurrent_live_migrations: 1 -> 2\n" },
 		{ "shutdown_timeout: 9\n", "shutdown_timeout: 60 -> 9\n" },
 		{ "libvirt: {live_migration_downtime: 900}\n", "libvirt.live_migration_downtime: 500 -> 900\n" },
+		{ "filter_scheduler: {enabled_filters: [ComputeFilter, IoOpsFilter]}\n",
+		  "filter_scheduler.enabled_filters: [ImagePropertiesFilter, HypervisorVersionFilter, "
+		  "CpuCompatibilityFilter, NetworkFilter, StorageFilter, MigrationAddressFilter, CpuPinningFilter] -> "
+		  "[ComputeFilter, IoOpsFilter]\n" },
 		{ "filter_scheduler: {host_subset_size: 2}\n", "filter_scheduler.host_subset_size: 1 -> 2\n" },
 		{ "scheduler: {max_attempts: 2}\n", "scheduler.max_attempts: 3 -> 2\n" },
 		{ "worker: {stall_timeout: 9}\n", "worker.stall_timeout: 60 -> 9\n" },
