@@ -236,6 +236,29 @@ static void an_added_host_reserves_what_the_scheduler_says(void **state)
 	assert_false(host.cpu_allocation_ratio > 0 || host.ram_allocation_ratio > 0 || host.disk_allocation_ratio > 0);
 }
 
+static void a_listed_host_tells_whether_it_answers_and_may_be_used(void **state)
+{
+	add_host(*state, "up");
+	CLEANUP_FREE char *up = ask(*state, "{\"verb\": \"host list\"}");
+	CLEANUP_FREE char *off =
+		ask(*state, "{\"verb\": \"host disable\", \"name\": \"up\", \"reason\": \"new disk\"}");
+	CLEANUP_FREE char *disabled = ask(*state, "{\"verb\": \"host list\"}");
+	CLEANUP_FREE char *removed = ask(*state, "{\"verb\": \"host remove\", \"name\": \"up\"}");
+	CLEANUP_FREE char *added =
+		ask(*state, "{\"verb\": \"host add\", \"name\": \"new\", \"uri\": \"qemu:///system\"}");
+	CLEANUP_FREE char *down = ask(*state, "{\"verb\": \"host list\"}");
+
+	assert_string_equal(off, "{}");
+	assert_string_equal(removed, "{}");
+	assert_string_equal(added, "{}");
+	assert_string_equal(up, "{\"hosts\":[{\"name\":\"up\",\"uri\":null,\"migration_address\":null,\"state\":\"up\","
+				"\"status\":\"enabled\",\"disabled_reason\":null}]}");
+	assert_string_equal(disabled, "{\"hosts\":[{\"name\":\"up\",\"uri\":null,\"migration_address\":null,\"state\":"
+				      "\"up\",\"status\":\"disabled\",\"disabled_reason\":\"new disk\"}]}");
+	assert_string_equal(down, "{\"hosts\":[{\"name\":\"new\",\"uri\":\"qemu:///system\",\"migration_address\":null,"
+				  "\"state\":\"down\",\"status\":\"enabled\",\"disabled_reason\":null}]}");
+}
+
 static int hide_hosts(struct db_session *session, void *context, struct error *error)
 {
 	(void)context;
@@ -632,6 +655,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(an_added_host_is_listed_until_it_is_removed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_disabled_host_tells_why_until_it_is_enabled, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(an_added_host_reserves_what_the_scheduler_says, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_listed_host_tells_whether_it_answers_and_may_be_used, set_up,
+						tear_down),
 		cmocka_unit_test_setup_teardown(a_database_that_cannot_be_read_is_told_to_who_asks, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_name_is_taken_once, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_request_of_no_good_form_is_refused_with_the_reason, set_up,
