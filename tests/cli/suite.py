@@ -162,6 +162,30 @@ def a_host_is_shown(folder):
     assert len(fleet.json("policy", "list")) == len(named) > 10, listed
 
 
+def policies_are_asked(folder):
+    """policy list tells the rules that were asked for alone; policy check tells who may, by roles or by a token, and why not but for the rule"""
+    fleet = Fleet(folder)
+    fleet.config.write_text(json.dumps(fleet.sections))
+    live = "os_compute_api:os-migrate-server:migrate_live"
+
+    def check(status, *words):
+        done = run(*fleet.words("policy", "check", live, *words, "--json")[1:])
+        assert done.returncode == status, (words, done)
+        return json.loads(done.stdout)[0]
+    assert [row["name"] for row in fleet.json("policy", "list", live, f"{live}:host")] == [live, f"{live}:host"]
+    assert check(0, "--role", "member", "--project", "demo") == {"name": live, "origin": "default", "rule": "rule:project_member_or_admin",
+                                                                 "verdict": "passed"}
+    refused = check(1, "--role", "reader", "--project", "demo")
+    assert refused["verdict"] == "failed" and "why" not in refused, refused
+    scoped = check(1, "--role", "admin", "--system-scope", "all")
+    assert scoped["verdict"] == "failed" and "scope is refused" in scoped["why"], scoped
+    assert check(0, "--token", fleet.token_of("member"))["verdict"] == "passed"
+    assert check(1, "--token", fleet.token_of("reader"))["verdict"] == "failed"
+    fleet.call("policy", "check", live, "--token", "nonsense", status=1)
+    said = fleet.call("policy", "check", live, f"{live}:host", "--role", "admin", "--project", "demo")
+    assert said.count("passed") == 2 and "failed" not in said, said
+
+
 def narrow_terminals(folder):
     """on a terminal a table is as wide as that, and what is cut is seen to be; in a pipe it is whole"""
     fleet = Fleet(folder).start()
@@ -425,7 +449,7 @@ def over_https(folder):
     assert run(*far, "--cacert", str(stranger.certificate)).returncode == 69
 
 
-CHECKS = (each_verb_helps, each_key_is_in_the_manual, the_manual_is_clean, the_program_prints_them, nowhere_to_write, wrong_calls, lists, a_host_is_shown, narrow_terminals, hosts_are_disabled,
+CHECKS = (each_verb_helps, each_key_is_in_the_manual, the_manual_is_clean, the_program_prints_them, nowhere_to_write, wrong_calls, lists, a_host_is_shown, policies_are_asked, narrow_terminals, hosts_are_disabled,
           waiting_on_a_terminal, waiting_in_a_pipe, a_failed_move_tells_why, cold_moves, interrupted, watched_and_aborted,
           aborted_while_waited_for, from_elsewhere,
           doctor, nobody_there, another_port, names, over_https, a_long_wait, *shells.CHECKS)
