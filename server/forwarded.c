@@ -142,7 +142,7 @@ static void take_prefix(const char *value, struct forwarded *forwarded)
 
 	while (length > 0 && value[length - 1] == '/')
 		length--;
-	if (length > 0 && value[0] == '/' && strspn(value, good) >= length)
+	if (value[0] == '/' && strspn(value, good) >= length)
 		cut(forwarded->prefix, sizeof(forwarded->prefix), value, length);
 }
 

@@ -412,10 +412,40 @@ def a_silent_host(folder):
     service.stop()
 
 
+def the_control_socket(folder):
+    """over the control socket the clock is set, put forward and let run, by 0600 and for a simulated fleet alone; what it does not know it refuses"""
+    service = Service(folder).start()
+    assert Path(f"{folder}/control.sock").stat().st_mode & 0o777 == 0o600
+
+    def answer(**words):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect(f"{folder}/control.sock")
+            lines = connection.makefile("rw", encoding="utf-8")
+            lines.write(json.dumps(words) + "\n")
+            lines.flush()
+            return json.loads(lines.readline())
+    moment = 1767312000000000
+    assert answer(clock={"set_us": moment}) == {"now_us": moment}
+    assert answer(clock={"advance_us": 7}) == {"now_us": moment + 7}
+    time.sleep(0.01)
+    assert answer(clock={"advance_us": 0}) == {"now_us": moment + 7}, "it stands still"
+    assert answer(clock={"run": True})["now_us"] >= moment + 7
+    time.sleep(0.01)
+    assert answer(clock={"advance_us": 0})["now_us"] >= moment + 7 + 10000, "it runs"
+    for words, said in (({"clock": {}}, "wants set_us, advance_us or run"), ({"clock": {"run": False}}, "wants set_us"),
+                        ({"close_gate": "none"}, "there is no gate none"), ({"open_gate": 3}, "there is no gate of no name"),
+                        ({"wait_at_gate": "none"}, "there is no gate none"), ({"freeze": ["all"]}, 'only "jobs" and "discovery"'),
+                        ({"fly": 1}, "no known word"), ({}, "no known word")):
+        assert said in answer(**words).get("error", ""), (words, answer(**words))
+    service.stop()
+    assert not Path(f"{folder}/control.sock").exists()
+
+
 CHECKS = (a_missing_configuration, a_wrong_setting, a_missing_key, a_wrong_policy, a_foreign_database, a_newer_database,
           a_used_port, a_file_at_a_sockets_path, a_second_daemon, an_end_by_signal, a_kill, a_full_disk,
           a_disk_that_does_not_sync, one_of_many, many_connections, hostile_bytes, a_silent_client, long_heads, log_lines,
-          implied_roles, an_end_at_a_gate, many_moves, a_silent_host, *doors.CHECKS, *patterns.CHECKS, *records.CHECKS)
+          implied_roles, an_end_at_a_gate, many_moves, a_silent_host, the_control_socket, *doors.CHECKS, *patterns.CHECKS, *records.CHECKS)
 
 
 def main():

@@ -307,6 +307,9 @@ static void the_first_element_of_forwarded_counts_before_the_older_headers(void 
 		{ "proto=\"https", { "https", "", "", "" } },
 		{ ";;;", { "", "", "", "" } },
 		{ "protox=https;xproto=https", { "", "", "", "" } },
+		{ "proto=httpz;host=a", { "", "a", "", "" } },
+		{ "proto=ftps;host=a", { "", "a", "", "" } },
+		{ "proto=httpss;host=a", { "", "a", "", "" } },
 		{ "for=203.0.113.9 host=b;proto=http",
 		  { "http", "", "", "203.0.113.9" } }, /* a blank ends a value, and begins none */
 		{ "host=\"a\"proto=https;for=203.0.113.9", { "", "a", "", "203.0.113.9" } },

@@ -1,5 +1,6 @@
 /* The monitors' own door over a real socket: it answers the three questions, to whoever reaches it, and is bounded. */
 #include <errno.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -147,6 +148,25 @@ static void an_address_that_is_none_is_told(void **state)
 	assert_null(other);
 }
 
+/* A daemon that ends, or begins again elsewhere, leaves no port behind. */
+static void when_it_is_stopped_nobody_listens_there(void **state)
+{
+	struct fixture *fixture = *state;
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_port = htons((uint16_t)probe_door_port(fixture->door)),
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	CLEANUP_CLOSE int idle = connect_to(fixture);
+	CLEANUP_CLOSE int late = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_status(idle, "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", "200");
+	probe_door_stop(fixture->door);
+	fixture->door = NULL;
+	assert_true(is_closed(idle, PATIENCE_MS));
+	assert_int_equal(connect(late, (struct sockaddr *)&address, sizeof(address)), -1);
+	assert_int_equal(errno, ECONNREFUSED);
+	probe_door_stop(NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -155,6 +175,7 @@ int main(void)
 		TEST(only_the_questions_of_monitors_are_answered),
 		TEST(a_connection_beyond_the_limit_waits_until_another_one_ends),
 		TEST(a_long_head_is_refused),
+		TEST(when_it_is_stopped_nobody_listens_there),
 		TEST(an_address_that_is_none_is_told),
 	};
 
