@@ -269,11 +269,11 @@ def cold_moves(folder):
     said = fleet.call("migrate", "web", "--wait")
     assert "migrationd migration confirm web" in said and "migrationd migration revert web" in said, said
     assert fleet.server("web")["status"] == "VERIFY_RESIZE" and fleet.server("web")["host"] != "compute-1"
-    fleet.call("migration", "revert", "web")
+    assert re.match(r"revertResize is asked for, as req-[0-9a-f-]{36}$", fleet.call("migration", "revert", "web").strip())
     fleet.wait(lambda: fleet.server("web")["status"] == "ACTIVE")
     assert fleet.server("web")["host"] == "compute-1"
     fleet.call("migrate", "web", "--host", "compute-3", "--wait")
-    fleet.call("migration", "confirm", "web")
+    assert re.match(r"confirmResize is asked for, as req-[0-9a-f-]{36}$", fleet.call("migration", "confirm", "web").strip())
     fleet.wait(lambda: fleet.server("web")["status"] == "ACTIVE")
     assert fleet.server("web")["host"] == "compute-3"
     assert "409" in fleet.call("migration", "confirm", "web", status=1)
