@@ -279,6 +279,7 @@ static void a_database_that_cannot_be_read_is_told_to_who_asks(void **state)
 		CLEANUP_FREE char *answer = ask(fixture, requests[i]);
 
 		assert_non_null(strstr(answer, "no such table"));
+		assert_null(strstr(answer, "\"hosts\":")); /* nor half an answer */
 		assert_non_null(strstr(answer, "\"code\":500"));
 	}
 }

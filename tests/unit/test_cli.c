@@ -206,6 +206,11 @@ static void a_long_command_goes_on_in_the_next_line(void **state)
 	assert_string_equal(exact.data,
 			    "0123456789 0123456789 0123456789 0123456789 0123456789 0123456789 012345678 \\\n"
 			    "\\&.x\n");
+	CLEANUP_TEXT struct text indented = TEXT_EMPTY;
+	roff_verbatim(" 0123456789_0123456789_0123456789_0123456789_0123456789_0123456789_0123456789", &indented);
+	assert_string_equal(indented.data,
+			    " \\\n"
+			    "0123456789_0123456789_0123456789_0123456789_0123456789_0123456789_0123456789\n");
 }
 
 static void more_that_remains_than_there_is_is_nothing_done(void **state)

@@ -213,6 +213,7 @@ static void a_call_ends_with_its_status_and_its_words_on_the_right_stream(void *
 		{ { "look", "h", "--quiet=1" }, EXIT_USAGE, "", "--quiet=1 takes no value" },
 		{ { "look", "h", "--loud" }, EXIT_USAGE, "", "--loud is not known here" },
 		{ { "look", "h", "--times", "10" }, EXIT_USAGE, "", "from -1 to 9" },
+		{ { "look", "h", "p", "q", "r", "s" }, EXIT_USAGE, "", "look: PLACE is given too often" },
 		{ { "guest" }, EXIT_USAGE, "", "usage: migrationd guest move SERVER" },
 		{ { "guest", "fly" }, EXIT_USAGE, "", "there is no fly" },
 		{ { "guest", "--help" }, 0, "usage: migrationd guest move SERVER", "" },
