@@ -266,9 +266,10 @@ class Source:
         return sorted(found, key=lambda other: self.tables[other])
 
     def may_be_copied(self, name):
-        """Only functions of this file and tables of this file see it."""
-        allowed = [self.tables[other] for other in (name, *self.users(name))] + self.bodies
-        for match in re.finditer(rf"\b{name}\b".encode(), self.bytes):
+        """Only functions of this file and tables of this file see it, and those tables."""
+        chain = (name, *self.users(name))
+        allowed = [self.tables[other] for other in chain] + self.bodies
+        for match in re.finditer(rf"\b({'|'.join(chain)})\b".encode(), self.bytes):
             if not any(start <= match.start() < end for start, end in allowed) and not self.is_in_comment(match.start()):
                 return False
         return True
