@@ -254,7 +254,7 @@ def queue_counted(folder):
 
 
 def chores_counted(folder):
-    """what is left to be done after moves is told by kind, with the age of the oldest; a kind of which there is nothing is told as 0"""
+    """what is left to be done after moves is shown by kind, with the age of the oldest; a kind of which there is nothing is shown as 0"""
     service = Watched(folder).start().load()
     now = int(time.time() * 1000000)
     with sqlite3.connect(f"{folder}/migrationd.db", timeout=5) as base:

@@ -29,12 +29,12 @@ void gather_line(void *text, const char *words);
 
 #define RULES_MAX 5
 
-/* What is told of a whole file. */
+/* What is reported of a whole file. */
 struct told {
 	struct rule_text rules[RULES_MAX]; /* up to the first without a name */
 	const char *reports; /* lines, when it is loaded */
 	const char *faults; /* lines, when it is checked */
 };
 
-/* All that is told of each file must be as it is here, so that nothing is told of what is right. */
+/* All that is reported of each file must be as it is here, so that nothing is reported of what is right. */
 void check_told(const struct told *rows, size_t count);

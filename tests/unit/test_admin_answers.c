@@ -329,7 +329,7 @@ static int hide_jobs(struct db_session *session, void *context, struct error *er
 	return statement_execute(session, context, error);
 }
 
-/* Each of what is read of a host fails alone: the reason is told, and no half of an answer. */
+/* Each of what is read of a host fails alone: the reason is reported, and no half of an answer. */
 static void a_host_that_cannot_be_read_whole_is_told_with_the_reason(void **state)
 {
 	static const struct {

@@ -120,7 +120,7 @@ static void value_that_cannot_be_bound_refuses_its_statement_alone(void **state)
 	} cases[] = {
 		{ bind_beyond, "value 2: column index out of range" },  { bind_broken_text, "value 1: not UTF-8" },
 		{ bind_long_name, "12345678...: longer than 7 bytes" }, { bind_long_text, "value 1: longer than " },
-		{ bind_two_that_are_wrong, "value 1: not UTF-8" }, /* the first of them is told */
+		{ bind_two_that_are_wrong, "value 1: not UTF-8" }, /* the first of them is reported */
 	};
 	struct db_fixture *fixture = *state;
 	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);

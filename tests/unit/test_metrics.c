@@ -244,7 +244,7 @@ static void a_definition_against_the_rules_is_refused(void **state)
 	}
 }
 
-/* The first that is refused is told, and what stands behind it is not registered. */
+/* The first that is refused is reported, and what stands behind it is not registered. */
 static void a_list_of_definitions_ends_at_one_that_is_refused(void **state)
 {
 	static const struct metric_definition first = { .name = "first_total", .help = "F.", .type = METRIC_COUNTER };

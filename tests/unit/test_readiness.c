@@ -193,7 +193,7 @@ static size_t times_in(const char *text, const char *words)
 	return count;
 }
 
-/* The end of each is told once, however often it is asked. */
+/* The end of each is reported once, however often it is asked. */
 static void a_disk_that_fails_is_logged_once_and_its_recovery_too(void **state)
 {
 	struct fixture *fixture = *state;

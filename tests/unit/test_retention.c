@@ -187,7 +187,7 @@ static void when_all_that_is_old_is_gone_it_rests(void **state)
 	assert_left(fixture, 0, 0);
 }
 
-/* It is told once for each kind, and not tried again at each look. */
+/* It is reported once for each kind, and not tried again at each look. */
 static void a_disk_that_fails_is_told_and_tried_again_after_the_rest(void **state)
 {
 	struct fixture *fixture = *state;

@@ -318,7 +318,7 @@ static void a_choice_says_whether_there_was_another(void **state)
 	host_table_set_usage(fleet->table, 3, &usage);
 	fleet->settings.multipliers[SCHEDULER_WEIGHER_CPU] = fleet->settings.multipliers[SCHEDULER_WEIGHER_DISK] = 0;
 	expect_choice_text(fleet, "compute-2, weight 1 (ram 1), one of 2 that fit");
-	fleet->settings.multipliers[SCHEDULER_WEIGHER_RAM] = -4; /* a share below nothing is told, too */
+	fleet->settings.multipliers[SCHEDULER_WEIGHER_RAM] = -4; /* a share below nothing is reported, too */
 	expect_choice_text(fleet, "compute-3, weight -3 (ram -2, io_ops -1), one of 2 that fit");
 	host_table_remove(fleet->table, 2);
 	expect_choice_text(fleet, "compute-3, the only host that fits");

@@ -18,7 +18,7 @@
 
 static const struct live_options no_options = { 0 };
 
-/* What is read is told only by a call that ends well. */
+/* What is read is reported only by a call that ends well. */
 static int describe(struct bench *bench)
 {
 	CLEANUP_HOST_FACTS struct host_facts facts = { 0 };
@@ -160,7 +160,7 @@ static int remove_volume(struct bench *bench)
 	return bench->operations->remove_volume(bench->source, &volume, NULL);
 }
 
-/* What becomes of the guest is told by its state; of a volume of nobody's, by whether it is there. */
+/* The state shows what becomes of the guest; of a volume of nobody's, by whether it is there. */
 enum { LATE = 1, HOLDS = 2, WAITS = 4, OF_BOTH = 8 };
 #define GATE(name) (1U << SIMULATED_GATE_##name)
 

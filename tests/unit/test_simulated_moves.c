@@ -444,7 +444,7 @@ static void progress_tells_of_memory_and_of_the_disks_that_are_copied(void **sta
 	assert_int_equal(progress.memory_total, 64 * MIB);
 	assert_int_equal(progress.memory_remaining, 64 * MIB);
 	assert_int_equal(progress.memory_processed, 0);
-	bench_begin_migration(&errand, bench); /* takes no time: nothing is told of its way */
+	bench_begin_migration(&errand, bench); /* takes no time: nothing is reported of its way */
 	progress = progress_of(bench);
 	assert_true(progress.is_active);
 	assert_int_equal(progress.memory_remaining, 64 * MIB);

@@ -19,7 +19,7 @@
 static const struct live_options no_options = { 0 };
 static struct error told;
 
-/* What is read is told only by a call that ends well. */
+/* What is read is reported only by a call that ends well. */
 static int describe(struct bench *bench)
 {
 	CLEANUP_HOST_FACTS struct host_facts facts = { 0 };
@@ -72,7 +72,7 @@ static int remove_guest(struct bench *bench)
 	return bench->operations->remove_guest(bench->source, BENCH_GUEST, GUEST_SET_OFF, NULL);
 }
 
-/* Neither what it has read is told, nor is it kept. */
+/* What it has read is neither reported nor kept. */
 static void a_reading_that_is_held_can_be_broken_off(void **state)
 {
 	struct bench *bench = *state;

@@ -1,4 +1,4 @@
-/* The watch over a live migration: when it is ended, forced or broken, and what is told of it meanwhile. The source is the test's
+/* The watch over a live migration: when it is ended, forced or broken, and what is reported of it meanwhile. The source is the test's
  * own, so that each byte and each second makes a difference, or none. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -291,7 +291,7 @@ bool simulated_happens(struct simulated_host *host, enum simulated_outcome outco
 /* A failure that was scripted: its words, or those given. Returns -code. */
 int simulated_fail(const struct simulated_host *host, struct error *error, int code, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
-/* Stands at the gate while it is closed, or until `is_wanted` (may be NULL) turns true. */
+/* Stands at the gate while it is closed, or until `is_cut` turns true. */
 void simulated_pass_gate(struct simulated_fleet *fleet, enum simulated_gate gate, const bool *is_cut);
 /* It does not answer for as long as the settings say. */
 void simulated_lose(struct simulated_fleet *fleet, struct simulated_host *host);
