@@ -116,8 +116,9 @@ class Daemon:
             "auth": {"keys": [{"kid": "lab", "algorithm": "HS256", "secret_file": str(secret)}], "issuer": "lab"},
             "max_concurrent_live_migrations": 2,
             "shutdown_timeout": 1,  # the lab's guests know no ACPI: each is put out after the time
-            # The hosts share this machine's disk: which of them was read when it had more room free means nothing.
-            "filter_scheduler": {"disk_weight_multiplier": 0},
+            # The hosts share this machine's disk: which of them was read when it had more room free means nothing. And what
+            # failed there was another scenario's wish: it must not decide where this one's guest goes.
+            "filter_scheduler": {"disk_weight_multiplier": 0, "build_failure_weight_multiplier": 0},
             "worker": {"progress_interval": 1, "poll_interval": 100, "retry_interval": 1},
             "hypervisor": {"default_project": PROJECT, "default_user": USER, "keepalive_interval": 2,
                            "keepalive_count": 3, "reconnect_interval": 1, "reconcile_interval": 600},
