@@ -45,6 +45,7 @@
 
 #define LOOK_INTERVAL_MS 3000
 #define ENDING_MS        30000 /* beside the listener's own patience: steps in progress come to their next record */
+#define BROKEN_OFF_MS    5000 /* until a simulated call that was broken off has surely returned */
 
 struct serve_arguments {
 	struct verb_list files;
@@ -216,6 +217,16 @@ static int open_doors(struct daemon *daemon, struct error *error)
 	return result;
 }
 
+/* False when a move's call still runs. A real one is not waited for: it goes on without the daemon for as long as the move takes. A
+ * simulated one has been broken off and returns as soon as its thread gets a turn. */
+static bool stop_worker(struct daemon *daemon)
+{
+	if (worker_stop(daemon->worker))
+		return true;
+	return is_simulated(daemon)
+	       && worker_wait_idle(daemon->worker, clock_monotonic_ms(clock_system()) + BROKEN_OFF_MS);
+}
+
 /* False when a blocking call of the hypervisor still runs: its thread uses what would be released here. */
 static bool close_all(struct daemon *daemon)
 {
@@ -232,7 +243,7 @@ static bool close_all(struct daemon *daemon)
 	}
 	control_socket_stop(daemon->control);
 	admin_socket_stop(daemon->admin);
-	if (daemon->worker && !worker_stop(daemon->worker))
+	if (daemon->worker && !stop_worker(daemon))
 		return false;
 	discovery_stop(daemon->discovery);
 	if (daemon->bounded && bounded_has_stuck_calls(daemon->bounded))

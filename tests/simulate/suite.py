@@ -347,6 +347,14 @@ def never_converges(folder):
         assert fleet.process.wait(10) == 0 and time.monotonic() - began < 5
 
 
+def ended_midway(folder):
+    """SIGTERM as a move begins, wherever it then is: its calls break off and return, and nothing is left behind"""
+    for round in range(40):
+        with Fleet(folder, one_server({"takes": 5})) as fleet:  # as it stops it looks whether a call was left
+            assert fleet.move("web").status == 202
+            time.sleep(round / 1000)
+
+
 def recorded_flow(folder):
     """whole recorded moves, each with a daemon of its own, are done within a second"""
     cases = replay.read_cases(str(TOP / "tests/data/flows.jsonl.xz"))
@@ -479,7 +487,7 @@ def manual_workflow(folder):
 
 
 CHECKS = (start, loud, nothing_kept, kept_database, refused_database, beside_a_configuration, refused_for_real, faults, sizes, tokens, live, precheck, midway,
-          target_lost, never_converges, recorded_flow, mixed_moves, large, manual_commands, manual_pytest, manual_workflow)
+          target_lost, never_converges, ended_midway, recorded_flow, mixed_moves, large, manual_commands, manual_pytest, manual_workflow)
 
 
 if __name__ == "__main__":
