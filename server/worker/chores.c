@@ -325,6 +325,8 @@ void chores_dispatch(struct worker *worker)
 		result = db_chore_all(session, &chores, &error);
 	if (result < 0) {
 		log_error(worker->parts.log, NULL, "chores cannot be read", &error);
+		LOCK_SCOPE(&worker->mutex);
+		worker->must_read_chores = true; /* by the next round: no other change may come */
 		return;
 	}
 	for (size_t i = 0; i < chores.count; i++) {

@@ -469,27 +469,38 @@ static void read_host(struct reading *reading)
 	db_submit(discovery->database, write_reading, on_written, reading);
 }
 
+/* Where the database cannot be read it is tried again after a while: no other change of a host may come. */
+static void list_again(struct discovery *discovery)
+{
+	struct error error = { 0 };
+
+	discovery->must_list_hosts = false;
+	if (list_hosts(discovery, &error) == 0)
+		return;
+	log_error(discovery->log, NULL, "hosts cannot be listed", &error);
+	discovery->must_list_hosts = true;
+	discovery->list_not_before_ms =
+		clock_monotonic_ms(discovery->clock) + discovery->settings->reconnect_interval_s * 1000;
+}
+
 static void *read_hosts(void *context)
 {
 	struct discovery *discovery = context;
-	struct error error;
 
 	LOCK_SCOPE(&discovery->mutex);
 	while (!discovery->is_ending) {
 		int64_t until_ms = INT64_MAX;
 
-		if (discovery->must_list_hosts) {
-			discovery->must_list_hosts = false;
-			error_clear(&error);
-			if (list_hosts(discovery, &error) < 0)
-				log_error(discovery->log, NULL, "hosts cannot be listed", &error);
-		}
+		if (discovery->must_list_hosts && clock_monotonic_ms(discovery->clock) >= discovery->list_not_before_ms)
+			list_again(discovery);
 		close_left_hosts(discovery);
 		struct seen_host *host = discovery->unwritten < UNWRITTEN_MAX ? next_host(discovery, &until_ms) : NULL;
 		struct reading *reading = host ? calloc(1, sizeof(*reading)) : NULL;
 		if (!reading) { /* also without memory: later */
 			if (host || discovery->unwritten >= UNWRITTEN_MAX)
 				until_ms = clock_monotonic_ms(discovery->clock) + GATHER_MS;
+			if (discovery->must_list_hosts && discovery->list_not_before_ms < until_ms)
+				until_ms = discovery->list_not_before_ms;
 			clock_wait(discovery->clock, &discovery->has_work, &discovery->mutex, until_ms);
 			continue;
 		}

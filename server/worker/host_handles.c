@@ -100,23 +100,19 @@ static void *say_farewell(void *context)
 	return NULL;
 }
 
-static bool is_removed(struct db_session *session, int64_t id)
-{
-	CLEANUP_DB_HOST struct db_host row = { 0 };
-	struct error error = { 0 };
-
-	return db_host_by_id(session, id, &row, &error) == -ENOENT;
-}
-
-/* With the mutex held, while no thread runs. */
+/* With the mutex held, while no thread runs. A host whose row cannot be read now is looked at again. */
 static struct worker_host *take_removed(struct worker *worker, struct db_session *session)
 {
 	struct worker_host *removed = NULL;
 
 	for (struct worker_host **link = &worker->hosts; *link;) {
+		CLEANUP_DB_HOST struct db_host row = { 0 };
+		struct error error = { 0 };
 		struct worker_host *host = *link;
+		int result = db_host_by_id(session, host->id, &row, &error);
 
-		if (!is_removed(session, host->id)) {
+		if (result != -ENOENT) {
+			worker->must_read_hosts = worker->must_read_hosts || result < 0;
 			link = &host->next;
 			continue;
 		}
@@ -140,8 +136,10 @@ void host_handles_dispatch(struct worker *worker)
 		return;
 	worker->must_read_hosts = false;
 	struct farewell *farewell = calloc(1, sizeof(*farewell));
-	if (!farewell)
+	if (!farewell) {
+		worker->must_read_hosts = true;
 		return;
+	}
 	*farewell = (struct farewell){ worker, take_removed(worker, session) };
 	worker->running += farewell->hosts != NULL;
 	if (farewell->hosts && pthread_create(&thread, NULL, say_farewell, farewell) == 0) {
@@ -149,9 +147,10 @@ void host_handles_dispatch(struct worker *worker)
 		return;
 	}
 	worker->running -= farewell->hosts != NULL;
-	while (farewell->hosts) { /* back to the others, until the next change */
+	while (farewell->hosts) { /* back to the others, until the next round */
 		struct worker_host *host = farewell->hosts;
 
+		worker->must_read_hosts = true;
 		farewell->hosts = host->next;
 		host->next = worker->hosts;
 		worker->hosts = host;

@@ -52,6 +52,7 @@ struct discovery {
 	int64_t searched_reading; /* up to here the search has begun */
 	int64_t next_search_ms;
 	bool must_list_hosts;
+	int64_t list_not_before_ms; /* after the database could not be read */
 	bool is_ending;
 	pthread_t threads[DISCOVERY_THREADS];
 	int thread_count;
