@@ -17,6 +17,7 @@ from pathlib import Path
 
 STATE_SIZE = 4 + 16384
 SECONDS_AT_LEAST = 20
+FAULTS_PARTS = 16
 DEBIAN_PYTHON = "/usr/bin/python3"
 # Suites of scenarios that take words: file, interpreter.
 SUITES = {"daemon": ("tests/daemon/suite.py", "python3"), "configuration": ("tests/configuration/suite.py", "python3"),
@@ -45,7 +46,10 @@ class Judge:
 def unit_programs(tree, build):
     asked = subprocess.run(["meson", "introspect", "--tests", str(build)], capture_output=True, text=True, check=True)
     for test in json.loads(asked.stdout):
-        if Path(test["cmd"][0]).is_relative_to(build):
+        if test["name"] == "faults":  # a long one, and a part tells as much of many places
+            for number in range(1, FAULTS_PARTS + 1):
+                yield Judge(f"faults {number}/{FAULTS_PARTS}", (*test["cmd"], "--jobs", "1", "--part", f"{number}/{FAULTS_PARTS}"))
+        elif Path(test["cmd"][0]).is_relative_to(build):
             yield Judge(f"unit {test['name']}" if "unit" in test["suite"][0] else test["name"], tuple(test["cmd"]), tuple(test["env"].items()))
         elif test["cmd"][0].endswith("sh") and test["name"].endswith("_cases"):
             yield Judge(f"checkers {test['name']}", tuple(str(build / word) if word.startswith("tests/") else word for word in test["cmd"]))
@@ -94,7 +98,7 @@ class Bench:
         self.state.chmod(0o666)
         self.sql.unlink(missing_ok=True)
         if sql:
-            self.sql.write_bytes(b"\0".join(text.encode() for text in sql) + b"\0")
+            self.sql.write_bytes(b"".join(text.encode() + b"\0" + changed.encode() + b"\0" for text, changed in sql))
             self.sql.chmod(0o644)
 
     def reached(self):

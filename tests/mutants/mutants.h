@@ -49,7 +49,7 @@ static inline __attribute__((unused)) int mutants_is_on(int number)
 #ifdef MUTANTS_OF_SQL
 #include <sqlite3.h>
 
-/* The text that is prepared: the changed one, where MUTANTS_SQL (original, NUL, changed, NUL) says so. With MUTANTS_SQL_SEEN
+/* The text that is prepared: the changed one, where MUTANTS_SQL (original, NUL, changed, NUL, and so on) says so. With MUTANTS_SQL_SEEN
  * each text is written there. */
 static __attribute__((unused)) const char *mutants_sql(const char *sql)
 {
@@ -76,8 +76,14 @@ static __attribute__((unused)) const char *mutants_sql(const char *sql)
 		close(fd);
 	if (mapped == MAP_FAILED)
 		return sql;
-	if (strcmp(mapped, sql) == 0)
-		return (const char *)mapped + strlen(mapped) + 1;
+	const char *end = (const char *)mapped + about.st_size;
+	for (const char *place = mapped; place < end;) {
+		const char *changed = place + strlen(place) + 1;
+
+		if (strcmp(place, sql) == 0)
+			return changed;
+		place = changed + strlen(changed) + 1;
+	}
 	munmap(mapped, (size_t)about.st_size);
 	return sql;
 }

@@ -183,28 +183,45 @@ def side_by_side(work, workers):
 
 # Faults of SQL.
 class SqlFault:
-    operator = ""
-
-    def __init__(self, text, operator, what, changed, ordinal):
-        self.sql = (text, changed)
+    def __init__(self, operator, what, pairs, ordinal, place):
+        """The same change of several texts, as pairs of a text and the changed one."""
+        self.sql = sorted(pairs)
         self.operator = operator
-        self.path = "db/schema.sql" if "CREATE TABLE" in text else "db/(statements)"
+        first = self.sql[0]
+        self.path = "db/schema.sql" if "CREATE TABLE" in first[0] else "db/(statements)"
         self.what = what
-        self.name = f"{self.path}:{operator}:{digest(text, changed)[:12]}:{ordinal}"
+        self.name = f"{self.path}:{operator}:{digest(*(first if len(self.sql) == 1 else place))[:12]}:{ordinal if len(self.sql) == 1 else 0}"
 
     def __str__(self):
-        return f"SQL: {' '.join(self.what.split())} in: {' '.join(self.sql[0].split())[:160]}"
+        others = f" and {len(self.sql) - 1} more" if len(self.sql) > 1 else ""
+        return f"SQL: {' '.join(self.what.split())} in: {' '.join(self.sql[0][0].split())[:160]}{others}"
 
 
-def sql_of_tests():
-    """What the tests' own sources say, in one line: SQL that stands there is not the product's."""
-    words = "".join(path.read_text(encoding="utf-8") for path in sorted((TOP / "tests").rglob("*.[ch]")))
-    return " ".join(re.sub(r'"\s*"', "", words).replace('\\"', '"').replace("\\n", " ").split())
+def in_one_line(text):
+    """Without comments, with a mark for each number, and for what a format puts in."""
+    return re.sub(r"%\w+|\d+", "#", " ".join(re.sub(r"--[^\n]*", "", text).split()))
+
+
+def texts_in(folders):
+    """What the sources there say, in one line."""
+    words = "".join(path.read_text(encoding="utf-8") for folder in folders for path in sorted((TOP / folder).rglob("*.*"))
+                    if path.suffix in (".c", ".h", ".sql"))
+    words = re.sub(r'"\s*PRI\w+\s*"', "d", words)
+    return in_one_line(re.sub(r'"\s*"', "", words).replace('\\"', '"').replace("\\n", " "))
+
+
+def sql_of_product(known):
+    """What was prepared, but for what the tests' own sources say, or alone begin like that."""
+    tests, product = texts_in(["tests"]), texts_in(CODE)
+
+    def is_of_tests(text):
+        line = in_one_line(text)
+        return line in tests or line[:25] in tests and line[:25] not in product
+    return sorted({text for entry in known.values() for text in entry["sql"] if not is_of_tests(text)})
 
 
 def sql_faults(known, seed, count):
-    own = sql_of_tests()
-    texts = sorted({text for entry in known.values() for text in entry["sql"] if " ".join(text.split()) not in own})
+    texts = sql_of_product(known)
     connection = sqlite3.connect(":memory:", isolation_level=None)
     for text in texts:
         if "CREATE TABLE" in text:
@@ -212,16 +229,18 @@ def sql_faults(known, seed, count):
                 connection.executescript(text)
             except sqlite3.Error:
                 pass
-    found = []
+    places = {}
     for text in texts:
         for ordinal, (operator, what, changed) in enumerate(sql.changes(text)):
-            found.append(SqlFault(text, operator, what, changed, ordinal))
+            key = (operator, *sql.place(text, changed))
+            places.setdefault(key, (what, {}, ordinal))[1][text] = changed
+    found = [SqlFault(key[0], what, pairs.items(), ordinal, key) for key, (what, pairs, ordinal) in places.items()]
     found.sort(key=lambda fault: digest(seed, fault.name))
     chosen = []
     for fault in found:
         if len(chosen) == count:
             break
-        if sql.is_accepted(connection, fault.sql[1]):
+        if all(sql.is_accepted(connection, changed) for _, changed in fault.sql):
             chosen.append(fault)
     return chosen
 
@@ -230,7 +249,7 @@ def sql_faults(known, seed, count):
 def order_of(fault, number, known, by_name):
     """The judges that come by: programs of units, then the others, the cheapest first."""
     def comes_by(entry):
-        return fault.sql[0] in entry["sql"] if number < 0 else number in entry["reached"]
+        return any(text in entry["sql"] for text, _ in fault.sql) if number < 0 else number in entry["reached"]
     names = [name for name, entry in known.items() if name in by_name and entry["status"] == 0 and comes_by(entry)]
     return sorted(names, key=lambda name: (not name.startswith(("unit", "checkers")), known[name]["seconds"]))
 

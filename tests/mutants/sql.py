@@ -129,6 +129,28 @@ def pragma_changes(text):
             yield "pragma", text[max(0, match.start() - 20):match.end()], cut(text, match.start(), match.end(), new)
 
 
+def place(text, changed):
+    """Where in the product's source the change is: statements that are put together of parts have it in common, whichever other parts
+    each has. Of another statement than a SELECT, and of a lone one, the text itself."""
+    begin = 0
+    while begin < min(len(text), len(changed)) and text[begin] == changed[begin]:
+        begin += 1
+    end = 0
+    while end < min(len(text), len(changed)) - begin and text[-1 - end] == changed[-1 - end]:
+        end += 1
+    head, found, _ = text.partition(" FROM ")
+    if not found or not head.lstrip().upper().startswith("SELECT"):
+        return text, changed
+    cut_out, put_in = text[begin:len(text) - end], changed[begin:len(changed) - end]
+    before, after = ("", "") if len(cut_out) > 2 else (words_of(text[:begin])[-4:], words_of(text[len(text) - end:])[:3])
+    return head, " ".join(words_of(cut_out)), " ".join(words_of(put_in)), " ".join(before), " ".join(after)
+
+
+def words_of(text):
+    """Without the numbers of parameters, which depend on the other parts."""
+    return [word for word, _, _ in tokens(re.sub(r"\?\d+", "?", text))]
+
+
 def is_accepted(connection, text):
     """SQLite takes it: what it refuses at once is no fault that a test is needed for."""
     try:
