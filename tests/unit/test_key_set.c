@@ -114,6 +114,9 @@ static void keys_of_no_use_are_left_out_and_the_good_ones_stay(void **state)
 	assert_int_equal(key_set_count(set), 1);
 	assert_string_equal(key_set_key(set, 0)->kid, "e");
 	assert_string_equal(key_set_key(set, 0)->algorithm->name, "ES256");
+	assert_true(text_starts_with(key_set_excluded(set), "key 1: "));
+	assert_non_null(strstr(key_set_excluded(set), "; key 2: "));
+	assert_non_null(strstr(key_set_excluded(set), "; key 3: "));
 	key_set_destroy(set);
 }
 

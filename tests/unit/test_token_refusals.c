@@ -297,6 +297,23 @@ static void a_token_that_cannot_be_made_is_told_with_the_cause(void **state)
 			-EINVAL, "two claim names get in each other's way at \"a.b\"");
 }
 
+static void a_token_of_the_shortest_and_of_the_longest_lifetime_is_made(void **state)
+{
+	static const int64_t lifetimes_s[] = { 1, 315576000 };
+	const struct caller someone = { .user_id = "u", .project_id = "p" };
+	struct token_verifier *verifier = create((struct token_settings){ .keys = three_keys, .key_count = 2 });
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LENGTH(lifetimes_s); i++) {
+		CLEANUP_FREE char *text = NULL;
+		struct error error = { 0 };
+
+		assert_int_equal(token_make(verifier, &someone, NULL, NOW_US, lifetimes_s[i], &text, &error), 0);
+		assert_non_null(text);
+	}
+	token_verifier_destroy(verifier);
+}
+
 static void without_a_key_that_can_sign_no_token_is_made(void **state)
 {
 	struct token_verifier *verifier = create((struct token_settings){ .has_authority = true });
@@ -482,6 +499,7 @@ int main(void)
 		cmocka_unit_test(a_refusal_says_what_is_wrong_with_the_token),
 		cmocka_unit_test(claims_that_are_refused_are_told_with_their_values),
 		cmocka_unit_test(a_token_that_cannot_be_made_is_told_with_the_cause),
+		cmocka_unit_test(a_token_of_the_shortest_and_of_the_longest_lifetime_is_made),
 		cmocka_unit_test(without_a_key_that_can_sign_no_token_is_made),
 		cmocka_unit_test(a_made_token_names_the_key_that_signed_it),
 		cmocka_unit_test(only_a_key_that_no_set_has_is_looked_for_early),
