@@ -330,6 +330,7 @@ def hosts_counted(folder):
     assert found.value("migrationd_discovery_readings_total", result="failed") >= 1
     readings = sum(value for _, value in found.family("migrationd_discovery_readings_total"))
     assert found.value("migrationd_discovery_reading_duration_seconds_count") == readings >= 6
+    assert 0 < found.value("migrationd_discovery_reading_duration_seconds_sum") < 60
     assert abs(found.value("migrationd_discovery_last_success_timestamp_seconds") - time.time()) < 20
     service.stop()
     small = Watched(folder, auth=service.sections["auth"], metrics={"max_hosts": 4}).start()

@@ -34,7 +34,9 @@ struct lone_driver {
 	bool is_reachable;
 	bool is_empty; /* it has no guest any more */
 	int64_t refused_id; /* of a host whose handle cannot be made; 0: of none */
-	int asked, closed;
+	bool is_held; /* whoever asks it waits */
+	pthread_cond_t released;
+	int asked, closed, at_once, most_at_once;
 	hypervisor_event_fn on_event;
 	void *event_context;
 };
@@ -77,6 +79,11 @@ static int lone_describe(struct hypervisor_host *host, struct host_facts *ret_fa
 
 	LOCK_SCOPE(&driver->mutex);
 	driver->asked++;
+	if (++driver->at_once > driver->most_at_once)
+		driver->most_at_once = driver->at_once;
+	while (driver->is_held)
+		pthread_cond_wait(&driver->released, &driver->mutex);
+	driver->at_once--;
 	if (!driver->is_reachable)
 		return error_set(error, EHOSTUNREACH, "the cable is out");
 	*ret_facts = (struct host_facts){ .vcpus = 4,
@@ -321,12 +328,94 @@ static void a_host_that_is_down_and_removed_is_not_asked_any_more(void **state)
 	assert_int_equal(driver.closed, 1);
 }
 
+static void hold(struct lone_driver *driver, bool is_held)
+{
+	LOCK_SCOPE(&driver->mutex);
+
+	driver->is_held = is_held;
+	pthread_cond_broadcast(&driver->released);
+}
+
+/* Nothing comes of it: so long is waited to see that. */
+static void stay_at(struct lone_driver *driver, const int *count, int wanted)
+{
+	usleep(300000);
+	assert_int_equal(read_count(driver, count), wanted);
+}
+
+/* The first reading of the only host has begun, and is held. */
+static struct discovery *begin_held(struct db_fixture *fixture, struct lone_driver *driver, int64_t *ret_host_id)
+{
+	struct discovery *discovery = NULL;
+
+	*driver = (struct lone_driver){ .base = { &lone_operations }, .is_reachable = true, .is_held = true };
+	pthread_mutex_init(&driver->mutex, NULL);
+	pthread_cond_init(&driver->released, NULL);
+	OK(discovery_create(&driver->base, fixture->database, &settings, clock_system(), NULL, &discovery,
+			    &fixture->error));
+	*ret_host_id = db_fixture_host(fixture, "compute-1");
+	OK(discovery_start(discovery, &fixture->error));
+	wait_for_count(driver, &driver->asked, 1);
+	return discovery;
+}
+
+static void a_host_that_is_being_read_is_read_by_nobody_else_and_once_more_for_what_came_meanwhile(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct lone_driver driver;
+	int64_t host_id;
+	struct discovery *discovery = begin_held(fixture, &driver, &host_id);
+
+	for (int i = 0; i < 3; i++)
+		driver.on_event(driver.event_context, host_id, HYPERVISOR_GUEST_CHANGED, UUID);
+	stay_at(&driver, &driver.asked, 1);
+	hold(&driver, false);
+	wait_for_count(&driver, &driver.asked, 2);
+	stay_at(&driver, &driver.asked, 2);
+	end(fixture, discovery);
+	assert_int_equal(driver.most_at_once, 1);
+}
+
+static int reach_another_way(struct db_session *session, void *context, struct error *error)
+{
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	int result = db_host_by_id(session, *(int64_t *)context, &host, error);
+
+	if (result < 0)
+		return result;
+	free(host.uri);
+	host.uri = strdup("qemu+tls://compute-1/system");
+	return db_host_update(session, &host, error);
+}
+
+static void a_handle_is_closed_only_when_its_reading_has_ended(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct lone_driver driver;
+	int64_t host_id;
+	struct discovery *discovery = begin_held(fixture, &driver, &host_id);
+
+	pthread_mutex_lock(&driver.mutex);
+	driver.refused_id = host_id + 1;
+	pthread_mutex_unlock(&driver.mutex);
+	db_fixture_write(fixture, reach_another_way, &host_id);
+	assert_int_equal(db_fixture_host(fixture, "compute-2"), host_id + 1); /* hosts are listed now */
+	stay_at(&driver, &driver.closed, 0);
+	hold(&driver, false);
+	wait_for_count(&driver, &driver.closed, 1);
+	wait_for(fixture, true);
+	end(fixture, discovery);
+	assert_int_equal(driver.closed, 2);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, db_fixture_setup, db_fixture_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_host_that_is_down_and_removed_is_not_asked_any_more),
+		TEST(a_host_that_is_being_read_is_read_by_nobody_else_and_once_more_for_what_came_meanwhile),
+		TEST(a_handle_is_closed_only_when_its_reading_has_ended),
 		TEST(a_host_goes_down_and_comes_back_by_events),
 		TEST(a_guest_that_no_host_shows_any_more_is_forgotten),
 		TEST(all_that_a_host_tells_is_written),
