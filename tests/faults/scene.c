@@ -25,6 +25,30 @@
 #define START_US   1767312000000000
 #define DISK_BYTES (1LL << 30)
 
+const struct scene_life scene_lives[SCENE_LIVES] = {
+	{ .name = "live", .kind = JOB_LIVE },
+	{ "live that breaks", JOB_LIVE, { { SCENE_TARGET, SIMULATED_COPY_FAILS } } },
+	{ "live that leaves a half", JOB_LIVE, { { SCENE_TARGET, SIMULATED_COPY_RAISES } } },
+	{ "live that cannot be prepared", JOB_LIVE, { { SCENE_TARGET, SIMULATED_PREPARE_FAILS } } },
+	{ .name = "cold", .kind = JOB_COLD },
+	{ "cold that breaks", JOB_COLD, { { SCENE_TARGET, SIMULATED_COPY_FAILS } } },
+	{ "cold that does not start", JOB_COLD, { { SCENE_TARGET, SIMULATED_START_FAILS } } },
+	{ "cold that starts nowhere",
+	  JOB_COLD,
+	  { { SCENE_TARGET, SIMULATED_START_FAILS }, { SCENE_SOURCE, SIMULATED_START_FAILS } } },
+	{ .name = "confirm", .kind = JOB_CONFIRM },
+	{ .name = "revert", .kind = JOB_REVERT },
+	{ "revert that does not start", JOB_REVERT, { { SCENE_SOURCE, SIMULATED_START_FAILS } } },
+	{ .name = "start", .kind = JOB_START },
+	{ .name = "stop", .kind = JOB_STOP },
+	{ .name = "pause", .kind = JOB_PAUSE },
+	{ .name = "unpause", .kind = JOB_UNPAUSE },
+	{ .name = "suspend", .kind = JOB_SUSPEND },
+	{ .name = "resume", .kind = JOB_RESUME },
+	{ .name = "reboot_soft", .kind = JOB_REBOOT_SOFT },
+	{ .name = "reboot_hard", .kind = JOB_REBOOT_HARD },
+};
+
 const char *const scene_hosts[SCENE_HOSTS] = { SCENE_SOURCE, SCENE_TARGET, SCENE_OTHER };
 
 static struct simulated_move_settings moves[] = { { .takes_s = SCENE_COPY_S } };

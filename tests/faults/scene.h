@@ -44,6 +44,11 @@ struct scene_life {
 	} scripts[2];
 };
 
+#define SCENE_LIVES 19
+
+/* Every kind of job, and how moves fail. */
+extern const struct scene_life scene_lives[SCENE_LIVES];
+
 struct scene;
 typedef void (*scene_act)(struct scene *scene, void *context);
 

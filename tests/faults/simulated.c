@@ -25,32 +25,6 @@
 #define SETTLE_S 3600
 #define MIDWAY_S 10 /* into the copy */
 
-static const struct scene_life lives[] = {
-	{ .name = "live", .kind = JOB_LIVE },
-	{ "live that breaks", JOB_LIVE, { { SCENE_TARGET, SIMULATED_COPY_FAILS } } },
-	{ "live that leaves a half", JOB_LIVE, { { SCENE_TARGET, SIMULATED_COPY_RAISES } } },
-	{ "live that cannot be prepared", JOB_LIVE, { { SCENE_TARGET, SIMULATED_PREPARE_FAILS } } },
-	{ .name = "cold", .kind = JOB_COLD },
-	{ "cold that breaks", JOB_COLD, { { SCENE_TARGET, SIMULATED_COPY_FAILS } } },
-	{ "cold that does not start", JOB_COLD, { { SCENE_TARGET, SIMULATED_START_FAILS } } },
-	{ "cold that starts nowhere",
-	  JOB_COLD,
-	  { { SCENE_TARGET, SIMULATED_START_FAILS }, { SCENE_SOURCE, SIMULATED_START_FAILS } } },
-	{ .name = "confirm", .kind = JOB_CONFIRM },
-	{ .name = "revert", .kind = JOB_REVERT },
-	{ "revert that does not start", JOB_REVERT, { { SCENE_SOURCE, SIMULATED_START_FAILS } } },
-	{ .name = "start", .kind = JOB_START },
-	{ .name = "stop", .kind = JOB_STOP },
-	{ .name = "pause", .kind = JOB_PAUSE },
-	{ .name = "unpause", .kind = JOB_UNPAUSE },
-	{ .name = "suspend", .kind = JOB_SUSPEND },
-	{ .name = "resume", .kind = JOB_RESUME },
-	{ .name = "reboot_soft", .kind = JOB_REBOOT_SOFT },
-	{ .name = "reboot_hard", .kind = JOB_REBOOT_HARD },
-};
-
-#define LIVES ARRAY_LENGTH(lives)
-
 enum outcome {
 	OUTCOME_GOOD,
 	OUTCOME_IMPOSSIBLE, /* the fault could not happen there */
@@ -254,7 +228,7 @@ static struct tally try_life(struct share *share, size_t life)
 	struct tally tally = { 0 };
 
 	for (size_t i = 0; i < points->count; i++)
-		try_point(share, &lives[life], &points->items[i], &tally);
+		try_point(share, &scene_lives[life], &points->items[i], &tally);
 	return tally;
 }
 
@@ -262,7 +236,7 @@ static struct tally try_life(struct share *share, size_t life)
 static void work(struct share *share, int output)
 {
 	threads_observe();
-	for (size_t i = 0; i < LIVES; i++) {
+	for (size_t i = 0; i < SCENE_LIVES; i++) {
 		struct tally tally = try_life(share, i);
 
 		if (write(output, &tally, sizeof(tally)) != sizeof(tally))
@@ -305,7 +279,7 @@ static bool gather(const int *inputs, unsigned int count)
 	struct tally sum = { 0 };
 	bool is_whole = true;
 
-	for (size_t i = 0; i < LIVES; i++) {
+	for (size_t i = 0; i < SCENE_LIVES; i++) {
 		struct tally tally = { 0 }, part;
 		bool is_told = true;
 
@@ -316,7 +290,7 @@ static bool gather(const int *inputs, unsigned int count)
 		}
 		is_whole = is_whole && is_told;
 		printf("%s %zu - ", tally.bad || !is_told ? "not ok" : "ok", i + 1);
-		tell(lives[i].name, &tally);
+		tell(scene_lives[i].name, &tally);
 		add_tally(&sum, &tally);
 	}
 	printf("# ");
@@ -367,27 +341,27 @@ static bool read_options(int argc, char **argv, struct options *options)
 int main(int argc, char **argv)
 {
 	struct options options;
-	struct points points[LIVES];
+	struct points points[SCENE_LIVES];
 	int inputs[JOBS_MAX];
 
 	if (!read_options(argc, argv, &options)) {
 		fprintf(stderr, "usage: faults_simulated [--all] [--part N/OF] [--seed N] [--jobs N] [WORD...]\n");
 		return 2;
 	}
-	printf("1..%zu\n", LIVES);
+	printf("1..%d\n", SCENE_LIVES);
 	fflush(stdout);
 	struct share share = {
 		.options = &options, .points = points, .files = file_faults_install(), .of = options.jobs
 	};
 	threads_observe();
-	for (size_t i = 0; i < LIVES; i++)
-		points[i] = find_points(share.files, &lives[i]);
+	for (size_t i = 0; i < SCENE_LIVES; i++)
+		points[i] = find_points(share.files, &scene_lives[i]);
 	for (share.mine = 0; share.mine < options.jobs; share.mine++)
 		inputs[share.mine] = begin_work(&share);
 	bool is_good = gather(inputs, options.jobs);
 	while (wait(NULL) > 0)
 		;
-	for (size_t i = 0; i < LIVES; i++)
+	for (size_t i = 0; i < SCENE_LIVES; i++)
 		free(points[i].items);
 	file_faults_remove(share.files);
 	return is_good ? 0 : 1;

@@ -27,25 +27,6 @@
 #define SETTLE_S 3600
 #define STRIDE   29 /* with 1 as its argument the program tries all of them, which takes minutes */
 
-static const struct scene_life lives[] = {
-	{ .name = "live", .kind = JOB_LIVE },
-	{ "live that is refused by its first host", JOB_LIVE, { { SCENE_TARGET, SIMULATED_CHECK_REFUSES } } },
-	{ "live that breaks", JOB_LIVE, { { SCENE_TARGET, SIMULATED_COPY_FAILS } } },
-	{ "live that leaves a half", JOB_LIVE, { { SCENE_TARGET, SIMULATED_COPY_RAISES } } },
-	{ "live that cannot be prepared", JOB_LIVE, { { SCENE_TARGET, SIMULATED_PREPARE_FAILS } } },
-	{ .name = "cold", .kind = JOB_COLD },
-	{ "cold that breaks", JOB_COLD, { { SCENE_TARGET, SIMULATED_COPY_FAILS } } },
-	{ "cold that does not start", JOB_COLD, { { SCENE_TARGET, SIMULATED_START_FAILS } } },
-	{ "cold that starts nowhere",
-	  JOB_COLD,
-	  { { SCENE_TARGET, SIMULATED_START_FAILS }, { SCENE_SOURCE, SIMULATED_START_FAILS } } },
-	{ .name = "confirm", .kind = JOB_CONFIRM },
-	{ .name = "revert", .kind = JOB_REVERT },
-	{ "revert that does not start", JOB_REVERT, { { SCENE_SOURCE, SIMULATED_START_FAILS } } },
-	{ .name = "stop", .kind = JOB_STOP },
-	{ .name = "start", .kind = JOB_START },
-};
-
 static struct scene scene;
 static int stride = STRIDE;
 
@@ -120,8 +101,8 @@ static void job_comes_to_a_good_end_though_a_statement_fails(void **state)
 	int count = 0;
 
 	(void)state;
-	for (size_t i = 0; i < ARRAY_LENGTH(lives); i++)
-		for (int number = 1 + (int)i % stride; lives_through(&lives[i], number); number += stride)
+	for (size_t i = 0; i < SCENE_LIVES; i++)
+		for (int number = 1 + (int)i % stride; lives_through(&scene_lives[i], number); number += stride)
 			count++;
 	assert_true(count > 50);
 }
@@ -160,7 +141,7 @@ static void chore_is_done_though_its_reading_fails(void **state)
 {
 	(void)state;
 	scene_begin(&scene, NULL);
-	scene_order(&scene, &lives[0]);
+	scene_order(&scene, &scene_lives[0]);
 	assert_true(scene_settle(&scene, SETTLE_S));
 	assert_int_equal(number_of("SELECT COUNT(*) FROM chores"), 0);
 	fail_at(1, "SELECT id, kind, host_id");
