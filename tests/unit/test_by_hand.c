@@ -20,10 +20,11 @@ static struct {
 	struct worker_fixture *fixture;
 	const char *host, *operation;
 	bool is_after;
-	enum simulated_fault faults[2]; /* on host one; SIMULATED_FAULT_MAX: no second one */
+	enum simulated_fault faults[2]; /* on host one; SIMULATED_FAULT_MAX: none */
+	enum guest_state defined_as; /* on host one, after the faults; GUEST_ABSENT: it is not */
 	char uuid[UUID_SIZE];
 	bool has_happened;
-	bool ran_twice; /* at any call of the port */
+	bool ran_twice, ran_on_two; /* at any call of the port */
 } hand;
 
 static bool runs(const char *host)
@@ -38,6 +39,7 @@ static void act_by_hand(void *context, const char *host, const char *operation, 
 	(void)context;
 	(void)uuid;
 	hand.ran_twice = hand.ran_twice || (runs("one") && runs("two"));
+	hand.ran_on_two = hand.ran_on_two || runs("two");
 	if (hand.has_happened || is_after != hand.is_after || !text_equal(operation, hand.operation)
 	    || !text_equal(host, hand.host))
 		return;
@@ -45,6 +47,9 @@ static void act_by_hand(void *context, const char *host, const char *operation, 
 	for (size_t i = 0; i < ARRAY_LENGTH(hand.faults); i++)
 		if (hand.faults[i] != SIMULATED_FAULT_MAX)
 			assert_int_equal(simulated_inject(hand.fixture->fleet, hand.faults[i], &place, NULL), 0);
+	if (hand.defined_as != GUEST_ABSENT)
+		assert_int_equal(
+			simulated_put_guest(hand.fixture->fleet, "one", hand.uuid, hand.defined_as, 1024, NULL), 0);
 }
 
 /* The moment in a move of that kind from one to two, which has ended then. */
@@ -53,11 +58,9 @@ struct moment {
 	bool is_after;
 };
 
-static struct worker_order move_with(struct worker_fixture *fixture, const struct moment *moment,
-				     enum simulated_fault first, enum simulated_fault second)
+static void expect_hand(struct worker_fixture *fixture, const struct worker_order *order, const struct moment *moment,
+			enum simulated_fault first, enum simulated_fault second)
 {
-	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
-
 	memset(&hand, 0, sizeof(hand));
 	hand.fixture = fixture;
 	hand.host = moment->host;
@@ -65,14 +68,28 @@ static struct worker_order move_with(struct worker_fixture *fixture, const struc
 	hand.is_after = moment->is_after;
 	hand.faults[0] = first;
 	hand.faults[1] = second;
-	TEXT_COPY(hand.uuid, order.uuid);
+	hand.defined_as = GUEST_ABSENT;
+	TEXT_COPY(hand.uuid, order->uuid);
 	simulated_set_hook(fixture->fleet, act_by_hand, NULL);
-	worker_fixture_order(fixture, &order, moment->kind, ONE, TWO);
+}
+
+static void move(struct worker_fixture *fixture, struct worker_order *order, const char *kind)
+{
+	worker_fixture_order(fixture, order, kind, ONE, TWO);
 	worker_fixture_start(fixture);
-	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_wait_ended(fixture, order);
 	simulated_set_hook(fixture->fleet, NULL, NULL);
 	assert_true(hand.has_happened);
 	assert_false(hand.ran_twice);
+}
+
+static struct worker_order move_with(struct worker_fixture *fixture, const struct moment *moment,
+				     enum simulated_fault first, enum simulated_fault second)
+{
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+
+	expect_hand(fixture, &order, moment, first, second);
+	move(fixture, &order, moment->kind);
 	return order;
 }
 
@@ -208,6 +225,77 @@ static void a_copy_whose_source_is_gone_with_its_disks_is_the_guest(void **state
 	assert_true(simulated_has_whole_disks(fixture->fleet, "two", order.uuid));
 }
 
+/* Its storage is shared, say: no disk on its host shows that somebody meant to remove it, and the target's definition is the last. */
+static void a_guest_without_a_copied_disk_that_is_removed_on_its_host_is_kept_by_the_target(void **state)
+{
+	static const struct moment defined = { "cold", "two", "define", true };
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = { 0 };
+
+	db_fixture_server(fixture->db, "vm", fixture->hosts[ONE], order.uuid);
+	assert_int_equal(simulated_put_guest(fixture->fleet, "one", order.uuid, GUEST_RUNNING, 1024, NULL), 0);
+	expect_hand(fixture, &order, &defined, SIMULATED_GUEST_UNDEFINED, SIMULATED_FAULT_MAX);
+	move(fixture, &order, "cold");
+	worker_fixture_check(fixture, &order, "resized", TWO, "finished");
+	worker_fixture_check_places(fixture, &order, "2", "");
+	assert_int_equal(simulated_state(fixture->fleet, "two", order.uuid), GUEST_RUNNING);
+}
+
+/* Whoever did that may start it there at any time. */
+static void a_guest_that_is_defined_on_its_host_again_is_not_started_on_the_target(void **state)
+{
+	static const struct moment undefined = { "cold", "one", "remove_guest", true };
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+
+	expect_hand(fixture, &order, &undefined, SIMULATED_FAULT_MAX, SIMULATED_FAULT_MAX);
+	hand.defined_as = GUEST_SHUT_OFF;
+	move(fixture, &order, "cold");
+	assert_false(hand.ran_on_two);
+	worker_fixture_check(fixture, &order, "active", ONE, "error");
+	assert_int_equal(simulated_state(fixture->fleet, "one", order.uuid), GUEST_RUNNING);
+}
+
+/* A daemon that starts again finds the guest gone from its host, and a copy of it on the target. */
+static struct worker_order take_up_copy(struct worker_fixture *fixture)
+{
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+	const struct simulated_place guest = { .host = "one", .uuid = order.uuid };
+
+	worker_fixture_order(fixture, &order, "cold", ONE, TWO);
+	worker_fixture_set_phase(fixture, &order, "defining", TWO);
+	assert_int_equal(simulated_inject(fixture->fleet, SIMULATED_GUEST_POWERED_OFF, &guest, NULL), 0);
+	assert_int_equal(simulated_inject(fixture->fleet, SIMULATED_GUEST_UNDEFINED, &guest, NULL), 0);
+	assert_int_equal(simulated_put_guest(fixture->fleet, "two", order.uuid, GUEST_SHUT_OFF, 1024, NULL), 0);
+	return order;
+}
+
+static void a_copy_is_not_started_while_a_third_host_has_the_guest(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = take_up_copy(fixture);
+
+	assert_int_equal(simulated_put_guest(fixture->fleet, "three", order.uuid, GUEST_RUNNING, 1024, NULL), 0);
+	worker_fixture_start(fixture);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_check_told(fixture, &order, "on host three, where somebody moved it");
+	assert_int_equal(simulated_state(fixture->fleet, "two", order.uuid), GUEST_SHUT_OFF);
+	assert_int_equal(simulated_state(fixture->fleet, "three", order.uuid), GUEST_RUNNING);
+}
+
+/* In a large fleet some host is always down: it keeps nobody from what may be all that is left. */
+static void a_copy_that_may_be_all_that_is_left_goes_on_though_a_third_host_is_down(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = take_up_copy(fixture);
+
+	worker_fixture_set_service(fixture, THREE, false, false);
+	worker_fixture_start(fixture);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_check(fixture, &order, "resized", TWO, "finished");
+	worker_fixture_check_places(fixture, &order, "2", "1");
+}
+
 static void nothing_stays_on_the_target_of_a_guest_that_is_removed_in_a_live_move(void **state)
 {
 	static const struct moment copying = { "live", "two", "create_volume", true };
@@ -233,6 +321,10 @@ int main(void)
 		TEST(a_guest_that_is_removed_on_its_host_in_a_cold_move_comes_back_nowhere),
 		TEST(a_guest_that_somebody_moves_to_the_target_itself_stays_there),
 		TEST(a_copy_whose_source_is_gone_with_its_disks_is_the_guest),
+		TEST(a_guest_without_a_copied_disk_that_is_removed_on_its_host_is_kept_by_the_target),
+		TEST(a_guest_that_is_defined_on_its_host_again_is_not_started_on_the_target),
+		TEST(a_copy_is_not_started_while_a_third_host_has_the_guest),
+		TEST(a_copy_that_may_be_all_that_is_left_goes_on_though_a_third_host_is_down),
 		TEST(nothing_stays_on_the_target_of_a_guest_that_is_removed_in_a_live_move),
 	};
 

@@ -85,6 +85,15 @@ static const struct end {
 	  "2 resized 1 []  0 \n"
 	  "migration compute-1 compute-2 finished\n"
 	  "1 claimed, 1 saved, 0 chores, failures 0,0,0\n" COLD_EVENTS "compute_finish_resize compute-2 Success" },
+	{ { "cold that is refused by one host", JOB_COLD, { { SCENE_TARGET, SIMULATED_CHECK_REFUSES } } },
+	  "1 active 1 []  0 \n"
+	  "migration compute-1  error\n"
+	  " claimed, 0 saved, 0 chores, failures 0,0,0\n"
+	  "conductor_migrate_server node Error: No valid host was found. No valid host found for cold migrate "
+	  "compute-2: RetryFilter: host compute-2 cannot take server UUID (simulated)\n"
+	  "cold_migrate node Error: No valid host was found. No valid host found for cold migrate compute-2: "
+	  "RetryFilter: host compute-2 cannot take server UUID (simulated)\n"
+	  "compute_prep_resize compute-2 Error: host compute-2 cannot take server UUID (simulated)" },
 	{ { "cold that breaks", JOB_COLD, { { SCENE_TARGET, SIMULATED_COPY_FAILS } } },
 	  "1 active 1 []  0 \n"
 	  "migration compute-1 compute-2 error\n"

@@ -154,7 +154,7 @@ static struct worker_order begin_lost_hand_over(struct worker_fixture *fixture, 
 	struct worker_order order = make_server(fixture, was);
 
 	worker_fixture_order(fixture, &order, "live", ONE, TWO);
-	worker_fixture_set_moving(fixture, &order, TWO);
+	worker_fixture_set_phase(fixture, &order, "moving", TWO);
 	put_guest(fixture, "one", &order, GUEST_HANDED_OVER);
 	worker_fixture_start(fixture);
 	return order;

@@ -85,7 +85,7 @@ static void a_job_that_goes_round_needs_no_more_stack_with_each_turn(void **stat
 	pthread_attr_t small, before;
 
 	worker_fixture_order(fixture, &order, "live", ONE, TWO);
-	worker_fixture_set_moving(fixture, &order, TWO);
+	worker_fixture_set_phase(fixture, &order, "moving", TWO);
 	if (simulated_put_guest(fixture->fleet, "one", order.uuid, GUEST_HANDED_OVER, 1024, &fixture->db->error) < 0
 	    || simulated_put_guest(fixture->fleet, "two", order.uuid, GUEST_ARRIVING, 1024, &fixture->db->error) < 0)
 		fail_msg("%s", fixture->db->error.text);
@@ -174,7 +174,7 @@ static void a_live_move_whose_source_is_down_is_completed_when_the_target_shows_
 	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
 
 	worker_fixture_order(fixture, &order, "live", ONE, TWO);
-	worker_fixture_set_moving(fixture, &order, TWO);
+	worker_fixture_set_phase(fixture, &order, "moving", TWO);
 	if (simulated_put_guest(fixture->fleet, "one", order.uuid, GUEST_HANDED_OVER, 1024, &fixture->db->error) < 0
 	    || simulated_put_guest(fixture->fleet, "two", order.uuid, GUEST_ARRIVING, 1024, &fixture->db->error) < 0)
 		fail_msg("%s", fixture->db->error.text);

@@ -96,7 +96,7 @@ static int setup(void **state)
 	scene.fixture = *state;
 	scene.order = worker_fixture_server(scene.fixture, "vm", ONE);
 	worker_fixture_order(scene.fixture, &scene.order, "live", ONE, TWO);
-	worker_fixture_set_moving(scene.fixture, &scene.order, TWO);
+	worker_fixture_set_phase(scene.fixture, &scene.order, "moving", TWO);
 	assert_int_equal(pipe(ends), 0);
 	scene.log_read = ends[0];
 	scene.log_write = ends[1];

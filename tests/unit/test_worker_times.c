@@ -189,7 +189,7 @@ static void a_cold_copy_keeps_its_lease_for_as_long_as_it_takes(void **state)
 /* As a daemon that was killed in the copy leaves it, from one to two; the move goes on between the hosts. */
 static void leave_moving(struct worker_fixture *fixture, const struct worker_order *order)
 {
-	worker_fixture_set_moving(fixture, order, TWO);
+	worker_fixture_set_phase(fixture, order, "moving", TWO);
 	if (simulated_put_guest(fixture->fleet, "one", order->uuid, GUEST_HANDED_OVER, 1024, &fixture->db->error) < 0
 	    || simulated_put_guest(fixture->fleet, "two", order->uuid, GUEST_ARRIVING, 1024, &fixture->db->error) < 0)
 		fail_msg("%s", fixture->db->error.text);

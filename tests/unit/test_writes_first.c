@@ -319,7 +319,7 @@ static struct worker_order lose_server(struct worker_fixture *fixture)
 	struct error *error = &fixture->db->error;
 
 	worker_fixture_order(fixture, &order, "live", ONE, TWO);
-	worker_fixture_set_moving(fixture, &order, TWO);
+	worker_fixture_set_phase(fixture, &order, "moving", TWO);
 	if (simulated_by_hand_undefine(fixture->fleet, "one", order.uuid, error) < 0
 	    || simulated_by_hand_power_off(fixture->fleet, "one", order.uuid, error) < 0)
 		fail_msg("%s", error->text);

@@ -148,22 +148,24 @@ void worker_fixture_order(struct worker_fixture *fixture, struct worker_order *o
 	TEXT_COPY(order->request_id, job.request_id);
 }
 
-static int write_moving(struct db_session *session, void *context, struct error *error)
+static int write_phase(struct db_session *session, void *context, struct error *error)
 {
 	struct db_job *wanted = context;
 	CLEANUP_DB_JOB struct db_job job = { 0 };
 	int result = db_job_by_id(session, wanted->id, &job, error);
 
-	TEXT_COPY(job.phase, "moving");
+	TEXT_COPY(job.phase, wanted->phase);
 	job.target_host_id = wanted->target_host_id;
 	return result < 0 ? result : db_job_update(session, &job, error);
 }
 
-void worker_fixture_set_moving(struct worker_fixture *fixture, const struct worker_order *order, int to)
+void worker_fixture_set_phase(struct worker_fixture *fixture, const struct worker_order *order, const char *phase,
+			      int to)
 {
-	struct db_job moving = { .id = order->job_id, .target_host_id = fixture->hosts[to] };
+	struct db_job wanted = { .id = order->job_id, .target_host_id = fixture->hosts[to] };
 
-	db_fixture_write(fixture->db, write_moving, &moving);
+	TEXT_COPY(wanted.phase, phase);
+	db_fixture_write(fixture->db, write_phase, &wanted);
 }
 
 struct worker_order worker_fixture_resized(struct worker_fixture *fixture)

@@ -47,8 +47,9 @@ struct worker_order worker_fixture_server(struct worker_fixture *fixture, const 
 /* A job of the kind for it, `from` being its host. `to` -1: a move goes where the scheduler finds best. */
 void worker_fixture_order(struct worker_fixture *fixture, struct worker_order *order, const char *kind, int from,
 			  int to);
-/* The job of a live move as a daemon that was killed in the copy leaves it. The worker is not started yet. */
-void worker_fixture_set_moving(struct worker_fixture *fixture, const struct worker_order *order, int to);
+/* The job as a daemon that was killed in that phase leaves it, of a live move in the copy: "moving". The worker is not started yet. */
+void worker_fixture_set_phase(struct worker_fixture *fixture, const struct worker_order *order, const char *phase,
+			      int to);
 /* Moved cold from one to two, so that it waits there for its confirm. The worker is started. */
 struct worker_order worker_fixture_resized(struct worker_fixture *fixture);
 

@@ -1,0 +1,181 @@
+/* Which jobs wait without a thread while a host is down, and for which: by kind, phase and side, as a table of all there are. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "db/jobs.h"
+#include "server/worker/phases.h"
+#include "tests/unit/worker_fixture.h"
+
+#define JOBS_MAX 64
+
+enum needs { NEITHER, SOURCE, TARGET, BOTH };
+
+static const struct case_of_job {
+	enum job_kind kind;
+	const char *phase;
+	enum needs needs;
+} cases[] = {
+	/* While no host was touched it may go elsewhere, or is refused. */
+	{ JOB_LIVE, "", NEITHER },
+	{ JOB_LIVE, "choosing", NEITHER },
+	{ JOB_LIVE, "checking", NEITHER },
+	{ JOB_LIVE, "queued", NEITHER },
+	{ JOB_LIVE, "preparing", BOTH },
+	{ JOB_LIVE, "moving", TARGET }, /* which alone may show that the guest has arrived */
+	{ JOB_LIVE, "restoring", BOTH },
+	{ JOB_LIVE, "finishing", BOTH },
+	{ JOB_LIVE, "done", BOTH },
+	{ JOB_COLD, "", NEITHER },
+	{ JOB_COLD, "choosing", NEITHER },
+	{ JOB_COLD, "checking", NEITHER },
+	{ JOB_COLD, "queued", NEITHER },
+	{ JOB_COLD, "stopping", SOURCE }, /* which can start its guest again without a target */
+	{ JOB_COLD, "copying", SOURCE },
+	{ JOB_COLD, "returning", SOURCE },
+	{ JOB_COLD, "defining", BOTH },
+	{ JOB_COLD, "undefining", BOTH },
+	{ JOB_COLD, "starting", BOTH },
+	{ JOB_COLD, "restoring", BOTH },
+	{ JOB_COLD, "finishing", BOTH },
+	{ JOB_COLD, "done", BOTH },
+	{ JOB_CONFIRM, "", TARGET }, /* what is on the source is a chore */
+	{ JOB_CONFIRM, "removing", TARGET },
+	{ JOB_CONFIRM, "done", TARGET },
+	{ JOB_REVERT, "", BOTH },
+	{ JOB_REVERT, "stopping", BOTH },
+	{ JOB_REVERT, "defining", BOTH },
+	{ JOB_REVERT, "starting", BOTH },
+	{ JOB_REVERT, "restoring", BOTH },
+	{ JOB_REVERT, "done", BOTH },
+	/* These have one host. */
+	{ JOB_START, "", SOURCE },
+	{ JOB_STOP, "acting", SOURCE },
+	{ JOB_REBOOT_HARD, "starting", SOURCE },
+};
+
+/* From one to two. */
+static struct worker_order put_job(struct worker_fixture *fixture, const struct case_of_job *wanted, size_t number)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "vm%zu", number);
+	struct worker_order order = worker_fixture_server(fixture, name, ONE);
+	worker_fixture_order(fixture, &order, job_kind_name(wanted->kind), ONE, -1);
+	worker_fixture_set_phase(fixture, &order, wanted->phase, TWO);
+	return order;
+}
+
+static bool is_taken(struct worker_fixture *fixture, const struct worker_order *order)
+{
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture->db);
+	CLEANUP_DB_JOB struct db_job job = { 0 };
+
+	assert_int_equal(db_job_by_id(session, order->job_id, &job, NULL), 0);
+	return *job.owner != '\0';
+}
+
+/* What `migrationd host show` says of the job; "" nothing. */
+static void read_reason(struct worker_fixture *fixture, const struct worker_order *order, char reason[64])
+{
+	struct worker_waiting_list list = { 0 };
+
+	*reason = '\0';
+	assert_int_equal(worker_list_waiting(fixture->worker, fixture->hosts[ONE], &list, NULL), 0);
+	for (size_t i = 0; i < list.count; i++)
+		if (list.items[i].job_id == order->job_id)
+			text_copy(reason, 64, list.items[i].reason);
+	worker_waiting_list_clear(&list);
+}
+
+/* The daemon ends before it does anything. */
+static bool stop_there(void *context, const char *kind, const char *phase, bool is_written)
+{
+	(void)context;
+	(void)kind;
+	(void)phase;
+	(void)is_written;
+	return false;
+}
+
+static void check_one(struct worker_fixture *fixture, const struct case_of_job *wanted,
+		      const struct worker_order *order, int down)
+{
+	bool is_blocked = (down == ONE && (wanted->needs == SOURCE || wanted->needs == BOTH))
+			  || (down == TWO && (wanted->needs == TARGET || wanted->needs == BOTH));
+	char reason[64], expected[64] = "";
+
+	if (is_taken(fixture, order) == is_blocked)
+		fail_msg("%s in \"%s\" with host %s down: %s", job_kind_name(wanted->kind), wanted->phase,
+			 down < WORKER_HOSTS ? worker_host_names[down] : "(none)",
+			 is_blocked ? "a thread has it" : "it waits");
+	read_reason(fixture, order, reason);
+	if (is_blocked)
+		snprintf(expected, sizeof(expected), "host %s is down", worker_host_names[down]);
+	if (is_blocked || strstr(reason, "is down"))
+		assert_string_equal(reason, expected);
+}
+
+static void a_job_waits_for_the_hosts_that_it_cannot_do_without_and_for_no_other(void **state)
+{
+	for (int down = ONE; down <= WORKER_HOSTS; down++) {
+		struct worker_fixture *fixture = *state;
+		struct worker_order orders[JOBS_MAX];
+
+		assert_true(ARRAY_LENGTH(cases) <= JOBS_MAX);
+		fixture->observer.on_phase = stop_there;
+		fixture->settings.threads = JOBS_MAX;
+		assert_int_equal(worker_set_limits(fixture->worker, &fixture->settings, &fixture->scheduler, NULL), 0);
+		for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+			orders[i] = put_job(fixture, &cases[i], i);
+		if (down < WORKER_HOSTS)
+			worker_fixture_set_service(fixture, down, false, false);
+		worker_fixture_start(fixture);
+		worker_fixture_wait_idle(fixture);
+		for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+			check_one(fixture, &cases[i], &orders[i], down);
+		if (down == WORKER_HOSTS)
+			break;
+		worker_fixture_teardown(state);
+		worker_fixture_setup(state);
+	}
+}
+
+static bool has_case(enum job_kind kind, const char *phase)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+		if (cases[i].kind == kind && text_equal(cases[i].phase, phase))
+			return true;
+	return false;
+}
+
+static void the_table_has_every_phase_of_what_has_two_hosts(void **state)
+{
+	(void)state;
+	for (enum job_kind kind = JOB_LIVE; kind <= JOB_REVERT; kind++) {
+		size_t count = 0;
+		const struct phase *phases = phases_of(kind, &count);
+
+		for (size_t i = 0; i < count; i++)
+			if (!has_case(kind, phases[i].name))
+				fail_msg("%s in \"%s\" is not in the table", job_kind_name(kind), phases[i].name);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_job_waits_for_the_hosts_that_it_cannot_do_without_and_for_no_other,
+						worker_fixture_setup, worker_fixture_teardown),
+		cmocka_unit_test(the_table_has_every_phase_of_what_has_two_hosts),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
