@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "db/chores.h"
 #include "db/statement.h"
+#include "server/worker/chore_steps.h"
 #include "server/worker/job.h"
 #include "server/worker/simulated/fleet.h"
 #include "tests/unit/worker_fixture.h"
@@ -312,6 +313,33 @@ static void a_disk_goes_only_while_a_whole_one_is_at_home_and_no_guest_there_nam
 	try_cases(state, DB_CHORE_REMOVE_VOLUME, cases, ARRAY_LENGTH(cases));
 }
 
+/* A guest that is to go on another host is in nobody's way here: what has the disk here stays. */
+static void a_disk_waits_for_no_removal_of_a_guest_elsewhere(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	const struct chore_case used = { .at_home = GUEST_RUNNING, .there = GUEST_SHUT_OFF };
+	struct worker_order order = set_scene(fixture, &used);
+	struct db_chore volume = { .kind = DB_CHORE_REMOVE_VOLUME,
+				   .host_id = fixture->hosts[ONE],
+				   .other_host_id = fixture->hosts[TWO],
+				   .pool = SIMULATED_POOL,
+				   .bytes = WORKER_DISK_BYTES };
+	struct db_chore guest = { .kind = DB_CHORE_REMOVE_GUEST, .other_host_id = fixture->hosts[TWO] };
+	struct error error = { 0 };
+
+	TEXT_COPY(volume.server_uuid, order.uuid);
+	TEXT_COPY(volume.name, order.disk);
+	TEXT_COPY(guest.server_uuid, order.uuid);
+	guest.host_id = fixture->hosts[THREE];
+	db_fixture_write(fixture->db, insert_chore, &guest);
+	assert_int_equal(chore_do(fixture->worker, &volume, 0, &error), CHORE_DROPPED);
+	guest.id = 0;
+	guest.host_id = fixture->hosts[ONE];
+	db_fixture_write(fixture->db, insert_chore, &guest);
+	assert_int_equal(chore_do(fixture->worker, &volume, 0, &error), -ESTALE);
+	worker_fixture_check_places(fixture, &order, "12", "12");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, worker_fixture_setup, worker_fixture_teardown)
 
 int main(void)
@@ -319,6 +347,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_guest_goes_only_where_its_server_is_seen_elsewhere_and_it_does_not_run),
 		TEST(a_disk_goes_only_while_a_whole_one_is_at_home_and_no_guest_there_names_it),
+		TEST(a_disk_waits_for_no_removal_of_a_guest_elsewhere),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -195,6 +195,22 @@ static void conflict_that_the_source_wins_takes_the_saved_definition_with_it(voi
 	check_ended_on(SCENE_SOURCE);
 }
 
+/* Whatever the journal says of the copy: the source's disk was the whole one before the move. */
+static void the_disk_of_a_conflicts_source_stays_while_the_target_has_no_whole_one(void **state)
+{
+	struct simulated_disk_view disk;
+
+	(void)state;
+	make_conflict();
+	write_rows("UPDATE volumes SET is_complete = 0");
+	assert_true(scene_inject(&scene, SIMULATED_VOLUME_GOES, SCENE_TARGET, SCENE_DISK));
+	assert_true(scene_inject(&scene, SIMULATED_GUEST_POWERED_OFF, SCENE_SOURCE, NULL));
+	wait_for_text("SELECT hosts.name FROM servers JOIN hosts ON hosts.id = servers.host_id", SCENE_TARGET);
+	scene_pass(&scene, SETTLE_S);
+	assert_true(simulated_disk_state(scene.fleet, SCENE_SOURCE, SCENE_DISK, &disk));
+	CHECK_TEXT("SELECT group_concat(kind) FROM chores", DB_CHORE_REMOVE_VOLUME);
+}
+
 /* It would be gone with its QEMU. */
 static void definition_of_a_guest_that_runs_without_one_is_given_back(void **state)
 {
@@ -345,6 +361,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SCENE_TEST(conflict_that_the_target_wins_takes_the_saved_definition_with_it),
 		SCENE_TEST(conflict_that_the_source_wins_takes_the_saved_definition_with_it),
+		SCENE_TEST(the_disk_of_a_conflicts_source_stays_while_the_target_has_no_whole_one),
 		SCENE_TEST(definition_of_a_guest_that_runs_without_one_is_given_back),
 		SCENE_TEST(definition_of_the_source_is_not_given_to_a_target_without_one),
 		SCENE_TEST(definition_is_given_back_to_no_host_that_could_not_be_asked_for_the_guest),

@@ -39,6 +39,30 @@ static void nobody_goes_round_while_a_chores_call_does_not_return(void **state)
 	assert_true(is_asleep);
 }
 
+/* It has its turn when the host is there again. */
+static void nobody_goes_round_while_a_chore_that_is_due_waits_for_a_host_that_is_down(void **state)
+{
+	static const struct scene_life cold = { .name = "cold", .kind = JOB_COLD };
+	static struct scene scene;
+
+	(void)state;
+	scene_begin(&scene, NULL);
+	scene_order(&scene, &cold);
+	assert_true(scene_settle(&scene, SETTLE_S));
+	assert_true(scene_inject(&scene, SIMULATED_POOL_IS_READ_ONLY, SCENE_SOURCE, NULL));
+	scene_order_end(&scene, JOB_CONFIRM);
+	scene_pass(&scene, 30);
+	assert_true(scene_kill_host(&scene, SCENE_SOURCE));
+	scene_pass(&scene, 1200);
+	bool is_asleep = threads_wait_asleep(ASLEEP_MS);
+	assert_true(scene_revive_host(&scene, SCENE_SOURCE));
+	assert_true(scene_inject(&scene, SIMULATED_POOL_IS_WELL, SCENE_SOURCE, NULL));
+	bool is_done = scene_settle(&scene, SETTLE_S);
+	scene_end(&scene);
+	assert_true(is_asleep);
+	assert_true(is_done);
+}
+
 /* The next look at it would be later than any test waits. */
 static void a_live_move_ends_when_its_call_returns_and_not_at_the_next_look(void **state)
 {
@@ -158,6 +182,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_goes_round_while_a_chores_call_does_not_return),
+		cmocka_unit_test(nobody_goes_round_while_a_chore_that_is_due_waits_for_a_host_that_is_down),
 		TEST(the_dispatcher_is_woken_by_what_it_can_do_something_about),
 		TEST(a_live_move_ends_when_its_call_returns_and_not_at_the_next_look),
 		TEST(a_host_that_was_given_up_goes_when_its_last_job_has_ended_whatever_became_of_another_one),

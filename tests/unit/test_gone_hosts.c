@@ -6,6 +6,7 @@
 #include "base/metrics.h"
 #include "base/text.h"
 #include "db/chores.h"
+#include "db/statement.h"
 #include "server/scheduler/scheduler.h"
 #include "server/settings.h"
 #include "server/worker/simulated/fleet.h"
@@ -697,6 +698,39 @@ static void test_a_resized_server_that_has_no_way_back_goes_to_error(void **stat
 	assert_outcome(&ordered, &(struct outcome){ "error", "error", "", "host_gone", false });
 }
 
+static int run_sql(struct db_session *session, void *context, struct error *error)
+{
+	return statement_execute(session, context, error);
+}
+
+static int64_t count_rows(const char *sql)
+{
+	struct db_fixture *fixture = bench.fixture;
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+
+	OK(statement_begin(session, sql, NULL, &statement, &fixture->error));
+	assert_int_equal(statement_step(statement, &fixture->error), 1);
+	return statement_column_int64(statement, 0);
+}
+
+/* Nothing is tried that cannot be done, and what its source kept for the way back is free. */
+static void test_a_resized_server_whose_definition_is_not_saved_is_brought_back_by_nobody(void **state)
+{
+	struct ordered ordered = resize();
+
+	(void)state;
+	db_fixture_write(bench.fixture, run_sql, (char[]){ "DELETE FROM kept_domains" });
+	assert_int_equal(count_rows("SELECT COUNT(*) FROM claims"), 1);
+	assert_int_equal(count_rows("SELECT COUNT(*) FROM volumes"), 1);
+	give_up(TWO);
+	wait_removed(TWO);
+	assert_outcome(&ordered, &(struct outcome){ "error", "error", "", "host_gone", false });
+	assert_int_equal(count_rows("SELECT COUNT(*) FROM jobs WHERE kind = 'revert'"), 0);
+	assert_int_equal(count_rows("SELECT COUNT(*) FROM claims"), 0);
+	assert_int_equal(count_rows("SELECT COUNT(*) FROM volumes"), 0);
+}
+
 static int insert_chore(struct db_session *session, void *context, struct error *error)
 {
 	return db_chore_insert(session, context, error);
@@ -813,6 +847,7 @@ int main(void)
 		TEST(test_a_revert_under_way_turns_back_when_its_source_is_given_up),
 		TEST(test_without_its_target_a_resized_server_goes_back_to_its_source),
 		TEST(test_a_resized_server_that_has_no_way_back_goes_to_error),
+		TEST(test_a_resized_server_whose_definition_is_not_saved_is_brought_back_by_nobody),
 		TEST(test_chores_of_a_gone_host_are_dropped_and_the_last_disk_stays),
 		TEST(test_a_conflict_with_a_gone_host_ends_on_the_other),
 		TEST(test_a_move_of_a_server_that_has_no_host_any_more_is_refused),

@@ -288,6 +288,31 @@ static void a_chore_that_cannot_be_done_is_tried_after_pauses_that_grow_to_five_
 	worker_fixture_check_places(fixture, &order, "2", "2");
 }
 
+/* The dispatcher wakes for whichever is due first, not for the one that it has known longest. */
+static void a_chore_has_its_next_try_in_time_beside_one_that_waits_longer(void **state)
+{
+	static const int64_t pauses_s[] = { 5, 10, 20, 40 };
+	struct worker_fixture *fixture = *state;
+	struct worker_order first = worker_fixture_server(fixture, "first", ONE);
+	struct worker_order second = worker_fixture_server(fixture, "second", THREE);
+
+	inject(fixture, SIMULATED_POOL_IS_READ_ONLY, ONE, NULL);
+	inject(fixture, SIMULATED_POOL_IS_READ_ONLY, THREE, NULL);
+	count_calls(fixture, "one", "remove_volume");
+	worker_fixture_order(fixture, &first, "live", ONE, TWO);
+	worker_fixture_start(fixture);
+	worker_fixture_wait_ended(fixture, &first);
+	wait_for_calls(fixture, 1);
+	for (size_t i = 0; i < ARRAY_LENGTH(pauses_s); i++)
+		check_next_call_after(fixture, pauses_s[i] * 1000);
+	count_calls(fixture, "three", "remove_volume");
+	worker_fixture_order(fixture, &second, "live", THREE, TWO);
+	worker_fixture_wait_ended(fixture, &second);
+	wait_for_calls(fixture, 1);
+	check_next_call_after(fixture, pauses_s[0] * 1000);
+	check_next_call_after(fixture, pauses_s[1] * 1000);
+}
+
 /* What one chore looks at another one could change. */
 static void a_host_has_one_chore_done_at_a_time(void **state)
 {
@@ -412,6 +437,7 @@ int main(void)
 		TEST(a_move_that_is_taken_up_after_a_restart_keeps_its_lease_too),
 		TEST(a_job_of_another_node_is_taken_over_when_its_lease_has_ended_and_not_before),
 		TEST(a_chore_that_cannot_be_done_is_tried_after_pauses_that_grow_to_five_minutes),
+		TEST(a_chore_has_its_next_try_in_time_beside_one_that_waits_longer),
 		TEST(a_host_has_one_chore_done_at_a_time),
 		TEST(a_move_that_was_under_way_before_a_restart_has_its_share_of_its_hosts),
 		TEST(a_move_whose_host_does_not_answer_keeps_its_share_until_its_next_try),
