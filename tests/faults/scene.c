@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -351,7 +352,11 @@ void scene_begin(struct scene *scene, struct file_faults *files)
 	snprintf(scene->path, sizeof(scene->path), "%s/db", scene->folder);
 	scene->clock = clock_manual_create(START_US);
 	must(simulated_create(scene->clock, &scene->fleet, &error), &error, "the fleet");
-	scene->log = getenv("FAULTS_LOG") ? log_create(2, LOG_FORMAT_TEXT, LOG_LEVEL_DEBUG, scene->clock) : NULL;
+	scene->log_file = memfd_create("log", MFD_CLOEXEC);
+	must(scene->log_file, &(struct error){ .text = "memfd_create" }, "a file in memory");
+	scene->log = getenv("FAULTS_LOG")
+			     ? log_create(2, LOG_FORMAT_TEXT, LOG_LEVEL_DEBUG, scene->clock)
+			     : log_create(scene->log_file, LOG_FORMAT_TEXT, LOG_LEVEL_WARNING, scene->clock);
 	simulated_set_hook(scene->fleet, on_operation, scene);
 	open_database(scene);
 	must(bounded_create(scene->fleet, scene->clock, &scene->bounded, &error), &error, "the bounds");
@@ -399,10 +404,18 @@ void scene_end(struct scene *scene)
 	scene->bounded->operations->destroy(scene->bounded);
 	scene->fleet->operations->destroy(scene->fleet);
 	log_destroy(scene->log);
+	close(scene->log_file);
 	clock_manual_destroy(scene->clock);
 	pthread_mutex_destroy(&scene->mutex);
 	free(scene->points);
 	remove_folder(scene);
+}
+
+void scene_warnings(const struct scene *scene, char *ret_text, unsigned long size)
+{
+	ssize_t length = pread(scene->log_file, ret_text, size - 1, 0);
+
+	ret_text[length > 0 ? length : 0] = '\0';
 }
 
 void scene_start(struct scene *scene)

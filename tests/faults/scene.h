@@ -67,7 +67,8 @@ struct scene {
 	struct hypervisor_settings hypervisor_settings;
 	struct scheduler_settings scheduler;
 	struct worker_observer observer;
-	struct log *log; /* on standard error, with FAULTS_LOG set; else NULL */
+	int log_file; /* in memory: what a daemon would warn of; with FAULTS_LOG set all goes to standard error instead */
+	struct log *log;
 	int64_t host_ids[SCENE_HOSTS];
 	char uuid[UUID_SIZE];
 	int64_t job_id; /* the one under test */
@@ -122,6 +123,8 @@ void scene_pass(struct scene *scene, int seconds);
 /* True: the fault was possible. */
 bool scene_inject(struct scene *scene, enum simulated_fault fault, const char *host, const char *other);
 bool scene_job_has_ended(struct scene *scene);
+/* What the daemon has warned of, from the beginning; "" nothing. */
+void scene_warnings(const struct scene *scene, char *ret_text, unsigned long size);
 /* A reading of the host begins now, and what it lists is given only when readings go on. False: it is not read now. */
 bool scene_hold_reading(struct scene *scene, const char *host);
 /* The machine is no more; for good, or until it is started again with its guests off. */
