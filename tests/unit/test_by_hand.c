@@ -270,6 +270,23 @@ static struct worker_order take_up_copy(struct worker_fixture *fixture)
 	return order;
 }
 
+/* Its copy is older than its disks by now. */
+static void a_guest_that_was_started_on_its_host_while_we_were_away_runs_on_there_and_that_is_told(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+
+	worker_fixture_order(fixture, &order, "cold", ONE, TWO);
+	worker_fixture_set_phase(fixture, &order, "undefining", TWO);
+	assert_int_equal(simulated_put_guest(fixture->fleet, "two", order.uuid, GUEST_SHUT_OFF, 1024, NULL), 0);
+	worker_fixture_start(fixture);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_check(fixture, &order, "active", ONE, "error");
+	worker_fixture_check_told(fixture, &order, "The server was started on host one while it was moved.");
+	worker_fixture_wait_no_chores(fixture);
+	worker_fixture_check_places(fixture, &order, "1", "1");
+}
+
 static void a_copy_is_not_started_while_a_third_host_has_the_guest(void **state)
 {
 	struct worker_fixture *fixture = *state;
@@ -323,6 +340,7 @@ int main(void)
 		TEST(a_copy_whose_source_is_gone_with_its_disks_is_the_guest),
 		TEST(a_guest_without_a_copied_disk_that_is_removed_on_its_host_is_kept_by_the_target),
 		TEST(a_guest_that_is_defined_on_its_host_again_is_not_started_on_the_target),
+		TEST(a_guest_that_was_started_on_its_host_while_we_were_away_runs_on_there_and_that_is_told),
 		TEST(a_copy_is_not_started_while_a_third_host_has_the_guest),
 		TEST(a_copy_that_may_be_all_that_is_left_goes_on_though_a_third_host_is_down),
 		TEST(nothing_stays_on_the_target_of_a_guest_that_is_removed_in_a_live_move),

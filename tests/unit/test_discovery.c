@@ -1,6 +1,7 @@
 /* Discovery against a real database, with a host of this test's own behind the port. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -408,6 +409,52 @@ static void a_handle_is_closed_only_when_its_reading_has_ended(void **state)
 	assert_int_equal(driver.closed, 2);
 }
 
+static void *wait_for_all(void *context)
+{
+	void **both = context;
+
+	discovery_wait_for_all(both[0]);
+	atomic_store((atomic_bool *)both[1], true);
+	return NULL;
+}
+
+/* A daemon that starts lets its jobs go on only after that. */
+static void all_hosts_are_read_when_the_last_one_is(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct lone_driver driver;
+	int64_t host_id;
+	struct discovery *discovery = begin_held(fixture, &driver, &host_id);
+	atomic_bool has_returned = false;
+	void *both[] = { discovery, &has_returned };
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, wait_for_all, both), 0);
+	usleep(200000);
+	assert_false(has_returned);
+	hold(&driver, false);
+	pthread_join(thread, NULL);
+	assert_true(host_is(fixture, true));
+	end(fixture, discovery);
+}
+
+static void discovery_that_was_stopped_reads_on_when_it_is_started_again(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct lone_driver driver;
+	int64_t host_id;
+	struct discovery *discovery = begin_held(fixture, &driver, &host_id);
+
+	hold(&driver, false);
+	wait_for(fixture, true);
+	discovery_stop(discovery);
+	int asked = driver.asked;
+	OK(discovery_start(discovery, &fixture->error));
+	driver.on_event(driver.event_context, host_id, HYPERVISOR_GUEST_CHANGED, UUID);
+	wait_for_count(&driver, &driver.asked, asked + 1);
+	end(fixture, discovery);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, db_fixture_setup, db_fixture_teardown)
 
 int main(void)
@@ -416,6 +463,8 @@ int main(void)
 		TEST(a_host_that_is_down_and_removed_is_not_asked_any_more),
 		TEST(a_host_that_is_being_read_is_read_by_nobody_else_and_once_more_for_what_came_meanwhile),
 		TEST(a_handle_is_closed_only_when_its_reading_has_ended),
+		TEST(all_hosts_are_read_when_the_last_one_is),
+		TEST(discovery_that_was_stopped_reads_on_when_it_is_started_again),
 		TEST(a_host_goes_down_and_comes_back_by_events),
 		TEST(a_guest_that_no_host_shows_any_more_is_forgotten),
 		TEST(all_that_a_host_tells_is_written),

@@ -63,6 +63,22 @@ static void nobody_goes_round_while_a_chore_that_is_due_waits_for_a_host_that_is
 	assert_true(is_done);
 }
 
+/* The stream is looked at now and then, and not all the time. */
+static void nobody_goes_round_while_the_stream_of_a_live_move_stands(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+
+	simulated_close_gate(fixture->fleet, SIMULATED_GATE_LIVE);
+	worker_fixture_order(fixture, &order, "live", ONE, TWO);
+	worker_fixture_start(fixture);
+	simulated_wait_at_gate(fixture->fleet, SIMULATED_GATE_LIVE);
+	assert_true(threads_wait_asleep(ASLEEP_MS));
+	simulated_open_gate(fixture->fleet, SIMULATED_GATE_LIVE);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_check(fixture, &order, "active", TWO, "completed");
+}
+
 /* The next look at it would be later than any test waits. */
 static void a_live_move_ends_when_its_call_returns_and_not_at_the_next_look(void **state)
 {
@@ -183,6 +199,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nobody_goes_round_while_a_chores_call_does_not_return),
 		cmocka_unit_test(nobody_goes_round_while_a_chore_that_is_due_waits_for_a_host_that_is_down),
+		TEST(nobody_goes_round_while_the_stream_of_a_live_move_stands),
 		TEST(the_dispatcher_is_woken_by_what_it_can_do_something_about),
 		TEST(a_live_move_ends_when_its_call_returns_and_not_at_the_next_look),
 		TEST(a_host_that_was_given_up_goes_when_its_last_job_has_ended_whatever_became_of_another_one),

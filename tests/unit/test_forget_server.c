@@ -187,6 +187,19 @@ static void the_disk_of_the_host_that_had_the_guest_last_is_not_removed(void **s
 	assert_int_equal(count_chores(fixture), 1);
 }
 
+/* No other one was seen than the one that would go. */
+static void a_disk_is_never_compared_with_itself(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct resized resized = make_resized(fixture);
+
+	add_volume(fixture, &resized, resized.source, "disk", true);
+	db_fixture_write(fixture, move_to_source, &resized);
+	db_fixture_write(fixture, forget_in_session, resized.uuid);
+	assert_int_equal(count_chores(fixture), 0);
+	db_fixture_write(fixture, remove_in_session, &resized.source); /* nothing keeps it */
+}
+
 static void a_disk_stays_when_its_copy_can_never_be_looked_at(void **state)
 {
 	struct db_fixture *fixture = *state;
@@ -251,6 +264,7 @@ int main(void)
 		TEST(nothing_keeps_the_source_when_no_disk_was_copied),
 		TEST(copies_of_targets_that_were_given_up_are_removed_where_they_are),
 		TEST(the_disk_of_the_host_that_had_the_guest_last_is_not_removed),
+		TEST(a_disk_is_never_compared_with_itself),
 		TEST(a_disk_stays_when_its_copy_can_never_be_looked_at),
 		TEST(nothing_is_to_be_done_on_a_source_that_was_given_up),
 		TEST(a_move_that_nobody_works_on_ends_in_error),

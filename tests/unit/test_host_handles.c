@@ -2,11 +2,13 @@
  * the host for removed, and what is on it for gone with it. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -14,6 +16,8 @@
 #include "base/text.h"
 #include "db/hosts.h"
 #include "db/statement.h"
+#include "server/worker/gone_hosts.h"
+#include "server/worker/host_handles.h"
 #include "server/worker/job.h"
 #include "tests/unit/worker_fixture.h"
 
@@ -23,7 +27,8 @@
 static struct {
 	struct hypervisor base;
 	struct hypervisor_host handles[HANDLES];
-	int opened, closed;
+	int opened;
+	atomic_int closed;
 	int result;
 	char address[256]; /* the last one, as "name uri user file" */
 } fake;
@@ -41,9 +46,11 @@ static int fake_open(struct hypervisor *self, const struct hypervisor_address *a
 	return 0;
 }
 
+/* A farewell takes its time. */
 static void fake_close(struct hypervisor_host *host)
 {
 	assert_in_range(host - fake.handles, 0, fake.opened - 1);
+	nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL);
 	fake.closed++;
 }
 
@@ -157,6 +164,76 @@ static void a_host_that_was_given_up_is_told_as_that(void **state)
 	assert_true(is_gone);
 }
 
+static int64_t count_running(struct worker_fixture *fixture)
+{
+	int64_t running = 0, limit = 0;
+
+	worker_count_running(fixture->worker, &running, &limit);
+	return running;
+}
+
+static void open_all(struct worker_fixture *fixture)
+{
+	for (size_t i = 0; i < WORKER_HOSTS; i++) {
+		char name[DB_NAME_SIZE];
+		struct hypervisor_host *host = NULL;
+		bool is_gone = false;
+
+		assert_int_equal(worker_open_host(fixture->worker, fixture->hosts[i], name, &host, &is_gone, NULL), 0);
+	}
+}
+
+/* A round of the dispatcher, which is not started, and the farewells that it begins. */
+static void go_round(struct worker_fixture *fixture, int closed)
+{
+	gone_hosts_dispatch(fixture->worker);
+	host_handles_dispatch(fixture->worker);
+	for (int i = 0; i < 2000 && (fake.closed < closed || count_running(fixture) > 0); i++)
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	assert_int_equal(fake.closed, closed);
+	assert_int_equal(count_running(fixture), 0);
+}
+
+/* Whether an operator gave it up while we ran, or before we began. */
+static void the_handle_of_a_removed_host_is_closed_when_no_thread_may_have_it(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker *worker = fixture->worker;
+
+	open_all(fixture);
+	worker_host_given_up(worker);
+	go_round(fixture, 0); /* none is removed */
+	db_fixture_write(fixture->db, run_sql, (char[]){ "DELETE FROM hosts WHERE name = 'one'" });
+	worker_host_given_up(worker);
+	worker->running = 1;
+	host_handles_dispatch(worker);
+	nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+	assert_int_equal(fake.closed, 0);
+	worker->running = 0;
+	go_round(fixture, 1);
+	db_fixture_write(fixture->db, run_sql, (char[]){ "UPDATE hosts SET is_gone = 1 WHERE name = 'two'" });
+	worker->must_read_gone = true; /* as at a start */
+	worker->must_read_hosts = false;
+	go_round(fixture, 2);
+	go_round(fixture, 2);
+}
+
+/* It is told when the last one has ended. */
+static void the_worker_stops_when_the_farewells_have_ended(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker *worker = fixture->worker;
+
+	open_all(fixture);
+	db_fixture_write(fixture->db, run_sql, (char[]){ "DELETE FROM hosts" });
+	worker_host_given_up(worker);
+	worker->parts.clock = clock_system(); /* on a manual clock all wake now and then */
+	host_handles_dispatch(worker);
+	assert_true(worker_stop(worker));
+	assert_int_equal(fake.closed, WORKER_HOSTS);
+	worker->parts.clock = fixture->db->clock;
+}
+
 /* What keeps a job from a host that is known to be down: one that was given up holds nobody up. */
 static void a_host_is_down_by_its_row_and_only_while_it_counts(void **state)
 {
@@ -197,6 +274,8 @@ int main(void)
 		TEST(a_host_without_a_row_is_no_host),
 		TEST(each_way_to_reach_a_host_has_a_handle_of_its_own),
 		TEST(a_host_that_was_given_up_is_told_as_that),
+		TEST(the_handle_of_a_removed_host_is_closed_when_no_thread_may_have_it),
+		TEST(the_worker_stops_when_the_farewells_have_ended),
 		TEST(a_host_is_down_by_its_row_and_only_while_it_counts),
 	};
 

@@ -542,6 +542,30 @@ static void every_server_that_runs_twice_is_found(void **state)
 	assert_string_not_equal(report.items[0].server_uuid, report.items[1].server_uuid);
 }
 
+static void end_the_resized_ones_migration(void)
+{
+	struct status_change change = { scene.resized_migration, "confirmed" };
+
+	db_fixture_write(scene.fixture, set_status, &change);
+	change_state(scene.resized, "active", NULL);
+}
+
+/* They are the first that there are. */
+static void what_a_migration_that_has_ended_still_holds_is_found(void **state)
+{
+	CLEANUP_INVARIANTS_REPORT struct invariants_report report = { 0 };
+	static const char *const names[] = { "claims-are-held", "definitions-are-held", "volumes-are-held" };
+
+	(void)state;
+	end_the_resized_ones_migration();
+	check(0, &report);
+	assert_int_equal(report.count, ARRAY_LENGTH(names));
+	for (size_t i = 0; i < report.count; i++) {
+		assert_string_equal(report.items[i].invariant->name, names[i]);
+		assert_string_equal(report.items[i].server_uuid, scene.resized);
+	}
+}
+
 /* What is found by one check in one reading, of `uuid` on `host` with the marks that libvirt gives it there. */
 static size_t count_found(void (*look_for)(struct invariants_look *look), const char *host,
 			  void (*mark)(struct guest_view *view))
@@ -769,6 +793,7 @@ int main(void)
 		TEST(what_is_known_of_is_not_told),
 		TEST(a_chore_elsewhere_is_no_excuse),
 		TEST(every_server_that_runs_twice_is_found),
+		TEST(what_a_migration_that_has_ended_still_holds_is_found),
 		TEST(a_guest_that_somebody_moves_by_hand_is_not_judged),
 		TEST(an_open_event_of_an_action_without_a_job_is_found),
 		TEST(what_contradicts_while_the_server_changes_is_not_told),

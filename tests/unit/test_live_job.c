@@ -12,6 +12,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include <cmocka.h>
@@ -394,16 +395,27 @@ static void test_a_revert_brings_the_server_back_and_cleans_the_target(void **st
 	wait_until_gone("two", uuid);
 }
 
+static void count_definitions(void *context, const char *host, const char *operation, const char *uuid, bool is_after)
+{
+	atomic_int *definitions = context;
+
+	(void)uuid;
+	*definitions += !is_after && text_equal(host, "one") && text_equal(operation, "define");
+}
+
 static void test_a_revert_starts_nothing_while_a_third_host_has_the_server(void **state)
 {
 	struct db_fixture *fixture = *state;
+	atomic_int definitions = 0;
 	char uuid[UUID_SIZE];
 	int64_t id = order_cold(uuid);
 
 	assert_int_equal(worker_start(bench.worker, NULL), 0);
 	wait_done(id);
 	OK(simulated_by_hand_move(bench.fleet, "two", "three", uuid, &fixture->error));
+	simulated_set_hook(bench.fleet, count_definitions, &definitions);
 	settle(uuid, id, "revert");
+	assert_int_equal(definitions, 0); /* whoever looks for it must not find it there */
 	assert_int_equal(simulated_state(bench.fleet, "one", uuid), GUEST_ABSENT);
 	assert_int_equal(simulated_state(bench.fleet, "three", uuid), GUEST_RUNNING);
 }

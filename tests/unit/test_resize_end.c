@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "db/chores.h"
+#include "db/statement.h"
 #include "server/worker/simulated/fleet.h"
 #include "tests/unit/worker_fixture.h"
 
@@ -137,11 +138,19 @@ static void confirm_is_refused(struct worker_fixture *fixture, struct worker_ord
 	check_not_done("remove");
 }
 
+static int set_autostart(struct db_session *session, void *context, struct error *error)
+{
+	(void)context;
+	return statement_execute(session, "UPDATE kept_domains SET had_autostart = 1", error);
+}
+
+/* What is done to the target's guest in the confirm comes after the look at its disks. */
 static void a_confirm_keeps_the_sources_disk_when_the_targets_copy_is_gone(void **state)
 {
 	struct worker_fixture *fixture = *state;
 	struct worker_order order = worker_fixture_resized(fixture);
 
+	db_fixture_write(fixture->db, set_autostart, NULL);
 	inject(fixture, SIMULATED_VOLUME_GOES, TWO, order.disk, NULL);
 	confirm_is_refused(fixture, &order, order.disk);
 	worker_fixture_check_places(fixture, &order, "2", "1");

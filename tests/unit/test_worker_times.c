@@ -102,6 +102,25 @@ static void a_job_that_cannot_go_on_is_tried_again_after_each_interval_and_not_b
 	assert_int_equal(simulated_state(fixture->fleet, "one", order.uuid), GUEST_SHUT_OFF);
 }
 
+/* A daemon that starts knows nothing of the pauses of the one before. */
+static void a_job_that_waited_for_its_next_try_has_it_at_the_next_start(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+
+	inject(fixture, SIMULATED_OUR_LINK_BREAKS, ONE, NULL);
+	count_calls(fixture, "one", "look");
+	worker_fixture_order(fixture, &order, "stop", ONE, -1);
+	worker_fixture_start(fixture);
+	wait_for_calls(fixture, 1);
+	assert_true(worker_stop(fixture->worker));
+	worker_fixture_start(fixture);
+	wait_for_calls(fixture, 2);
+	inject(fixture, SIMULATED_OUR_LINK_IS_BACK, ONE, NULL);
+	pass_ms(fixture, (int64_t)RETRY_S * 1000 + 100);
+	worker_fixture_wait_ended(fixture, &order);
+}
+
 static void read_job(struct worker_fixture *fixture, const struct worker_order *order, struct db_job *ret_job)
 {
 	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture->db);
@@ -437,6 +456,7 @@ int main(void)
 		TEST(a_move_that_is_taken_up_after_a_restart_keeps_its_lease_too),
 		TEST(a_job_of_another_node_is_taken_over_when_its_lease_has_ended_and_not_before),
 		TEST(a_chore_that_cannot_be_done_is_tried_after_pauses_that_grow_to_five_minutes),
+		TEST(a_job_that_waited_for_its_next_try_has_it_at_the_next_start),
 		TEST(a_chore_has_its_next_try_in_time_beside_one_that_waits_longer),
 		TEST(a_host_has_one_chore_done_at_a_time),
 		TEST(a_move_that_was_under_way_before_a_restart_has_its_share_of_its_hosts),
