@@ -391,8 +391,9 @@ static unsigned int lost_leftovers(const struct job_run *run)
 static int end_lost(struct job_run *run, const char *why, struct error *error)
 {
 	const char *reason = run->failure[0] ? run->failure : "The cold migration was interrupted.";
-	CLEANUP_FREE char *text =
-		text_format("%s%s%s", reason, why ? " The server could not be brought back: " : "", why ? why : "");
+	CLEANUP_FREE char *text = why ? text_format("%s%s The server could not be brought back: %s", reason,
+						    text_ends_with(reason, ".") ? "" : ".", why)
+				      : text_format("%s", reason);
 	struct job_end lost = { .migration_status = "error",
 				.is_failed = true,
 				.is_lost = true,

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "db/jobs.h"
 #include "server/worker/phases.h"
+#include "server/worker/simulated/fleet.h"
 #include "tests/unit/worker_fixture.h"
 
 #define JOBS_MAX 64
@@ -158,7 +159,10 @@ static bool has_case(enum job_kind kind, const char *phase)
 
 static void the_table_has_every_phase_of_what_has_two_hosts(void **state)
 {
+	enum job_kind found = JOB_KIND_MAX;
+
 	(void)state;
+	assert_false(job_kind_by_name("unknown", &found));
 	for (enum job_kind kind = JOB_LIVE; kind <= JOB_REVERT; kind++) {
 		size_t count = 0;
 		const struct phase *phases = phases_of(kind, &count);
@@ -169,10 +173,41 @@ static void the_table_has_every_phase_of_what_has_two_hosts(void **state)
 	}
 }
 
+/* Its row says that it is up. */
+static void a_job_that_waits_for_a_host_that_does_not_answer_names_that(void **state)
+{
+	for (int silent = ONE; silent <= TWO; silent++) {
+		struct worker_fixture *fixture = *state;
+		const struct simulated_place place = { .host = worker_host_names[silent] };
+		const struct case_of_job moving = { JOB_LIVE, "moving", TARGET };
+		struct worker_order order = put_job(fixture, &moving, 0);
+		char reason[64] = "", expected[64];
+
+		assert_int_equal(simulated_inject(fixture->fleet, SIMULATED_OUR_LINK_BREAKS, &place, NULL), 0);
+		/* What the other one shows decides nothing. */
+		assert_int_equal(simulated_put_guest(fixture->fleet, worker_host_names[ONE + TWO - silent], order.uuid,
+						     silent == ONE ? GUEST_ARRIVING : GUEST_HANDED_OVER, 1024, NULL),
+				 0);
+		worker_fixture_start(fixture);
+		worker_fixture_wait_idle(fixture);
+		read_reason(fixture, &order, reason);
+		snprintf(expected, sizeof(expected), "host %s does not answer", worker_host_names[silent]);
+		if (!text_starts_with(reason, expected))
+			fail_msg("\"%s\", not \"%s…\"", reason, expected);
+		assert_int_equal(simulated_inject(fixture->fleet, SIMULATED_OUR_LINK_IS_BACK, &place, NULL), 0);
+		if (silent == TWO)
+			break;
+		worker_fixture_teardown(state);
+		worker_fixture_setup(state);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_job_waits_for_the_hosts_that_it_cannot_do_without_and_for_no_other,
+						worker_fixture_setup, worker_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_job_that_waits_for_a_host_that_does_not_answer_names_that,
 						worker_fixture_setup, worker_fixture_teardown),
 		cmocka_unit_test(the_table_has_every_phase_of_what_has_two_hosts),
 	};

@@ -98,6 +98,7 @@ static void test_memory_and_copied_disks_each_count_as_at_least_two_gib(void **s
 	assert_true(downtime_gib(&(struct move_progress){ .memory_total = GIB / 2 }) == 2);
 	assert_true(downtime_gib(&(struct move_progress){ .memory_total = 5 * GIB / 2 }) == 2.5);
 	assert_true(downtime_gib(&(struct move_progress){ .memory_total = GIB, .disk_total = GIB }) == 4);
+	assert_true(downtime_gib(&(struct move_progress){ .memory_total = GIB, .disk_total = 1 }) == 4);
 	assert_true(downtime_gib(&(struct move_progress){ .memory_total = 4 * GIB, .disk_total = 10 * GIB }) == 14);
 }
 

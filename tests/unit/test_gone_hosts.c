@@ -95,6 +95,22 @@ struct ordered {
 	int64_t action_id;
 };
 
+static int run_sql(struct db_session *session, void *context, struct error *error)
+{
+	return statement_execute(session, context, error);
+}
+
+static int64_t count_rows(const char *sql)
+{
+	struct db_fixture *fixture = bench.fixture;
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+	CLEANUP_STATEMENT struct statement *statement = NULL;
+
+	OK(statement_begin(session, sql, NULL, &statement, &fixture->error));
+	assert_int_equal(statement_step(statement, &fixture->error), 1);
+	return statement_column_int64(statement, 0);
+}
+
 static void put_guest(int host, const char *uuid, enum guest_state state)
 {
 	struct db_fixture *fixture = bench.fixture;
@@ -617,6 +633,9 @@ static void test_without_its_source_a_resized_server_can_be_confirmed(void **sta
 	run_to("confirm", &ordered, &confirm);
 	wait_ended(&confirm);
 	assert_outcome(&confirm, &(struct outcome){ "confirmed", "active", "two", "", false });
+	assert_int_equal(count_rows("SELECT COUNT(*) FROM instance_action_events"
+				    " WHERE event = 'compute_confirm_resize' AND host = 'one'"),
+			 1); /* though there is no such host any more */
 	assert_int_equal(simulated_state(bench.fleet, "two", ordered.uuid), GUEST_RUNNING);
 	assert_true(simulated_has_whole_disks(bench.fleet, "two", ordered.uuid));
 }
@@ -665,6 +684,10 @@ static void test_a_revert_under_way_turns_back_when_its_source_is_given_up(void 
 	give_up(ONE);
 	wait_removed(ONE);
 	assert_outcome(&revert, &(struct outcome){ "finished", "resized", "two", "", true });
+	assert_int_equal(count_rows("SELECT COUNT(*) FROM instance_action_events"
+				    " WHERE event = 'compute_finish_revert_resize' AND host = 'one'"
+				    " AND details LIKE '%host one was given up%'"),
+			 1);
 	assert_int_equal(simulated_state(bench.fleet, "two", ordered.uuid), GUEST_RUNNING);
 }
 
@@ -696,22 +719,6 @@ static void test_a_resized_server_that_has_no_way_back_goes_to_error(void **stat
 	give_up(TWO);
 	wait_removed(TWO);
 	assert_outcome(&ordered, &(struct outcome){ "error", "error", "", "host_gone", false });
-}
-
-static int run_sql(struct db_session *session, void *context, struct error *error)
-{
-	return statement_execute(session, context, error);
-}
-
-static int64_t count_rows(const char *sql)
-{
-	struct db_fixture *fixture = bench.fixture;
-	CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
-	CLEANUP_STATEMENT struct statement *statement = NULL;
-
-	OK(statement_begin(session, sql, NULL, &statement, &fixture->error));
-	assert_int_equal(statement_step(statement, &fixture->error), 1);
-	return statement_column_int64(statement, 0);
 }
 
 /* Nothing is tried that cannot be done, and what its source kept for the way back is free. */

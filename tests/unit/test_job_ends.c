@@ -21,7 +21,8 @@
 static const char SHOWN[] =
 	"SELECT (SELECT group_concat(host_id || ' ' || vm_state || ' ' || power_state || ' [' || COALESCE(task_state, "
 	"'')"
-	" || '] ' || error_cause || ' ' || fault_code || ' ' || replace(COALESCE(fault_message, ''), ?1, 'UUID')) FROM "
+	" || '] ' || error_cause || ' ' || fault_code || ' ' || replace(COALESCE(fault_message, ''), ?1, 'UUID') || "
+	"COALESCE(' | ' || replace(fault_details, ?1, 'UUID'), '')) FROM "
 	"servers)"
 	" || x'0a' || COALESCE((SELECT group_concat(type || ' ' || source_compute || ' ' || COALESCE(dest_compute, '') "
 	"|| ' '"
@@ -110,7 +111,8 @@ static const struct end {
 	{ { "cold that starts nowhere",
 	    JOB_COLD,
 	    { { SCENE_TARGET, SIMULATED_START_FAILS }, { SCENE_SOURCE, SIMULATED_START_FAILS } } },
-	  "2 error 1 [] lost 500 server UUID did not start (simulated)\n"
+	  "2 error 1 [] lost 500 server UUID did not start (simulated) | server UUID did not start (simulated). The "
+	  "server could not be brought back: server UUID did not start (simulated)\n"
 	  "migration compute-1 compute-2 error\n"
 	  " claimed, 0 saved, 0 chores, failures 0,0,0\n" COLD_EVENTS
 	  "compute_finish_resize compute-2 Error: server UUID did not start (simulated)" },

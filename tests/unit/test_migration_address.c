@@ -73,6 +73,9 @@ static void a_nic_leads_to_its_address(void **state)
 	expect(&host, "%s.example", "198.51.100.7");
 	host.migration_interface = (char *)"six";
 	expect(&host, NULL, "fd00::6");
+	host.facts = (char *)"{\"nics\": {\"six\": [null, 6, [], \"192.0.2.6\"]}}"; /* what is no text is no address */
+	expect(&host, NULL, "192.0.2.6");
+	host.facts = (char *)TOLD;
 	host.interfaces = (char *)"{\"six\": \"fd00::66\"}"; /* the operator's word goes first */
 	expect(&host, NULL, "fd00::66");
 }

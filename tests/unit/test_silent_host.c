@@ -125,6 +125,30 @@ static void silent_hosts_take_no_more_than_twice_the_threads(void **state)
 	assert_int_equal(running, 2);
 }
 
+/* A host is busy with the moves that come to it, too. */
+static void a_host_that_a_silent_move_goes_to_gets_no_thread_beyond_the_limit(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order move = worker_fixture_server(fixture, "move", ONE);
+	struct worker_order other = worker_fixture_server(fixture, "other", TWO);
+	int64_t running = 0, limit = 0;
+
+	fixture->settings.threads = 1;
+	assert_int_equal(worker_set_limits(fixture->worker, &fixture->settings, &fixture->scheduler, NULL), 0);
+	worker_fixture_order(fixture, &move, "live", ONE, TWO);
+	worker_fixture_set_phase(fixture, &move, "moving", TWO);
+	assert_true(simulated_hang_next(fixture->fleet, "two", "look", SIMULATED_LANDS_NEVER));
+	worker_fixture_start(fixture);
+	simulated_wait_hung(fixture->fleet, "two");
+	worker_fixture_order(fixture, &other, "stop", TWO, -1);
+	nanosleep(&(struct timespec){ .tv_nsec = 200000000 }, NULL);
+	worker_count_running(fixture->worker, &running, &limit);
+	assert_int_equal(running, 1);
+	assert_int_equal(simulated_state(fixture->fleet, "two", other.uuid), GUEST_RUNNING);
+	simulated_end_copies(fixture->fleet); /* it returns */
+	worker_fixture_wait_ended(fixture, &other);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, worker_fixture_setup, worker_fixture_teardown)
 
 int main(void)
@@ -132,6 +156,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_host_that_is_down_holds_no_thread_and_stops_no_other_hosts_moves),
 		TEST(a_host_that_became_silent_takes_its_own_threads_and_stops_no_other_hosts_moves),
+		TEST(a_host_that_a_silent_move_goes_to_gets_no_thread_beyond_the_limit),
 		TEST(silent_hosts_take_no_more_than_twice_the_threads),
 	};
 

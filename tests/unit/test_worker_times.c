@@ -402,6 +402,28 @@ static void a_move_that_was_under_way_before_a_restart_has_its_share_of_its_host
 	worker_fixture_check(fixture, &third, "active", TWO, "completed");
 }
 
+/* Its limit counts all that its source has, not only those that were begun by us. */
+static void a_cold_move_that_was_under_way_before_a_restart_has_its_share_of_its_hosts(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order first = worker_fixture_server(fixture, "first", ONE);
+	struct worker_order second = worker_fixture_server(fixture, "second", ONE);
+
+	fixture->settings.max_concurrent_cold_migrations = 1;
+	limit_moves(fixture, 0, 0);
+	worker_fixture_order(fixture, &first, "cold", ONE, TWO);
+	worker_fixture_set_phase(fixture, &first, "stopping", TWO);
+	simulated_close_gate(fixture->fleet, SIMULATED_GATE_DISK);
+	worker_fixture_start(fixture);
+	simulated_wait_at_gate(fixture->fleet, SIMULATED_GATE_DISK);
+	worker_fixture_order(fixture, &second, "cold", ONE, THREE);
+	check_stays_queued(fixture, &second);
+	simulated_open_gate(fixture->fleet, SIMULATED_GATE_DISK);
+	worker_fixture_wait_ended(fixture, &second);
+	worker_fixture_check(fixture, &first, "resized", TWO, "finished");
+	worker_fixture_check(fixture, &second, "resized", THREE, "finished");
+}
+
 /* No thread has it, and it goes on all the same. */
 static void a_move_whose_host_does_not_answer_keeps_its_share_until_its_next_try(void **state)
 {
@@ -460,6 +482,7 @@ int main(void)
 		TEST(a_chore_has_its_next_try_in_time_beside_one_that_waits_longer),
 		TEST(a_host_has_one_chore_done_at_a_time),
 		TEST(a_move_that_was_under_way_before_a_restart_has_its_share_of_its_hosts),
+		TEST(a_cold_move_that_was_under_way_before_a_restart_has_its_share_of_its_hosts),
 		TEST(a_move_whose_host_does_not_answer_keeps_its_share_until_its_next_try),
 		TEST(a_move_that_waited_for_its_turn_waits_on_after_a_restart),
 	};
