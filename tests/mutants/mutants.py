@@ -257,7 +257,9 @@ def order_of(fault, number, known, by_name):
 def judge_all(faults, known, by_name, workers, deadline, most):
     done = read_results()
     todo = queue.Queue()
-    for number, fault in sorted(faults, key=lambda item: item[1].name in done):  # what is not known comes first
+    equivalent = read_equivalent()
+    # What is not known comes first, and last what is believed to change nothing.
+    for number, fault in sorted(faults, key=lambda item: (item[1].name in equivalent, item[1].name in done)):
         before = done.get(fault.name, {"by": None, "well": {}})
         names = [name for name in order_of(fault, number, known, by_name) if before["well"].get(name) != known[name]["text"]]
         if not before["by"] and (names or fault.name not in done):

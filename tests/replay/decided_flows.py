@@ -219,7 +219,7 @@ def decided_server(stage, server):
     """An unexpected fault in the copy: the server is as it was, on the host where it runs. A cold move that took the source with
     it: why, and why there was no way back."""
     if server.get("fault", {}).get("details"):
-        told = f"{stage.words} The server could not be brought back: {stage.words}"
+        told = f"{stage.words.removesuffix('.')}. The server could not be brought back: {stage.words}"
         return {**server, "fault": {**server["fault"], "details": Decided("tracebacks", server["fault"]["details"], told)}}
     if not stage.raises or server["status"] != "ERROR":
         return server

@@ -243,6 +243,65 @@ static void a_revert_whose_source_has_lost_the_disk_is_refused_before_the_server
 	check_not_done(" two");
 }
 
+static struct {
+	struct worker_fixture *fixture;
+	bool has_happened;
+} breakage;
+
+static void break_link_to_source(void *context, const char *host, const char *operation, const char *uuid,
+				 bool is_after)
+{
+	note_change(context, host, operation, uuid, is_after);
+	if (breakage.has_happened || !is_after || !text_equal(host, "two") || !text_equal(operation, "stop_guest"))
+		return;
+	breakage.has_happened = true;
+	inject(breakage.fixture, SIMULATED_OUR_LINK_BREAKS, ONE, NULL, NULL);
+}
+
+/* Nothing is known of it there: it is neither defined nor taken for defined. */
+static void a_revert_goes_no_further_while_its_source_does_not_answer(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_resized(fixture);
+
+	breakage.fixture = fixture;
+	breakage.has_happened = false;
+	note_changes(fixture);
+	simulated_set_hook(fixture->fleet, break_link_to_source, NULL);
+	worker_fixture_order(fixture, &order, "revert", ONE, TWO);
+	worker_fixture_wait_phase(fixture, &order, "defining");
+	worker_fixture_wait_idle(fixture);
+	assert_true(breakage.has_happened);
+	worker_fixture_wait_phase(fixture, &order, "defining");
+	check_not_done("define one");
+	check_not_done("start_guest");
+	inject(fixture, SIMULATED_OUR_LINK_IS_BACK, ONE, NULL, NULL);
+	clock_manual_advance(fixture->db->clock, 5000000);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_check(fixture, &order, "active", ONE, "reverted");
+}
+
+static int forget_definition(struct db_session *session, void *context, struct error *error)
+{
+	(void)context;
+	return statement_execute(session, "DELETE FROM kept_domains", error);
+}
+
+/* Somebody defined it there, and what we saved is gone: it has what a revert needs. */
+static void a_revert_takes_the_definition_that_the_source_has_when_none_is_saved(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_resized(fixture);
+
+	db_fixture_write(fixture->db, forget_definition, NULL);
+	assert_int_equal(simulated_put_guest(fixture->fleet, "one", order.uuid, GUEST_SHUT_OFF, 1024, NULL), 0);
+	worker_fixture_order(fixture, &order, "revert", ONE, TWO);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_check(fixture, &order, "active", ONE, "reverted");
+	worker_fixture_wait_no_chores(fixture);
+	worker_fixture_check_places(fixture, &order, "1", "1");
+}
+
 /* Only when it runs there again is the target's copy given up. */
 static void a_revert_keeps_the_targets_copy_until_the_server_runs_on_the_source(void **state)
 {
@@ -384,6 +443,8 @@ int main(void)
 		TEST(the_sources_disk_stays_when_the_targets_copy_goes_after_the_confirm),
 		TEST(a_revert_whose_source_does_not_answer_leaves_the_server_running_on_the_target),
 		TEST(a_revert_whose_source_has_lost_the_disk_is_refused_before_the_server_is_stopped),
+		TEST(a_revert_goes_no_further_while_its_source_does_not_answer),
+		TEST(a_revert_takes_the_definition_that_the_source_has_when_none_is_saved),
 		TEST(a_revert_keeps_the_targets_copy_until_the_server_runs_on_the_source),
 		TEST(a_revert_asks_all_hosts_for_a_server_only_when_its_target_has_it_no_more),
 		TEST(guests_have_the_shutdown_timeout_to_go_down_and_on_a_reverts_source_no_time),

@@ -132,6 +132,21 @@ static void a_running_server_runs_again_after_a_cold_move_that_does_not_start(vo
 }
 
 /* As force-complete does it: the guest is let stand still, so that its copy ends. */
+/* Left of a move of long ago, say, on a host that this one has nothing to do with. */
+static void a_server_goes_back_though_a_third_host_has_an_old_definition_of_it(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = make_server(fixture, &running);
+
+	put_guest(fixture, "three", &order, GUEST_SHUT_OFF);
+	simulated_script(fixture->fleet, "two", SIMULATED_START_FAILS, 1);
+	worker_fixture_order(fixture, &order, "cold", ONE, TWO);
+	worker_fixture_start(fixture);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_check(fixture, &order, "active", ONE, "error");
+	assert_int_equal(simulated_state(fixture->fleet, "one", order.uuid), GUEST_RUNNING);
+}
+
 static void a_server_that_was_held_so_that_its_copy_ends_runs_on_when_that_failed(void **state)
 {
 	struct worker_fixture *fixture = *state;
@@ -222,6 +237,7 @@ int main(void)
 		TEST(a_running_server_runs_again_after_a_cold_move_that_failed),
 		TEST(a_stopped_server_stays_off_after_a_cold_copy_that_failed),
 		TEST(a_running_server_runs_again_after_a_cold_move_that_does_not_start),
+		TEST(a_server_goes_back_though_a_third_host_has_an_old_definition_of_it),
 		TEST(a_server_that_was_held_so_that_its_copy_ends_runs_on_when_that_failed),
 		TEST(a_running_server_runs_on_when_its_target_is_lost_at_the_hand_over),
 		TEST(a_paused_server_stays_paused_when_its_target_is_lost_at_the_hand_over),
