@@ -441,6 +441,26 @@ static void a_copy_that_is_off_takes_a_server_that_is_missed_where_it_lived(void
 	assert_string_equal(server.host, "compute-2");
 }
 
+static int leave_host(struct db_session *session, void *context, struct error *error)
+{
+	(void)context;
+	return db_server_set_place(session, UUID, 0, 0, error);
+}
+
+/* Its host was given up: nobody else has it. */
+static void a_copy_that_is_off_takes_a_server_that_is_on_no_host(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t one = db_fixture_host(fixture, "compute-1"), two = db_fixture_host(fixture, "compute-2");
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+
+	show(fixture, one, guest_with(GUEST_RUNNING));
+	db_fixture_write(fixture, leave_host, NULL);
+	show(fixture, two, guest_with(GUEST_SHUT_OFF));
+	OK(read_server(fixture, &server));
+	assert_string_equal(server.host, "compute-2");
+}
+
 static int teardown(void **state)
 {
 	missed_clear(&missed);
@@ -453,6 +473,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_copy_that_is_off_takes_a_server_that_is_missed_where_it_lived),
+		TEST(a_copy_that_is_off_takes_a_server_that_is_on_no_host),
 		TEST(a_guest_without_metadata_belongs_to_the_configured_project),
 		TEST(a_state_changed_behind_our_back_is_taken_over),
 		TEST(a_guest_that_is_missed_is_not_forgotten_by_the_reading_that_misses_it),

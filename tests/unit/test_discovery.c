@@ -13,6 +13,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "db/jobs.h"
 #include "db_fixture.h"
 #include "server/worker/discover.h"
 
@@ -409,6 +410,41 @@ static void a_handle_is_closed_only_when_its_reading_has_ended(void **state)
 	assert_int_equal(driver.closed, 2);
 }
 
+static int insert_job(struct db_session *session, void *context, struct error *error)
+{
+	return db_job_insert(session, context, error);
+}
+
+static int end_job(struct db_session *session, void *context, struct error *error)
+{
+	struct db_job *job = context;
+
+	job->finished_us = FIXTURE_START_US;
+	return db_job_update(session, job, error);
+}
+
+/* A large fleet has jobs all the time: it is not read again for each of them. */
+static void only_a_host_that_left_something_to_a_job_is_read_again_when_jobs_change(void **state)
+{
+	struct db_fixture *fixture = *state;
+	struct db_job job = { .kind = "stop", .server_uuid = UUID, .block_migration = "auto" };
+	struct lone_driver driver;
+	struct discovery *discovery = begin_held(fixture, &driver, &job.source_host_id);
+
+	hold(&driver, false);
+	wait_for(fixture, true);
+	int asked = read_count(&driver, &driver.asked);
+	db_fixture_write(fixture, insert_job, &job);
+	usleep(500000);
+	stay_at(&driver, &driver.asked, asked);
+	driver.on_event(driver.event_context, job.source_host_id, HYPERVISOR_GUEST_CHANGED, UUID);
+	wait_for_count(&driver, &driver.asked, asked + 1); /* what it shows of the server is left to the job */
+	db_fixture_write(fixture, write_nothing, NULL);
+	db_fixture_write(fixture, end_job, &job);
+	wait_for_count(&driver, &driver.asked, asked + 2);
+	end(fixture, discovery);
+}
+
 static void *wait_for_all(void *context)
 {
 	void **both = context;
@@ -463,6 +499,7 @@ int main(void)
 		TEST(a_host_that_is_down_and_removed_is_not_asked_any_more),
 		TEST(a_host_that_is_being_read_is_read_by_nobody_else_and_once_more_for_what_came_meanwhile),
 		TEST(a_handle_is_closed_only_when_its_reading_has_ended),
+		TEST(only_a_host_that_left_something_to_a_job_is_read_again_when_jobs_change),
 		TEST(all_hosts_are_read_when_the_last_one_is),
 		TEST(discovery_that_was_stopped_reads_on_when_it_is_started_again),
 		TEST(a_host_goes_down_and_comes_back_by_events),

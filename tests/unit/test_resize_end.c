@@ -243,19 +243,36 @@ static void a_revert_whose_source_has_lost_the_disk_is_refused_before_the_server
 	check_not_done(" two");
 }
 
+/* What happens when a revert has stopped the guest on its target. */
 static struct {
 	struct worker_fixture *fixture;
+	enum simulated_fault fault;
+	int host;
+	const char *other, *uuid;
 	bool has_happened;
-} breakage;
+} accident;
 
-static void break_link_to_source(void *context, const char *host, const char *operation, const char *uuid,
-				 bool is_after)
+static void let_it_happen(void *context, const char *host, const char *operation, const char *uuid, bool is_after)
 {
 	note_change(context, host, operation, uuid, is_after);
-	if (breakage.has_happened || !is_after || !text_equal(host, "two") || !text_equal(operation, "stop_guest"))
+	if (accident.has_happened || !is_after || !text_equal(host, "two") || !text_equal(operation, "stop_guest"))
 		return;
-	breakage.has_happened = true;
-	inject(breakage.fixture, SIMULATED_OUR_LINK_BREAKS, ONE, NULL, NULL);
+	accident.has_happened = true;
+	inject(accident.fixture, accident.fault, accident.host, accident.other, accident.uuid);
+}
+
+static void order_revert_with(struct worker_fixture *fixture, struct worker_order *order, enum simulated_fault fault,
+			      int host, const char *other, const char *uuid)
+{
+	memset(&accident, 0, sizeof(accident));
+	accident.fixture = fixture;
+	accident.fault = fault;
+	accident.host = host;
+	accident.other = other;
+	accident.uuid = uuid;
+	note_changes(fixture);
+	simulated_set_hook(fixture->fleet, let_it_happen, NULL);
+	worker_fixture_order(fixture, order, "revert", ONE, TWO);
 }
 
 /* Nothing is known of it there: it is neither defined nor taken for defined. */
@@ -264,14 +281,10 @@ static void a_revert_goes_no_further_while_its_source_does_not_answer(void **sta
 	struct worker_fixture *fixture = *state;
 	struct worker_order order = worker_fixture_resized(fixture);
 
-	breakage.fixture = fixture;
-	breakage.has_happened = false;
-	note_changes(fixture);
-	simulated_set_hook(fixture->fleet, break_link_to_source, NULL);
-	worker_fixture_order(fixture, &order, "revert", ONE, TWO);
+	order_revert_with(fixture, &order, SIMULATED_OUR_LINK_BREAKS, ONE, NULL, NULL);
 	worker_fixture_wait_phase(fixture, &order, "defining");
 	worker_fixture_wait_idle(fixture);
-	assert_true(breakage.has_happened);
+	assert_true(accident.has_happened);
 	worker_fixture_wait_phase(fixture, &order, "defining");
 	check_not_done("define one");
 	check_not_done("start_guest");
@@ -279,6 +292,21 @@ static void a_revert_goes_no_further_while_its_source_does_not_answer(void **sta
 	clock_manual_advance(fixture->db->clock, 5000000);
 	worker_fixture_wait_ended(fixture, &order);
 	worker_fixture_check(fixture, &order, "active", ONE, "reverted");
+}
+
+/* Off, it can be moved with its disks in a moment. */
+static void a_revert_defines_nothing_when_somebody_has_moved_the_server_to_a_third_host(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_resized(fixture);
+
+	order_revert_with(fixture, &order, SIMULATED_GUEST_MOVED, TWO, "three", order.uuid);
+	worker_fixture_wait_ended(fixture, &order);
+	assert_true(accident.has_happened);
+	check_not_done("define one");
+	check_not_done("start_guest one");
+	worker_fixture_check_told(fixture, &order, "on host three, where somebody moved it");
+	worker_fixture_check_places(fixture, &order, "3", "13");
 }
 
 static int forget_definition(struct db_session *session, void *context, struct error *error)
@@ -444,6 +472,7 @@ int main(void)
 		TEST(a_revert_whose_source_does_not_answer_leaves_the_server_running_on_the_target),
 		TEST(a_revert_whose_source_has_lost_the_disk_is_refused_before_the_server_is_stopped),
 		TEST(a_revert_goes_no_further_while_its_source_does_not_answer),
+		TEST(a_revert_defines_nothing_when_somebody_has_moved_the_server_to_a_third_host),
 		TEST(a_revert_takes_the_definition_that_the_source_has_when_none_is_saved),
 		TEST(a_revert_keeps_the_targets_copy_until_the_server_runs_on_the_source),
 		TEST(a_revert_asks_all_hosts_for_a_server_only_when_its_target_has_it_no_more),
