@@ -190,6 +190,7 @@ static void go_round(struct worker_fixture *fixture, int closed)
 	host_handles_dispatch(fixture->worker);
 	for (int i = 0; i < 2000 && (fake.closed < closed || count_running(fixture) > 0); i++)
 		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+	nanosleep(&(struct timespec){ .tv_nsec = 50000000 }, NULL); /* a thread that nobody counts would end by now */
 	assert_int_equal(fake.closed, closed);
 	assert_int_equal(count_running(fixture), 0);
 }
