@@ -730,6 +730,8 @@ static void test_a_resized_server_whose_definition_is_not_saved_is_brought_back_
 	db_fixture_write(bench.fixture, run_sql, (char[]){ "DELETE FROM kept_domains" });
 	assert_int_equal(count_rows("SELECT COUNT(*) FROM claims"), 1);
 	assert_int_equal(count_rows("SELECT COUNT(*) FROM volumes"), 1);
+	/* As if it had been copied to another host first. */
+	db_fixture_write(bench.fixture, run_sql, (char[]){ "UPDATE volumes SET host_id = 3" });
 	give_up(TWO);
 	wait_removed(TWO);
 	assert_outcome(&ordered, &(struct outcome){ "error", "error", "", "host_gone", false });

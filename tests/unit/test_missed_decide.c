@@ -150,6 +150,19 @@ static void check_server(const struct scene *scene, const struct decision_case *
 	assert_int_equal(server.host_id, tried->home ? scene->hosts[tried->home - 1] : 0);
 }
 
+/* What is the guest now is not removed any more; the disk that another host has still is. */
+static void check_chores(const struct scene *scene, const struct decision_case *tried)
+{
+	CLEANUP_DB_READ struct db_session *session = db_fixture_read(scene->fixture);
+	CLEANUP_DB_CHORES struct db_chore_list chores = { 0 };
+	size_t left = 0;
+
+	assert_int_equal(db_chore_all(session, &chores, NULL), 0);
+	for (size_t i = 0; i < ARRAY_LENGTH(tried->chores); i++)
+		left += tried->chores[i].kind && !text_equal(tried->chores[i].kind, DB_CHORE_REMOVE_GUEST);
+	assert_int_equal(chores.count, left);
+}
+
 static void try_case(void **state, const struct decision_case *tried)
 {
 	struct scene scene = { .fixture = *state };
@@ -177,6 +190,7 @@ static void try_case(void **state, const struct decision_case *tried)
 	assert_int_equal(decision.is_forgotten, tried->is_forgotten);
 	assert_int_equal(decision.look_again_at, tried->look_again_at ? scene.hosts[tried->look_again_at - 1] : 0);
 	check_server(&scene, tried);
+	check_chores(&scene, tried);
 	missed_clear(&scene.missed);
 }
 

@@ -281,17 +281,20 @@ static void count_removals(void *context, const char *host, const char *operatio
 	*count += !is_after && text_equal(host, "one") && text_equal(operation, "remove_volume");
 }
 
-/* The move has it done, and in the middle of it comes the time for its own next try. */
-static void leftovers_that_a_move_has_removed_first_are_removed_by_nobody_else_meanwhile(void **state)
+/* What one chore looks at another one could change, whoever has it done. */
+static void while_a_move_has_its_leftovers_removed_its_host_has_no_other_chore_done(void **state)
 {
 	struct worker_fixture *fixture = *state;
 	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+	struct worker_order other = worker_fixture_server(fixture, "other", ONE);
 	atomic_int removals = 0;
 
 	inject(fixture, SIMULATED_POOL_IS_READ_ONLY, ONE, NULL);
 	worker_fixture_order(fixture, &order, "live", ONE, TWO);
+	worker_fixture_order(fixture, &other, "live", ONE, TWO);
 	worker_fixture_start(fixture);
 	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_wait_ended(fixture, &other);
 	worker_fixture_wait_chore(fixture, ONE, DB_CHORE_REMOVE_VOLUME, "");
 	worker_fixture_wait_idle(fixture);
 	inject(fixture, SIMULATED_POOL_IS_WELL, ONE, NULL);
@@ -305,11 +308,13 @@ static void leftovers_that_a_move_has_removed_first_are_removed_by_nobody_else_m
 	}
 	assert_int_equal(removals, 1);
 	worker_fixture_check_places(fixture, &order, "2", "12");
+	worker_fixture_check_places(fixture, &other, "2", "12");
 	inject(fixture, SIMULATED_LIBVIRTD_DIES, ONE, NULL);
 	inject(fixture, SIMULATED_LIBVIRTD_STARTS, ONE, NULL);
 	worker_fixture_wait_ended(fixture, &order);
 	worker_fixture_wait_no_chores(fixture);
 	worker_fixture_check_places(fixture, &order, "2", "2");
+	worker_fixture_check_places(fixture, &other, "2", "2");
 }
 
 static void a_cold_move_whose_target_cannot_be_cleaned_gives_the_server_back_running(void **state)
@@ -359,7 +364,7 @@ int main(void)
 		TEST(a_live_move_ends_though_its_sources_pool_went_away_in_the_copy),
 		TEST(a_disk_that_cannot_be_removed_is_a_chore_that_keeps_the_server_from_that_host_alone),
 		TEST(a_server_does_not_come_back_to_a_host_while_its_leftovers_are_being_removed_there),
-		TEST(leftovers_that_a_move_has_removed_first_are_removed_by_nobody_else_meanwhile),
+		TEST(while_a_move_has_its_leftovers_removed_its_host_has_no_other_chore_done),
 		TEST(a_cold_move_whose_target_cannot_be_cleaned_gives_the_server_back_running),
 	};
 

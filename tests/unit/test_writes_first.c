@@ -372,12 +372,43 @@ static void the_end_of_a_move_that_lost_its_server_is_written_whole_or_not_at_al
 	}
 }
 
+static struct {
+	char text[1024];
+} told;
+
+static bool note_phase(void *context, const char *kind, const char *phase, bool is_written)
+{
+	size_t length = strlen(told.text);
+
+	(void)context;
+	(void)kind;
+	snprintf(told.text + length, sizeof(told.text) - length, "%s%s ", phase, is_written ? "!" : "");
+	return true;
+}
+
+/* Who stops a daemon between the two finds the step not begun, and its phase not written, or written. */
+static void each_phase_is_told_before_it_is_written_and_after_it(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+
+	told.text[0] = '\0';
+	fixture->observer.on_phase = note_phase;
+	worker_fixture_order(fixture, &order, "live", ONE, TWO);
+	worker_fixture_start(fixture);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_wait_idle(fixture);
+	assert_string_equal(told.text, "choosing choosing! checking checking! preparing preparing! "
+				       "moving moving! finishing finishing! done done! ");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, worker_fixture_setup, worker_fixture_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_live_move_does_nothing_on_a_host_before_it_is_written),
+		TEST(each_phase_is_told_before_it_is_written_and_after_it),
 		TEST(a_cold_move_does_nothing_on_a_host_before_it_is_written),
 		TEST(a_confirm_gives_nothing_up_before_it_is_written),
 		TEST(a_revert_does_nothing_on_a_host_before_it_is_written),
