@@ -87,6 +87,32 @@ static void nothing_more_is_begun_of_a_live_move_that_is_called_off(void **state
 	}
 }
 
+static void note_call(void *context, const char *host, const char *operation, const char *uuid, bool is_after)
+{
+	(void)context;
+	(void)host;
+	(void)uuid;
+	if (!is_after && (text_equal(operation, "check_live") || text_equal(operation, "prepare_live")))
+		TEXT_COPY(scene.begun_too_late, operation);
+}
+
+/* The daemon was away, say. */
+static void no_host_is_asked_for_a_live_move_that_is_called_off_before_it_begins(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+
+	memset(&scene, 0, sizeof(scene));
+	worker_fixture_order(fixture, &order, "live", ONE, TWO);
+	db_fixture_write(fixture->db, write_abort, &order.job_id);
+	simulated_set_hook(fixture->fleet, note_call, NULL);
+	worker_fixture_start(fixture);
+	worker_fixture_wait_ended(fixture, &order);
+	simulated_set_hook(fixture->fleet, NULL, NULL);
+	assert_string_equal(scene.begun_too_late, "");
+	worker_fixture_check(fixture, &order, "active", ONE, "cancelled");
+}
+
 /* Nova has no abort of one: a row that says so by mistake ends nothing half done. */
 static void a_cold_move_is_not_called_off_before_it_begins(void **state)
 {
@@ -108,6 +134,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(nothing_more_is_begun_of_a_live_move_that_is_called_off),
+		TEST(no_host_is_asked_for_a_live_move_that_is_called_off_before_it_begins),
 		TEST(a_cold_move_is_not_called_off_before_it_begins),
 	};
 

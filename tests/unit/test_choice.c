@@ -19,7 +19,7 @@ static const struct choice_case {
 	const char *others; /* of all rows, before that; "": none */
 	const char *why; /* said of the host when it is asked for */
 } cases[] = {
-	{ "memory_mb = 1500, reserved_memory_mb = 1000", "", "memory" },
+	{ "memory_mb = 1500, reserved_memory_mb = 1000", "", "RamFilter: 1024 MiB of memory are needed" },
 	{ "disk_gb = 9", "", "disk" },
 	{ "vcpus = 0", "", "vCPU" },
 	{ "hypervisor_type = 'LXC'", "hypervisor_type = 'QEMU'", "hypervisor QEMU is not there" },
@@ -72,11 +72,28 @@ static void a_host_that_cannot_take_the_server_is_not_chosen(void **state)
 			}
 }
 
+/* An operator has removed its row: nothing is known of what the guest runs on, and nobody falls over that. */
+static void a_server_whose_host_is_not_known_any_more_is_moved_nowhere(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_server(fixture, "vm", ONE);
+
+	worker_fixture_order(fixture, &order, "live", ONE, -1);
+	db_fixture_write(fixture->db, run_sql,
+			 (char[]){ "UPDATE servers SET host_id = NULL; DELETE FROM hosts WHERE name = 'one'" });
+	worker_fixture_start(fixture);
+	worker_fixture_wait_ended(fixture, &order);
+	assert_int_equal(simulated_state(fixture->fleet, "one", order.uuid), GUEST_RUNNING);
+	worker_fixture_check_places(fixture, &order, "1", "1");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_host_that_cannot_take_the_server_is_not_chosen, worker_fixture_setup,
 						worker_fixture_teardown),
+		cmocka_unit_test_setup_teardown(a_server_whose_host_is_not_known_any_more_is_moved_nowhere,
+						worker_fixture_setup, worker_fixture_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -309,6 +309,24 @@ static void definition_is_given_back_to_no_host_that_could_not_be_asked_for_the_
 	assert_int_equal(simulated_state(scene.fleet, SCENE_SOURCE, scene.uuid), GUEST_SHUT_OFF);
 }
 
+/* Somebody moved it there, with its definition. */
+static void definition_of_a_guest_that_a_third_host_has_is_given_back_to_nobody(void **state)
+{
+	struct error error = { 0 };
+
+	(void)state;
+	assert_true(scene_inject(&scene, SIMULATED_GUEST_POWERED_OFF, SCENE_TARGET, NULL));
+	assert_true(scene_inject(&scene, SIMULATED_GUEST_UNDEFINED, SCENE_TARGET, NULL));
+	assert_int_equal(simulated_put_guest(scene.fleet, SCENE_OTHER, scene.uuid, GUEST_RUNNING, 1024, NULL), 0);
+	write_rows("UPDATE servers SET vm_state = 'error', error_cause = 'lost', host_id = 1;"
+		   "UPDATE migrations SET status = 'error'; DELETE FROM claims; DELETE FROM volumes;");
+	if (db_write(scene.database, insert_give_back, NULL, &error) < 0)
+		fail_msg("%s", error.text);
+	wait_for_text("SELECT COUNT(*) FROM chores", "0");
+	CHECK_TEXT("SELECT COUNT(*) FROM kept_domains", "0");
+	assert_int_equal(simulated_state(scene.fleet, SCENE_SOURCE, scene.uuid), GUEST_ABSENT);
+}
+
 /* Its other host was given up, and the guest removed here: the definition is the last that there is of it. */
 static void definition_of_a_conflict_that_no_host_won_is_given_back(void **state)
 {
@@ -365,6 +383,7 @@ int main(void)
 		SCENE_TEST(definition_of_a_guest_that_runs_without_one_is_given_back),
 		SCENE_TEST(definition_of_the_source_is_not_given_to_a_target_without_one),
 		SCENE_TEST(definition_is_given_back_to_no_host_that_could_not_be_asked_for_the_guest),
+		SCENE_TEST(definition_of_a_guest_that_a_third_host_has_is_given_back_to_nobody),
 		SCENE_TEST(definition_of_a_conflict_that_no_host_won_is_given_back),
 		SCENE_TEST(refused_confirm_of_a_server_that_was_set_active_can_be_reverted),
 		SCENE_TEST(refused_confirm_of_a_server_that_was_set_to_error_leaves_it_so),

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "db/chores.h"
 #include "db_fixture.h"
 #include "server/settings.h"
 #include "server/worker/discover_guest.h"
@@ -441,6 +442,28 @@ static void a_copy_that_is_off_takes_a_server_that_is_missed_where_it_lived(void
 	assert_string_equal(server.host, "compute-2");
 }
 
+static int insert_chore(struct db_session *session, void *context, struct error *error)
+{
+	return db_chore_insert(session, context, error);
+}
+
+/* Another host may have it: what a move left waits for its removal, or for the search's end. */
+static void what_a_move_left_finds_no_server_that_is_missed(void **state)
+{
+	struct db_fixture *fixture = *state;
+	int64_t one = db_fixture_host(fixture, "compute-1"), two = db_fixture_host(fixture, "compute-2");
+	struct db_chore chore = { .kind = DB_CHORE_REMOVE_GUEST, .server_uuid = UUID, .host_id = two };
+	CLEANUP_DB_SERVER struct db_server server = { 0 };
+
+	show(fixture, one, guest_with(GUEST_RUNNING));
+	db_fixture_write(fixture, insert_chore, &chore);
+	show_nothing(fixture, one);
+	show(fixture, two, guest_with(GUEST_SHUT_OFF));
+	OK(read_server(fixture, &server));
+	assert_string_equal(server.host, "compute-1");
+	assert_non_null(missed_find(&missed, UUID));
+}
+
 static int leave_host(struct db_session *session, void *context, struct error *error)
 {
 	(void)context;
@@ -474,6 +497,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_copy_that_is_off_takes_a_server_that_is_missed_where_it_lived),
 		TEST(a_copy_that_is_off_takes_a_server_that_is_on_no_host),
+		TEST(what_a_move_left_finds_no_server_that_is_missed),
 		TEST(a_guest_without_metadata_belongs_to_the_configured_project),
 		TEST(a_state_changed_behind_our_back_is_taken_over),
 		TEST(a_guest_that_is_missed_is_not_forgotten_by_the_reading_that_misses_it),

@@ -740,6 +740,17 @@ static void test_a_resized_server_whose_definition_is_not_saved_is_brought_back_
 	assert_int_equal(count_rows("SELECT COUNT(*) FROM volumes"), 0);
 }
 
+/* It was deleted outside the API: nobody will confirm it, and nothing of it keeps its source. */
+static void test_a_deleted_server_that_waits_for_its_confirm_keeps_no_host(void **state)
+{
+	(void)state;
+	resize();
+	db_fixture_write(bench.fixture, run_sql, (char[]){ "UPDATE servers SET is_deleted = 1" });
+	give_up(ONE);
+	wait_removed(ONE);
+	assert_int_equal(count_rows("SELECT COUNT(*) FROM kept_domains"), 0);
+}
+
 static int insert_chore(struct db_session *session, void *context, struct error *error)
 {
 	return db_chore_insert(session, context, error);
@@ -856,6 +867,7 @@ int main(void)
 		TEST(test_a_revert_under_way_turns_back_when_its_source_is_given_up),
 		TEST(test_without_its_target_a_resized_server_goes_back_to_its_source),
 		TEST(test_a_resized_server_that_has_no_way_back_goes_to_error),
+		TEST(test_a_deleted_server_that_waits_for_its_confirm_keeps_no_host),
 		TEST(test_a_resized_server_whose_definition_is_not_saved_is_brought_back_by_nobody),
 		TEST(test_chores_of_a_gone_host_are_dropped_and_the_last_disk_stays),
 		TEST(test_a_conflict_with_a_gone_host_ends_on_the_other),

@@ -309,6 +309,28 @@ static void a_revert_defines_nothing_when_somebody_has_moved_the_server_to_a_thi
 	worker_fixture_check_places(fixture, &order, "3", "13");
 }
 
+static int give_up_one(struct db_session *session, void *context, struct error *error)
+{
+	return db_host_set_gone(session, *(int64_t *)context, true, error);
+}
+
+/* An operator has said that it comes back no more: the server, off by now, goes on where its disks are whole. */
+static void a_revert_whose_source_is_given_up_starts_the_server_on_its_target_again(void **state)
+{
+	struct worker_fixture *fixture = *state;
+	struct worker_order order = worker_fixture_resized(fixture);
+
+	order_revert_with(fixture, &order, SIMULATED_OUR_LINK_BREAKS, ONE, NULL, NULL);
+	worker_fixture_wait_phase(fixture, &order, "defining");
+	worker_fixture_wait_idle(fixture);
+	db_fixture_write(fixture->db, give_up_one, &fixture->hosts[ONE]);
+	worker_host_given_up(fixture->worker);
+	worker_fixture_wait_ended(fixture, &order);
+	worker_fixture_check(fixture, &order, "resized", TWO, "finished");
+	worker_fixture_check_told(fixture, &order, "host one was given up");
+	check_runs_whole(fixture, &order, TWO);
+}
+
 static int forget_definition(struct db_session *session, void *context, struct error *error)
 {
 	(void)context;
@@ -473,6 +495,7 @@ int main(void)
 		TEST(a_revert_whose_source_has_lost_the_disk_is_refused_before_the_server_is_stopped),
 		TEST(a_revert_goes_no_further_while_its_source_does_not_answer),
 		TEST(a_revert_defines_nothing_when_somebody_has_moved_the_server_to_a_third_host),
+		TEST(a_revert_whose_source_is_given_up_starts_the_server_on_its_target_again),
 		TEST(a_revert_takes_the_definition_that_the_source_has_when_none_is_saved),
 		TEST(a_revert_keeps_the_targets_copy_until_the_server_runs_on_the_source),
 		TEST(a_revert_asks_all_hosts_for_a_server_only_when_its_target_has_it_no_more),
