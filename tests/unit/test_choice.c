@@ -15,15 +15,18 @@
 
 /* The server has 2 vCPUs, 1024 MiB and 10 GiB; hosts have 8, 8192 and 100. */
 static const struct choice_case {
-	const char *change; /* of a host's row */
+	const char *change; /* of a host's row; the condition follows */
 	const char *others; /* of all rows, before that; "": none */
 	const char *why; /* said of the host when it is asked for */
 } cases[] = {
-	{ "memory_mb = 1500, reserved_memory_mb = 1000", "", "RamFilter: 1024 MiB of memory are needed" },
-	{ "disk_gb = 9", "", "disk" },
-	{ "vcpus = 0", "", "vCPU" },
-	{ "hypervisor_type = 'LXC'", "hypervisor_type = 'QEMU'", "hypervisor QEMU is not there" },
-	{ "hypervisor_version = 6000000", "hypervisor_version = 7002000", "HypervisorVersionFilter" },
+	{ "UPDATE hosts SET memory_mb = 1500, reserved_memory_mb = 1000", "",
+	  "RamFilter: 1024 MiB of memory are needed" },
+	{ "UPDATE hosts SET disk_gb = 9", "", "disk" },
+	{ "UPDATE hosts SET vcpus = 0", "", "vCPU" },
+	{ "UPDATE hosts SET hypervisor_type = 'LXC'", "UPDATE hosts SET hypervisor_type = 'QEMU'",
+	  "hypervisor QEMU is not there" },
+	{ "UPDATE hosts SET hypervisor_version = 6000000", "UPDATE hosts SET hypervisor_version = 7002000",
+	  "HypervisorVersionFilter" },
 };
 
 static int run_sql(struct db_session *session, void *context, struct error *error)
@@ -35,10 +38,9 @@ static void change_host(struct worker_fixture *fixture, const char *change, int 
 {
 	char sql[256] = "";
 
-	if (*change && host < WORKER_HOSTS)
-		snprintf(sql, sizeof(sql), "UPDATE hosts SET %s WHERE name = '%s'", change, worker_host_names[host]);
-	else if (*change)
-		snprintf(sql, sizeof(sql), "UPDATE hosts SET %s", change);
+	if (*change)
+		snprintf(sql, sizeof(sql), "%s%s%s%s", change, host < WORKER_HOSTS ? " WHERE name = '" : "",
+			 host < WORKER_HOSTS ? worker_host_names[host] : "", host < WORKER_HOSTS ? "'" : "");
 	db_fixture_write(fixture->db, run_sql, sql);
 }
 
