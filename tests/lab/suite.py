@@ -1,9 +1,9 @@
-"""Runs the scenarios on real libvirt hosts, and reports them in TAP: suite.py lab|network|clients [--share=N/OF] [--both-ways] [WORD...]
+"""Runs the scenarios on real libvirt hosts, and reports them in TAP: suite.py lab|network|clients [--share=N/OF] [--both-ways] [--list] [WORD...]
 
 A scenario is a function in a test_*.py file, here or for OpenStack's own clients in tests/clients, marked with @scenario and a sentence that says what holds. It gets a bench: a
 lab that is up and a migrationd that runs on it. Further words choose the scenarios whose sentence or file has one of them;
 a share is every OFth of them, so that several runs side by side do them all. With --both-ways only those are run that are to hold
-with KVM and under emulation (LAB_NO_KVM=1).
+with KVM and under emulation (LAB_NO_KVM=1). With --list the sentences are told, and nothing is run.
 """
 
 import importlib
@@ -82,8 +82,15 @@ def main():
     if words and words[0].startswith("--share="):
         number, parts = map(int, words.pop(0).removeprefix("--share=").split("/"))
     is_both_ways = "--both-ways" in words
-    words = [word for word in words if word != "--both-ways"]
+    is_list = "--list" in words
+    words = [word for word in words if word not in ("--both-ways", "--list")]
     tests = [test for test in chosen(suite, words) if test.both_ways or not is_both_ways][number - 1::parts]
+    if is_list:
+        print("\n".join(test.sentence for test in tests))
+        return 0
+    if words and parts == 1 and not tests:  # nothing that ran is nothing that passed
+        print(f"no scenario of {suite} has one of: {' '.join(words)}", file=sys.stderr)
+        return 64
     if suite == "network":
         reason = networks_refused()
         if reason:
