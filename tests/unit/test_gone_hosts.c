@@ -622,13 +622,21 @@ static struct ordered resize(void)
 	return ordered;
 }
 
+/* What is saved of others stays where it belongs. */
 static void test_without_its_source_a_resized_server_can_be_confirmed(void **state)
 {
 	struct ordered ordered = resize(), confirm;
+	struct db_kept_domain other = { .host_id = bench.hosts[THREE],
+					.migration_id = ordered.migration_id + 100,
+					.server_uuid = "00000000-0000-4000-8000-000000000001",
+					.definition = (char[]){ "<domain/>" } };
 
 	(void)state;
+	db_fixture_write(bench.fixture, insert_saved, &other);
 	give_up(ONE);
 	wait_removed(ONE);
+	assert_int_equal(count_rows("SELECT host_id FROM kept_domains WHERE definition = '<domain/>'"),
+			 bench.hosts[THREE]);
 	assert_outcome(&ordered, &(struct outcome){ "finished", "resized", "two", "", false });
 	run_to("confirm", &ordered, &confirm);
 	wait_ended(&confirm);
