@@ -346,6 +346,28 @@ static void a_move_is_active_and_in_post_copy_by_the_guests_state(void **state)
 	}
 }
 
+/* Gracefully or not, twice or once: 0, and it is off. */
+static void a_guest_is_stopped_as_often_as_that_is_asked_for(void **state)
+{
+	for (int64_t graceful_ms = 0; graceful_ms <= 2000; graceful_ms += 2000) {
+		struct fixture *fixture = *state;
+
+		put_guest(fixture, true, "");
+		for (int i = 0; i < 2; i++) {
+			struct guest_view view = { 0 };
+
+			assert_int_equal(fixture->driver->operations->stop_guest(fixture->host, GUEST, graceful_ms,
+										 &fixture->error),
+					 0);
+			assert_int_equal(
+				fixture->driver->operations->look(fixture->host, GUEST, &view, &fixture->error), 0);
+			assert_int_equal(view.state, GUEST_SHUT_OFF);
+		}
+		end(state);
+		begin(state);
+	}
+}
+
 /* All that stands in the way is told at once. */
 static void each_obstacle_of_a_guest_is_named(void **state)
 {
@@ -384,6 +406,7 @@ int main(void)
 		TEST(each_state_of_libvirts_has_its_meaning),
 		TEST(each_figure_of_a_move_is_libvirts),
 		TEST(a_move_is_active_and_in_post_copy_by_the_guests_state),
+		TEST(a_guest_is_stopped_as_often_as_that_is_asked_for),
 		TEST(each_obstacle_of_a_guest_is_named),
 		TEST(libvirt_writes_nothing_of_its_own),
 	};

@@ -1,6 +1,7 @@
 /* The socket of a libvirt connection is found by its peer, and shut down only while it is that very socket. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -117,6 +119,56 @@ static void a_connection_that_did_not_open_has_no_socket(void **state)
 	assert_int_equal(socket_search_end(NULL, true).descriptor, -1);
 }
 
+/* libvirt takes a server without a transport for TLS. */
+static void a_uri_without_a_transport_leads_to_its_server(void **state)
+{
+	const struct server *server = *state;
+	char uri[64];
+
+	snprintf(uri, sizeof(uri), "qemu://127.0.0.1:%d/system", ntohs(server->address.sin_port));
+	struct socket_search *search = socket_search_begin(uri);
+	CLEANUP_CLOSE int connection = connect_to(server);
+	assert_int_equal(socket_search_end(search, true).descriptor, connection);
+	search = socket_search_begin("qemu:///system"); /* of a path: not of that server */
+	CLEANUP_CLOSE int other = connect_to(server);
+	assert_true(other >= 0);
+	assert_int_equal(socket_search_end(search, true).descriptor, -1);
+}
+
+struct second_search {
+	const struct server *server;
+	atomic_bool has_begun;
+	int connection, found;
+};
+
+static void *search_second(void *context)
+{
+	struct second_search *second = context;
+	struct socket_search *search = socket_search_begin(second->server->uri);
+
+	atomic_store(&second->has_begun, true);
+	second->connection = connect_to(second->server);
+	second->found = socket_search_end(search, true).descriptor;
+	return NULL;
+}
+
+/* Else each would find two, and take none. */
+static void searches_for_one_host_wait_for_each_other(void **state)
+{
+	struct second_search second = { .server = *state };
+	struct socket_search *first = socket_search_begin(second.server->uri);
+	CLEANUP_CLOSE int connection = connect_to(second.server);
+	pthread_t thread;
+
+	assert_int_equal(pthread_create(&thread, NULL, search_second, &second), 0);
+	usleep(200000);
+	assert_false(second.has_begun);
+	assert_int_equal(socket_search_end(first, true).descriptor, connection);
+	pthread_join(thread, NULL);
+	assert_int_equal(second.found, second.connection);
+	close(second.connection);
+}
+
 static void a_number_that_was_used_again_is_left_alone(void **state)
 {
 	const struct server *server = *state;
@@ -194,6 +246,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(the_socket_of_a_connection_is_found_and_shut_down_alone, begin, end),
 		cmocka_unit_test_setup_teardown(of_two_sockets_to_the_host_none_is_taken, begin, end),
 		cmocka_unit_test_setup_teardown(a_connection_that_did_not_open_has_no_socket, begin, end),
+		cmocka_unit_test_setup_teardown(a_uri_without_a_transport_leads_to_its_server, begin, end),
+		cmocka_unit_test_setup_teardown(searches_for_one_host_wait_for_each_other, begin, end),
 		cmocka_unit_test_setup_teardown(a_number_that_was_used_again_is_left_alone, begin, end),
 		cmocka_unit_test(a_connection_by_ssh_is_the_one_nameless_pair),
 		cmocka_unit_test(a_search_for_sockets_leaves_the_locks_of_files_alone),
