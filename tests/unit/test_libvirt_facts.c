@@ -43,6 +43,7 @@ static struct {
 	bool has_figures; /* the job, each its own */
 	bool has_gone_pool; /* the pool named gone goes away between the list and the question */
 	bool are_pools_unlike; /* each lies on a file system of its own */
+	bool hides_snapshots; /* how many the guest has cannot be read */
 } fake;
 
 static void find_real(const char *name, void *ret_function)
@@ -92,6 +93,14 @@ int virDomainGetJobStats(virDomainPtr domain, int *type, virTypedParameterPtr *v
 	if (fake.has_figures)
 		virTypedParamsAddInt(values, count, &capacity, VIR_DOMAIN_JOB_AUTO_CONVERGE_THROTTLE, 70);
 	return 0;
+}
+
+int virDomainSnapshotNum(virDomainPtr domain, unsigned int flags)
+{
+	int (*real)(virDomainPtr, unsigned int);
+
+	find_real(__func__, &real);
+	return fake.hides_snapshots ? -1 : real(domain, flags);
 }
 
 /* libvirt takes one for a driver that has none, and never frees what belongs to it. */
@@ -399,6 +408,21 @@ static void each_obstacle_of_a_guest_is_named(void **state)
 		fail_msg("%s", fixture->error.text);
 }
 
+/* What cannot be read is not taken for none. */
+static void a_guest_whose_snapshots_cannot_be_counted_is_not_moved(void **state)
+{
+	const struct live_options options = { .migration_address = NULL };
+	struct fixture *fixture = *state;
+	struct check_result check = { 0 };
+
+	put_guest(fixture, true, "");
+	fake.hides_snapshots = true;
+	int result = fixture->driver->operations->check_live(fixture->host, fixture->host, GUEST, &options, &check,
+							     &fixture->error);
+	assert_true(result < 0 && result != -ECANCELED);
+	assert_non_null(strstr(fixture->error.text, "read the guest's definition"));
+}
+
 /* What libvirt has to say is in our own log. */
 static void libvirt_writes_nothing_of_its_own(void **state)
 {
@@ -419,6 +443,7 @@ int main(void)
 		TEST(a_move_is_active_and_in_post_copy_by_the_guests_state),
 		TEST(a_guest_is_stopped_as_often_as_that_is_asked_for),
 		TEST(each_obstacle_of_a_guest_is_named),
+		TEST(a_guest_whose_snapshots_cannot_be_counted_is_not_moved),
 		TEST(libvirt_writes_nothing_of_its_own),
 	};
 
