@@ -20,46 +20,46 @@
 enum needs { NEITHER, SOURCE, TARGET, BOTH };
 
 static const struct case_of_job {
-	enum job_kind kind;
 	const char *phase;
+	enum job_kind kind;
 	enum needs needs;
 } cases[] = {
 	/* While no host was touched it may go elsewhere, or is refused. */
-	{ JOB_LIVE, "", NEITHER },
-	{ JOB_LIVE, "choosing", NEITHER },
-	{ JOB_LIVE, "checking", NEITHER },
-	{ JOB_LIVE, "queued", NEITHER },
-	{ JOB_LIVE, "preparing", BOTH },
-	{ JOB_LIVE, "moving", TARGET }, /* which alone may show that the guest has arrived */
-	{ JOB_LIVE, "restoring", BOTH },
-	{ JOB_LIVE, "finishing", BOTH },
-	{ JOB_LIVE, "done", BOTH },
-	{ JOB_COLD, "", NEITHER },
-	{ JOB_COLD, "choosing", NEITHER },
-	{ JOB_COLD, "checking", NEITHER },
-	{ JOB_COLD, "queued", NEITHER },
-	{ JOB_COLD, "stopping", SOURCE }, /* which can start its guest again without a target */
-	{ JOB_COLD, "copying", SOURCE },
-	{ JOB_COLD, "returning", SOURCE },
-	{ JOB_COLD, "defining", BOTH },
-	{ JOB_COLD, "undefining", BOTH },
-	{ JOB_COLD, "starting", BOTH },
-	{ JOB_COLD, "restoring", BOTH },
-	{ JOB_COLD, "finishing", BOTH },
-	{ JOB_COLD, "done", BOTH },
-	{ JOB_CONFIRM, "", TARGET }, /* what is on the source is a chore */
-	{ JOB_CONFIRM, "removing", TARGET },
-	{ JOB_CONFIRM, "done", TARGET },
-	{ JOB_REVERT, "", BOTH },
-	{ JOB_REVERT, "stopping", BOTH },
-	{ JOB_REVERT, "defining", BOTH },
-	{ JOB_REVERT, "starting", BOTH },
-	{ JOB_REVERT, "restoring", BOTH },
-	{ JOB_REVERT, "done", BOTH },
+	{ "", JOB_LIVE, NEITHER },
+	{ "choosing", JOB_LIVE, NEITHER },
+	{ "checking", JOB_LIVE, NEITHER },
+	{ "queued", JOB_LIVE, NEITHER },
+	{ "preparing", JOB_LIVE, BOTH },
+	{ "moving", JOB_LIVE, TARGET }, /* which alone may show that the guest has arrived */
+	{ "restoring", JOB_LIVE, BOTH },
+	{ "finishing", JOB_LIVE, BOTH },
+	{ "done", JOB_LIVE, BOTH },
+	{ "", JOB_COLD, NEITHER },
+	{ "choosing", JOB_COLD, NEITHER },
+	{ "checking", JOB_COLD, NEITHER },
+	{ "queued", JOB_COLD, NEITHER },
+	{ "stopping", JOB_COLD, SOURCE }, /* which can start its guest again without a target */
+	{ "copying", JOB_COLD, SOURCE },
+	{ "returning", JOB_COLD, SOURCE },
+	{ "defining", JOB_COLD, BOTH },
+	{ "undefining", JOB_COLD, BOTH },
+	{ "starting", JOB_COLD, BOTH },
+	{ "restoring", JOB_COLD, BOTH },
+	{ "finishing", JOB_COLD, BOTH },
+	{ "done", JOB_COLD, BOTH },
+	{ "", JOB_CONFIRM, TARGET }, /* what is on the source is a chore */
+	{ "removing", JOB_CONFIRM, TARGET },
+	{ "done", JOB_CONFIRM, TARGET },
+	{ "", JOB_REVERT, BOTH },
+	{ "stopping", JOB_REVERT, BOTH },
+	{ "defining", JOB_REVERT, BOTH },
+	{ "starting", JOB_REVERT, BOTH },
+	{ "restoring", JOB_REVERT, BOTH },
+	{ "done", JOB_REVERT, BOTH },
 	/* These have one host. */
-	{ JOB_START, "", SOURCE },
-	{ JOB_STOP, "acting", SOURCE },
-	{ JOB_REBOOT_HARD, "starting", SOURCE },
+	{ "", JOB_START, SOURCE },
+	{ "acting", JOB_STOP, SOURCE },
+	{ "starting", JOB_REBOOT_HARD, SOURCE },
 };
 
 /* From one to two. */
@@ -179,7 +179,7 @@ static void a_job_that_waits_for_a_host_that_does_not_answer_names_that(void **s
 	for (int silent = ONE; silent <= TWO; silent++) {
 		struct worker_fixture *fixture = *state;
 		const struct simulated_place place = { .host = worker_host_names[silent] };
-		const struct case_of_job moving = { JOB_LIVE, "moving", TARGET };
+		const struct case_of_job moving = { "moving", JOB_LIVE, TARGET };
 		struct worker_order order = put_job(fixture, &moving, 0);
 		char reason[64] = "", expected[64];
 
@@ -207,7 +207,7 @@ static void a_live_move_waits_for_its_source_while_the_target_has_only_the_begin
 {
 	struct worker_fixture *fixture = *state;
 	const struct simulated_place one = { .host = "one" };
-	const struct case_of_job moving = { JOB_LIVE, "moving", TARGET };
+	const struct case_of_job moving = { "moving", JOB_LIVE, TARGET };
 	struct worker_order order = put_job(fixture, &moving, 0);
 	char reason[64] = "";
 

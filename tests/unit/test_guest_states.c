@@ -12,25 +12,25 @@
 #include "server/worker/recover_table.h"
 
 static const struct state_case {
-	enum guest_state state;
 	const char *vm_state; /* NULL: it says nothing for good */
-	int power_state;
 	const char *name;
+	enum guest_state state;
+	int power_state;
 	enum side_view side;
 } cases[] = {
-	{ GUEST_ABSENT, NULL, 0, "absent", SIDE_ABSENT },
-	{ GUEST_SHUT_OFF, "stopped", 4, "shut off", SIDE_OFF },
-	{ GUEST_CRASHED, "stopped", 6, "crashed", SIDE_OFF },
-	{ GUEST_RUNNING, "active", 1, "running", SIDE_ALIVE },
-	{ GUEST_PAUSED, "paused", 3, "paused", SIDE_ALIVE },
-	{ GUEST_SUSPENDED, "suspended", 7, "suspended", SIDE_ALIVE },
-	{ GUEST_SAVED, "suspended", 4, "saved", SIDE_OFF },
-	{ GUEST_ARRIVING, NULL, 0, "arriving", SIDE_MOVING },
-	{ GUEST_HANDED_OVER, NULL, 0, "handed over", SIDE_HANDED_OVER },
-	{ GUEST_POSTCOPY_SOURCE, NULL, 0, "in post-copy (source)", SIDE_POSTCOPY },
-	{ GUEST_POSTCOPY_TARGET, NULL, 0, "in post-copy (target)", SIDE_POSTCOPY },
-	{ GUEST_POSTCOPY_FAILED, NULL, 0, "broken in post-copy", SIDE_BROKEN },
-	{ GUEST_STOPPING, NULL, 0, "stopping", SIDE_BUSY },
+	{ NULL, "absent", GUEST_ABSENT, 0, SIDE_ABSENT },
+	{ "stopped", "shut off", GUEST_SHUT_OFF, 4, SIDE_OFF },
+	{ "stopped", "crashed", GUEST_CRASHED, 6, SIDE_OFF },
+	{ "active", "running", GUEST_RUNNING, 1, SIDE_ALIVE },
+	{ "paused", "paused", GUEST_PAUSED, 3, SIDE_ALIVE },
+	{ "suspended", "suspended", GUEST_SUSPENDED, 7, SIDE_ALIVE },
+	{ "suspended", "saved", GUEST_SAVED, 4, SIDE_OFF },
+	{ NULL, "arriving", GUEST_ARRIVING, 0, SIDE_MOVING },
+	{ NULL, "handed over", GUEST_HANDED_OVER, 0, SIDE_HANDED_OVER },
+	{ NULL, "in post-copy (source)", GUEST_POSTCOPY_SOURCE, 0, SIDE_POSTCOPY },
+	{ NULL, "in post-copy (target)", GUEST_POSTCOPY_TARGET, 0, SIDE_POSTCOPY },
+	{ NULL, "broken in post-copy", GUEST_POSTCOPY_FAILED, 0, SIDE_BROKEN },
+	{ NULL, "stopping", GUEST_STOPPING, 0, SIDE_BUSY },
 };
 
 static void each_state_has_its_meaning(void **state)

@@ -560,7 +560,7 @@ static void what_a_migration_that_has_ended_still_holds_is_found(void **state)
 	end_the_resized_ones_migration();
 	check(0, &report);
 	assert_int_equal(report.count, ARRAY_LENGTH(names));
-	for (size_t i = 0; i < report.count; i++) {
+	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
 		assert_string_equal(report.items[i].invariant->name, names[i]);
 		assert_string_equal(report.items[i].server_uuid, scene.resized);
 	}

@@ -20,16 +20,16 @@
 static const struct decision_case {
 	const char *name;
 	const char *rows; /* written before the miss was noted; NULL: none */
-	bool changes; /* the server, after it */
-	bool has_job;
 	struct {
 		const char *kind;
 		int host; /* of 1 to 3 */
 	} chores[2];
-	bool was_nobody_asked;
-	bool is_missed_still, is_forgotten, is_there; /* the server */
 	int home; /* of hosts 1 to 3 */
 	int look_again_at; /* of them; 0: none */
+	bool changes; /* the server, after the miss was noted */
+	bool has_job;
+	bool was_nobody_asked;
+	bool is_missed_still, is_forgotten, is_there; /* the server */
 } cases[] = {
 	{ .name = "nobody has it", .is_forgotten = true },
 	{ .name = "it is gone already", .rows = "DELETE FROM servers" },
