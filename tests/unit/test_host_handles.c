@@ -219,7 +219,7 @@ static void the_handle_of_a_removed_host_is_closed_when_no_thread_may_have_it(vo
 	go_round(fixture, 2);
 }
 
-/* It is told when the last one has ended. */
+/* It wakes when the last one has ended. */
 static void the_worker_stops_when_the_farewells_have_ended(void **state)
 {
 	struct worker_fixture *fixture = *state;

@@ -619,7 +619,7 @@ static void a_guest_that_somebody_moves_by_hand_is_not_judged(void **state)
 	assert_int_equal(count_found(check_shown_power_state, "one", mark_busy), 0);
 }
 
-/* Both are open: each is told, since each has an end of its own to be written. */
+/* Both are open: each is reported, since each has an end of its own to be written. */
 static void an_open_event_of_an_action_without_a_job_is_found(void **state)
 {
 	CLEANUP_INVARIANTS_REPORT struct invariants_report report = { 0 };

@@ -387,7 +387,7 @@ static void a_guest_is_stopped_as_often_as_that_is_asked_for(void **state)
 	}
 }
 
-/* All that stands in the way is told at once. */
+/* All that stands in the way is reported at once. */
 static void each_obstacle_of_a_guest_is_named(void **state)
 {
 	static const char DEVICES[] =
