@@ -1,6 +1,5 @@
 /* What the libvirt driver reads of a host and of a guest, against libvirt's own test driver, with a few of libvirt's calls replaced
  * where it has no such answer. */
-#include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,29 +10,14 @@
 
 #include <cmocka.h>
 #include <jansson.h>
-#include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 
+#include "libvirt_fixture.h"
+
 #include "base/cleanup.h"
-#include "base/error.h"
 #include "base/text.h"
-#include "server/settings.h"
-#include "server/worker/hypervisor.h"
-#include "server/worker/libvirt/driver.h"
 
-#define GUEST "11111111-2222-4333-8444-555555555555"
-#define GIB   (1024ULL * 1024 * 1024)
-
-static const struct hypervisor_settings settings = { .connect_timeout_s = 5,
-						     .keepalive_interval_s = -1,
-						     .keepalive_count = 0 };
-
-struct fixture {
-	virConnectPtr connection;
-	struct hypervisor *driver;
-	struct hypervisor_host *host;
-	struct error error;
-};
+#define GIB (1024ULL * 1024 * 1024)
 
 /* What the calls below answer instead; all zeros: as libvirt does. */
 static struct {
@@ -44,21 +28,15 @@ static struct {
 	bool has_gone_pool; /* the pool named gone goes away between the list and the question */
 	bool are_pools_unlike; /* each lies on a file system of its own */
 	bool hides_snapshots; /* how many the guest has cannot be read */
+	bool has_gone_guest; /* the guest goes away between the list and the question for its definition */
+	int shutdowns; /* that were asked for */
 } fake;
-
-static void find_real(const char *name, void *ret_function)
-{
-	void *found = dlsym(RTLD_NEXT, name);
-
-	assert_non_null(found);
-	memcpy(ret_function, &found, sizeof(found));
-}
 
 int virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned int flags)
 {
 	int (*real)(virDomainPtr, int *, int *, unsigned int);
 
-	find_real(__func__, &real);
+	libvirt_find_real(__func__, &real);
 	int result = real(domain, state, reason, flags);
 	if (!fake.state)
 		return result;
@@ -99,8 +77,30 @@ int virDomainSnapshotNum(virDomainPtr domain, unsigned int flags)
 {
 	int (*real)(virDomainPtr, unsigned int);
 
-	find_real(__func__, &real);
+	libvirt_find_real(__func__, &real);
 	return fake.hides_snapshots ? -1 : real(domain, flags);
+}
+
+int virDomainShutdown(virDomainPtr domain)
+{
+	int (*real)(virDomainPtr);
+
+	libvirt_find_real(__func__, &real);
+	fake.shutdowns++;
+	return real(domain);
+}
+
+char *virDomainGetXMLDesc(virDomainPtr domain, unsigned int flags)
+{
+	char *(*real)(virDomainPtr, unsigned int);
+	char uuid[VIR_UUID_STRING_BUFLEN];
+
+	libvirt_find_real(__func__, &real);
+	if (fake.has_gone_guest && virDomainGetUUIDString(domain, uuid) == 0 && text_equal(uuid, LIBVIRT_GUEST)) {
+		assert_int_equal(virDomainDestroy(domain), 0);
+		assert_int_equal(virDomainUndefine(domain), 0);
+	}
+	return real(domain, flags);
 }
 
 /* libvirt takes one for a driver that has none, and never frees what belongs to it. */
@@ -118,7 +118,7 @@ int virStoragePoolGetInfo(virStoragePoolPtr vol, virStoragePoolInfoPtr info)
 	int (*real)(virStoragePoolPtr, virStoragePoolInfoPtr);
 	unsigned long long number = 0;
 
-	find_real(__func__, &real);
+	libvirt_find_real(__func__, &real);
 	if (fake.has_gone_pool && text_equal(virStoragePoolGetName(vol), "gone"))
 		return -1;
 	int result = real(vol, info);
@@ -129,31 +129,21 @@ int virStoragePoolGetInfo(virStoragePoolPtr vol, virStoragePoolInfoPtr info)
 
 static int begin(void **state)
 {
-	static struct fixture fixture;
-	struct hypervisor_address address = { .host_id = 1, .name = "one", .uri = "test:///default" };
+	static struct libvirt_fixture fixture;
 
-	fixture = (struct fixture){ 0 };
 	memset(&fake, 0, sizeof(fake));
-	assert_int_equal(libvirt_driver_create(&settings, "node", NULL, &fixture.driver, &fixture.error), 0);
-	fixture.connection = virConnectOpen("test:///default");
-	assert_non_null(fixture.connection);
-	assert_int_equal(fixture.driver->operations->open_host(fixture.driver, &address, &fixture.host, &fixture.error),
-			 0);
+	libvirt_fixture_begin(&fixture, 5);
 	*state = &fixture;
 	return 0;
 }
 
 static int end(void **state)
 {
-	struct fixture *fixture = *state;
-
-	fixture->driver->operations->close_host(fixture->host);
-	virConnectClose(fixture->connection);
-	fixture->driver->operations->destroy(fixture->driver);
+	libvirt_fixture_end(*state);
 	return 0;
 }
 
-static void put_pool(const struct fixture *fixture, const char *name)
+static void put_pool(const struct libvirt_fixture *fixture, const char *name)
 {
 	CLEANUP_FREE char *definition =
 		text_format("<pool type='dir'><name>%s</name><target><path>/%s</path></target></pool>", name, name);
@@ -163,7 +153,7 @@ static void put_pool(const struct fixture *fixture, const char *name)
 	virStoragePoolFree(pool);
 }
 
-static json_t *describe(struct fixture *fixture, int64_t *ret_disk_gb)
+static json_t *describe(struct libvirt_fixture *fixture, int64_t *ret_disk_gb)
 {
 	CLEANUP_HOST_FACTS struct host_facts facts = { 0 };
 
@@ -233,12 +223,9 @@ static void the_room_of_pools_on_one_file_system_counts_once(void **state)
 	json_decref(facts);
 }
 
-static void put_guest(const struct fixture *fixture, bool is_persistent, const char *devices)
+static void put_guest(const struct libvirt_fixture *fixture, bool is_persistent, const char *devices)
 {
-	CLEANUP_FREE char *definition = text_format(
-		"<domain type='test'><name>guest</name><uuid>%s</uuid><memory unit='MiB'>8</memory><vcpu>1</vcpu>"
-		"<os><type arch='i686'>hvm</type></os><devices>%s</devices></domain>",
-		GUEST, devices);
+	CLEANUP_FREE char *definition = libvirt_guest_definition(LIBVIRT_GUEST, devices);
 	virDomainPtr domain = is_persistent ? virDomainDefineXML(fixture->connection, definition)
 					    : virDomainCreateXML(fixture->connection, definition, 0);
 
@@ -289,7 +276,7 @@ static void each_state_of_libvirts_has_its_meaning(void **state)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(states); i++) {
 		const struct state_case *tried = &states[i];
-		struct fixture *fixture = *state;
+		struct libvirt_fixture *fixture = *state;
 		struct guest_view view = { 0 };
 
 		put_guest(fixture, !tried->is_transient, "");
@@ -297,7 +284,7 @@ static void each_state_of_libvirts_has_its_meaning(void **state)
 		fake.reason = tried->reason;
 		fake.job = tried->job;
 		fake.operation = tried->operation;
-		if (fixture->driver->operations->look(fixture->host, GUEST, &view, &fixture->error) < 0)
+		if (fixture->driver->operations->look(fixture->host, LIBVIRT_GUEST, &view, &fixture->error) < 0)
 			fail_msg("%s", fixture->error.text);
 		if (view.state != tried->expected || view.is_moving_in != tried->is_moving_in
 		    || view.is_moving_out != tried->is_moving_out)
@@ -310,13 +297,14 @@ static void each_state_of_libvirts_has_its_meaning(void **state)
 
 static void each_figure_of_a_move_is_libvirts(void **state)
 {
-	struct fixture *fixture = *state;
+	struct libvirt_fixture *fixture = *state;
 	struct move_progress progress = { 0 };
 
 	put_guest(fixture, true, "");
 	fake.job = VIR_DOMAIN_JOB_UNBOUNDED;
 	fake.has_figures = true;
-	assert_int_equal(fixture->driver->operations->progress(fixture->host, GUEST, &progress, &fixture->error), 0);
+	assert_int_equal(
+		fixture->driver->operations->progress(fixture->host, LIBVIRT_GUEST, &progress, &fixture->error), 0);
 	assert_true(progress.is_active);
 	assert_false(progress.is_in_postcopy);
 	assert_int_equal(progress.memory_total, 1000);
@@ -349,7 +337,7 @@ static void a_move_is_active_and_in_post_copy_by_the_guests_state(void **state)
 		{ VIR_DOMAIN_PAUSED, VIR_DOMAIN_PAUSED_POSTCOPY_FAILED, VIR_DOMAIN_JOB_UNBOUNDED, false, false },
 		{ VIR_DOMAIN_SHUTOFF, VIR_DOMAIN_SHUTOFF_SHUTDOWN, VIR_DOMAIN_JOB_UNBOUNDED, false, false },
 	};
-	struct fixture *fixture = *state;
+	struct libvirt_fixture *fixture = *state;
 
 	put_guest(fixture, true, "");
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
@@ -359,7 +347,8 @@ static void a_move_is_active_and_in_post_copy_by_the_guests_state(void **state)
 		fake.reason = rows[i].reason;
 		fake.job = rows[i].job;
 		assert_int_equal(
-			fixture->driver->operations->progress(fixture->host, GUEST, &progress, &fixture->error), 0);
+			fixture->driver->operations->progress(fixture->host, LIBVIRT_GUEST, &progress, &fixture->error),
+			0);
 		assert_int_equal(progress.is_active, rows[i].is_active);
 		assert_int_equal(progress.is_in_postcopy, rows[i].is_in_postcopy);
 	}
@@ -369,18 +358,20 @@ static void a_move_is_active_and_in_post_copy_by_the_guests_state(void **state)
 static void a_guest_is_stopped_as_often_as_that_is_asked_for(void **state)
 {
 	for (int64_t graceful_ms = 0; graceful_ms <= 2000; graceful_ms += 2000) {
-		struct fixture *fixture = *state;
+		struct libvirt_fixture *fixture = *state;
 
 		put_guest(fixture, true, "");
 		for (int i = 0; i < 2; i++) {
 			struct guest_view view = { 0 };
 
-			assert_int_equal(fixture->driver->operations->stop_guest(fixture->host, GUEST, graceful_ms,
-										 &fixture->error),
+			assert_int_equal(fixture->driver->operations->stop_guest(fixture->host, LIBVIRT_GUEST,
+										 graceful_ms, &fixture->error),
 					 0);
 			assert_int_equal(
-				fixture->driver->operations->look(fixture->host, GUEST, &view, &fixture->error), 0);
+				fixture->driver->operations->look(fixture->host, LIBVIRT_GUEST, &view, &fixture->error),
+				0);
 			assert_int_equal(view.state, GUEST_SHUT_OFF);
+			assert_int_equal(fake.shutdowns, graceful_ms > 0); /* one that is off is asked nothing */
 		}
 		end(state);
 		begin(state);
@@ -395,29 +386,43 @@ static void each_obstacle_of_a_guest_is_named(void **state)
 		"id='0x5678'/></source></hostdev>"
 		"<tpm model='tpm-tis'><backend type='passthrough'><device path='/dev/tpm0'/></backend></tpm>";
 	const struct live_options options = { .migration_address = NULL };
-	struct fixture *fixture = *state;
+	struct libvirt_fixture *fixture = *state;
 	struct check_result check = { 0 };
 
 	put_guest(fixture, true, DEVICES);
-	assert_int_equal(fixture->driver->operations->check_live(fixture->host, fixture->host, GUEST, &options, &check,
-								 &fixture->error),
+	assert_int_equal(fixture->driver->operations->check_live(fixture->host, fixture->host, LIBVIRT_GUEST, &options,
+								 &check, &fixture->error),
 			 -ECANCELED);
 	assert_int_equal(check.refusal, CHECK_REFUSED_BY_SERVER);
 	if (!strstr(fixture->error.text, ", and "))
 		fail_msg("%s", fixture->error.text);
 }
 
+static void a_guest_that_goes_meanwhile_is_left_out(void **state)
+{
+	struct libvirt_fixture *fixture = *state;
+	CLEANUP_GUESTS struct guest_list list = { 0 };
+
+	put_guest(fixture, true, "");
+	fake.has_gone_guest = true;
+	if (fixture->driver->operations->list_guests(fixture->host, &list, &fixture->error) < 0)
+		fail_msg("%s", fixture->error.text);
+	assert_int_equal(list.count, 1); /* the test driver has one */
+	assert_string_equal(list.items[0].domain_name, "test");
+	assert_int_equal(fixture->error.code, 0);
+}
+
 /* What cannot be read is not taken for none. */
 static void a_guest_whose_snapshots_cannot_be_counted_is_not_moved(void **state)
 {
 	const struct live_options options = { .migration_address = NULL };
-	struct fixture *fixture = *state;
+	struct libvirt_fixture *fixture = *state;
 	struct check_result check = { 0 };
 
 	put_guest(fixture, true, "");
 	fake.hides_snapshots = true;
-	int result = fixture->driver->operations->check_live(fixture->host, fixture->host, GUEST, &options, &check,
-							     &fixture->error);
+	int result = fixture->driver->operations->check_live(fixture->host, fixture->host, LIBVIRT_GUEST, &options,
+							     &check, &fixture->error);
 	assert_true(result < 0 && result != -ECANCELED);
 	assert_non_null(strstr(fixture->error.text, "read the guest's definition"));
 }
@@ -442,6 +447,7 @@ int main(void)
 		TEST(a_move_is_active_and_in_post_copy_by_the_guests_state),
 		TEST(a_guest_is_stopped_as_often_as_that_is_asked_for),
 		TEST(each_obstacle_of_a_guest_is_named),
+		TEST(a_guest_that_goes_meanwhile_is_left_out),
 		TEST(a_guest_whose_snapshots_cannot_be_counted_is_not_moved),
 		TEST(libvirt_writes_nothing_of_its_own),
 	};

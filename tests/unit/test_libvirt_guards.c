@@ -1,6 +1,5 @@
 /* What the libvirt driver must not do to a guest or a disk that somebody else uses: against libvirt's own test driver, with a
  * few of libvirt's calls replaced where a race or a hanging QEMU is needed. */
-#include <dlfcn.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,33 +10,16 @@
 #include <time.h>
 
 #include <cmocka.h>
-#include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 
+#include "libvirt_fixture.h"
+
 #include "base/cleanup.h"
-#include "base/error.h"
 #include "base/text.h"
-#include "server/settings.h"
-#include "server/worker/hypervisor.h"
 #include "server/worker/libvirt/definition.h"
-#include "server/worker/libvirt/driver.h"
 
-#define GUEST       "11111111-2222-4333-8444-555555555555"
 #define OTHER_GUEST "99999999-2222-4333-8444-555555555555"
-#define POOL        "default-pool"
 #define MIB         (1024 * 1024)
-
-static const struct hypervisor_settings settings = { .connect_timeout_s = 5,
-						     .keepalive_interval_s = -1,
-						     .keepalive_count = 0 };
-
-/* libvirt as the driver sees it and as the test does: the test driver's hosts are one within a process. */
-struct fixture {
-	virConnectPtr connection;
-	struct hypervisor *driver;
-	struct hypervisor_host *host;
-	struct error error;
-};
 
 /* What the calls below do instead; all zeros: as libvirt does. */
 static struct {
@@ -52,29 +34,12 @@ static struct {
 	unsigned long long file_bytes; /* the length of each volume's file; 0: not known */
 } fake;
 
-static char *definition_of(const char *uuid, const char *devices)
-{
-	return text_format(
-		"<domain type='test'><name>guest-%.4s</name><uuid>%s</uuid><memory unit='MiB'>8</memory><vcpu>1</vcpu>"
-		"<os><type arch='i686'>hvm</type></os><devices>%s</devices></domain>",
-		uuid, uuid, devices);
-}
-
-/* libvirt's own call of that name; `ret_function` points to a pointer to a function. */
-static void find_real(const char *name, void *ret_function)
-{
-	void *found = dlsym(RTLD_NEXT, name);
-
-	assert_non_null(found);
-	memcpy(ret_function, &found, sizeof(found));
-}
-
 int virDomainUndefineFlags(virDomainPtr domain, unsigned int flags)
 {
-	CLEANUP_FREE char *definition = definition_of(GUEST, "");
+	CLEANUP_FREE char *definition = libvirt_guest_definition(LIBVIRT_GUEST, "");
 	int (*real)(virDomainPtr, unsigned int);
 
-	find_real(__func__, &real);
+	libvirt_find_real(__func__, &real);
 	fake.undefine_flags = flags;
 	/* The test driver has neither. */
 	int result =
@@ -93,7 +58,7 @@ char *virDomainGetXMLDesc(virDomainPtr domain, unsigned int flags)
 {
 	char *(*real)(virDomainPtr, unsigned int);
 
-	find_real(__func__, &real);
+	libvirt_find_real(__func__, &real);
 	return fake.breaks_definitions ? strdup("<domain") : real(domain, flags);
 }
 
@@ -101,7 +66,7 @@ int virDomainGetState(virDomainPtr domain, int *state, int *reason, unsigned int
 {
 	int (*real)(virDomainPtr, int *, int *, unsigned int);
 
-	find_real(__func__, &real);
+	libvirt_find_real(__func__, &real);
 	int result = real(domain, state, reason, flags);
 
 	if (result == 0 && fake.is_going_down && *state == VIR_DOMAIN_RUNNING)
@@ -123,7 +88,7 @@ int virStorageVolGetInfoFlags(virStorageVolPtr volume, virStorageVolInfoPtr info
 {
 	int (*real)(virStorageVolPtr, virStorageVolInfoPtr, unsigned int);
 
-	find_real(__func__, &real);
+	libvirt_find_real(__func__, &real);
 	if (!fake.file_bytes)
 		return real(volume, info, flags);
 	int result = virStorageVolGetInfo(volume, info);
@@ -145,47 +110,37 @@ int virDomainGetJobStats(virDomainPtr domain, int *type, virTypedParameterPtr *p
 
 static int begin(void **state)
 {
-	static struct fixture fixture;
+	static struct libvirt_fixture fixture;
 
-	fixture = (struct fixture){ 0 };
 	memset(&fake, 0, sizeof(fake));
-	struct hypervisor_address address = { .host_id = 1, .name = "one", .uri = "test:///default" };
-	assert_int_equal(libvirt_driver_create(&settings, "node", NULL, &fixture.driver, &fixture.error), 0);
-	fixture.connection = virConnectOpen("test:///default");
-	assert_non_null(fixture.connection);
-	assert_int_equal(fixture.driver->operations->open_host(fixture.driver, &address, &fixture.host, &fixture.error),
-			 0);
+	libvirt_fixture_begin(&fixture, 5);
 	*state = &fixture;
 	return 0;
 }
 
 static int end(void **state)
 {
-	struct fixture *fixture = *state;
-
-	fixture->driver->operations->close_host(fixture->host);
-	virConnectClose(fixture->connection);
-	fixture->driver->operations->destroy(fixture->driver);
+	libvirt_fixture_end(*state);
 	return 0;
 }
 
-static void define(const struct fixture *fixture, const char *uuid, const char *devices)
+static void define(const struct libvirt_fixture *fixture, const char *uuid, const char *devices)
 {
-	CLEANUP_FREE char *definition = definition_of(uuid, devices);
+	CLEANUP_FREE char *definition = libvirt_guest_definition(uuid, devices);
 	virDomainPtr domain = virDomainDefineXML(fixture->connection, definition);
 
 	assert_non_null(domain);
 	virDomainFree(domain);
 }
 
-static virDomainPtr find(const struct fixture *fixture, const char *uuid)
+static virDomainPtr find(const struct libvirt_fixture *fixture, const char *uuid)
 {
 	return virDomainLookupByUUIDString(fixture->connection, uuid);
 }
 
-static void bring_into(const struct fixture *fixture, enum guest_state state)
+static void bring_into(const struct libvirt_fixture *fixture, enum guest_state state)
 {
-	virDomainPtr domain = find(fixture, GUEST);
+	virDomainPtr domain = find(fixture, LIBVIRT_GUEST);
 
 	assert_non_null(domain);
 	if (state == GUEST_RUNNING || state == GUEST_PAUSED)
@@ -195,7 +150,7 @@ static void bring_into(const struct fixture *fixture, enum guest_state state)
 	virDomainFree(domain);
 }
 
-static struct guest_view look(struct fixture *fixture, const char *uuid)
+static struct guest_view look(struct libvirt_fixture *fixture, const char *uuid)
 {
 	struct guest_view view = { 0 };
 
@@ -204,9 +159,9 @@ static struct guest_view look(struct fixture *fixture, const char *uuid)
 	return view;
 }
 
-static int remove_guest(struct fixture *fixture, unsigned int states)
+static int remove_guest(struct libvirt_fixture *fixture, unsigned int states)
 {
-	int result = fixture->driver->operations->remove_guest(fixture->host, GUEST, states, &fixture->error);
+	int result = fixture->driver->operations->remove_guest(fixture->host, LIBVIRT_GUEST, states, &fixture->error);
 
 	if (result < 0 && result != -ESTALE)
 		print_message("%s\n", fixture->error.text);
@@ -216,69 +171,71 @@ static int remove_guest(struct fixture *fixture, unsigned int states)
 static void a_guest_is_removed_in_the_states_that_were_named_alone(void **state)
 {
 	static const enum guest_state states[] = { GUEST_SHUT_OFF, GUEST_RUNNING, GUEST_PAUSED };
-	struct fixture *fixture = *state;
+	struct libvirt_fixture *fixture = *state;
 
 	assert_int_equal(remove_guest(fixture, GUEST_SET_OFF), 0);
 	for (size_t i = 0; i < ARRAY_LENGTH(states); i++) {
-		define(fixture, GUEST, "");
+		define(fixture, LIBVIRT_GUEST, "");
 		bring_into(fixture, states[i]);
 		assert_int_equal(remove_guest(fixture, ~GUEST_SET(states[i])), -ESTALE);
 		assert_non_null(strstr(fixture->error.text, "one"));
 		assert_non_null(strstr(fixture->error.text, guest_state_name(states[i])));
-		assert_int_equal(look(fixture, GUEST).state, states[i]);
+		assert_int_equal(look(fixture, LIBVIRT_GUEST).state, states[i]);
 		assert_int_equal(remove_guest(fixture, GUEST_SET(states[i])), 0);
-		assert_int_equal(look(fixture, GUEST).state, GUEST_ABSENT);
+		assert_int_equal(look(fixture, LIBVIRT_GUEST).state, GUEST_ABSENT);
 	}
 }
 
 static void what_libvirt_keeps_beside_the_disks_stays(void **state)
 {
-	struct fixture *fixture = *state;
+	struct libvirt_fixture *fixture = *state;
 
-	define(fixture, GUEST, "");
+	define(fixture, LIBVIRT_GUEST, "");
 	assert_int_equal(remove_guest(fixture, GUEST_SET_OFF), 0);
 	assert_int_equal(fake.undefine_flags, VIR_DOMAIN_UNDEFINE_KEEP_NVRAM);
-	define(fixture, GUEST, "<tpm model='tpm-tis'><backend type='emulator' version='2.0'/></tpm>");
+	define(fixture, LIBVIRT_GUEST, "<tpm model='tpm-tis'><backend type='emulator' version='2.0'/></tpm>");
 	assert_int_equal(remove_guest(fixture, GUEST_SET_OFF), 0);
 	assert_int_equal(fake.undefine_flags, VIR_DOMAIN_UNDEFINE_KEEP_NVRAM | VIR_DOMAIN_UNDEFINE_KEEP_TPM);
 }
 
 static void a_guest_without_a_definition_goes_with_its_qemu(void **state)
 {
-	struct fixture *fixture = *state;
-	CLEANUP_FREE char *definition = definition_of(GUEST, "");
+	struct libvirt_fixture *fixture = *state;
+	CLEANUP_FREE char *definition = libvirt_guest_definition(LIBVIRT_GUEST, "");
 	virDomainPtr domain = virDomainCreateXML(fixture->connection, definition, 0);
 
 	assert_non_null(domain);
 	virDomainFree(domain);
-	assert_false(look(fixture, GUEST).is_persistent);
+	assert_false(look(fixture, LIBVIRT_GUEST).is_persistent);
 	assert_int_equal(remove_guest(fixture, GUEST_SET(GUEST_RUNNING)), 0);
-	assert_int_equal(look(fixture, GUEST).state, GUEST_ABSENT);
+	assert_int_equal(look(fixture, LIBVIRT_GUEST).state, GUEST_ABSENT);
 }
 
 static void a_guest_without_a_definition_is_not_stopped(void **state)
 {
-	struct fixture *fixture = *state;
-	CLEANUP_FREE char *definition = definition_of(GUEST, "");
+	struct libvirt_fixture *fixture = *state;
+	CLEANUP_FREE char *definition = libvirt_guest_definition(LIBVIRT_GUEST, "");
 	virDomainPtr domain = virDomainCreateXML(fixture->connection, definition, 0);
 
 	assert_non_null(domain);
 	virDomainFree(domain);
-	assert_int_equal(fixture->driver->operations->stop_guest(fixture->host, GUEST, 0, &fixture->error), -ESTALE);
+	assert_int_equal(fixture->driver->operations->stop_guest(fixture->host, LIBVIRT_GUEST, 0, &fixture->error),
+			 -ESTALE);
 	assert_non_null(strstr(fixture->error.text, "without a definition"));
-	assert_int_equal(look(fixture, GUEST).state, GUEST_RUNNING);
+	assert_int_equal(look(fixture, LIBVIRT_GUEST).state, GUEST_RUNNING);
 	assert_int_equal(remove_guest(fixture, GUEST_SET(GUEST_RUNNING)), 0);
 }
 
 static void a_guest_that_is_started_while_its_definition_goes_gets_it_back(void **state)
 {
-	struct fixture *fixture = *state;
+	struct libvirt_fixture *fixture = *state;
 
-	define(fixture, GUEST, "");
-	assert_int_equal(fixture->driver->operations->set_autostart(fixture->host, GUEST, true, &fixture->error), 0);
+	define(fixture, LIBVIRT_GUEST, "");
+	assert_int_equal(
+		fixture->driver->operations->set_autostart(fixture->host, LIBVIRT_GUEST, true, &fixture->error), 0);
 	fake.starts_after_undefine = true;
 	assert_int_equal(remove_guest(fixture, GUEST_SET_OFF), -ESTALE);
-	struct guest_view view = look(fixture, GUEST);
+	struct guest_view view = look(fixture, LIBVIRT_GUEST);
 	assert_int_equal(view.state, GUEST_RUNNING);
 	assert_true(view.is_persistent);
 	assert_true(view.has_autostart);
@@ -286,21 +243,21 @@ static void a_guest_that_is_started_while_its_definition_goes_gets_it_back(void 
 
 static void a_guest_whose_qemu_hangs_is_busy_and_neither_asked_nor_removed(void **state)
 {
-	struct fixture *fixture = *state;
+	struct libvirt_fixture *fixture = *state;
 
-	define(fixture, GUEST, "");
+	define(fixture, LIBVIRT_GUEST, "");
 	bring_into(fixture, GUEST_RUNNING);
-	assert_false(look(fixture, GUEST).is_busy);
+	assert_false(look(fixture, LIBVIRT_GUEST).is_busy);
 	assert_int_equal(fake.job_questions, 1);
 	fake.control_state = VIR_DOMAIN_CONTROL_OCCUPIED;
 	fake.control_ms = 20000;
-	struct guest_view view = look(fixture, GUEST);
+	struct guest_view view = look(fixture, LIBVIRT_GUEST);
 	assert_int_equal(view.state, GUEST_RUNNING);
 	assert_true(view.is_busy);
 	assert_int_equal(remove_guest(fixture, GUEST_SET(GUEST_RUNNING)), -ESTALE);
-	assert_int_equal(look(fixture, GUEST).state, GUEST_RUNNING);
+	assert_int_equal(look(fixture, LIBVIRT_GUEST).state, GUEST_RUNNING);
 	fake.control_state = VIR_DOMAIN_CONTROL_ERROR;
-	assert_true(look(fixture, GUEST).is_busy);
+	assert_true(look(fixture, LIBVIRT_GUEST).is_busy);
 	assert_int_equal(fake.job_questions, 1);
 
 	/* A command that ends in time is nothing unusual. */
@@ -308,48 +265,51 @@ static void a_guest_whose_qemu_hangs_is_busy_and_neither_asked_nor_removed(void 
 	fake.control_ms = 200;
 	fake.control_questions = 0;
 	fake.is_another_command = true;
-	assert_false(look(fixture, GUEST).is_busy);
+	assert_false(look(fixture, LIBVIRT_GUEST).is_busy);
 	assert_int_equal(fake.job_questions, 2);
 }
 
 static void the_progress_of_a_guest_that_goes_down_or_whose_qemu_hangs_is_not_read(void **state)
 {
-	struct fixture *fixture = *state;
+	struct libvirt_fixture *fixture = *state;
 	struct move_progress progress = { .is_active = true };
 
-	define(fixture, GUEST, "");
+	define(fixture, LIBVIRT_GUEST, "");
 	bring_into(fixture, GUEST_RUNNING);
 	fake.control_state = VIR_DOMAIN_CONTROL_OCCUPIED;
 	fake.control_ms = 20000;
-	assert_int_equal(fixture->driver->operations->progress(fixture->host, GUEST, &progress, &fixture->error),
-			 -EBUSY);
+	assert_int_equal(
+		fixture->driver->operations->progress(fixture->host, LIBVIRT_GUEST, &progress, &fixture->error),
+		-EBUSY);
 	fake.is_going_down = true;
-	assert_int_equal(fixture->driver->operations->progress(fixture->host, GUEST, &progress, &fixture->error), 0);
+	assert_int_equal(
+		fixture->driver->operations->progress(fixture->host, LIBVIRT_GUEST, &progress, &fixture->error), 0);
 	assert_false(progress.is_active);
 	assert_int_equal(fake.job_questions, 0);
 
 	/* A command of libvirt's own that ends in time is nothing unusual while a guest moves. */
 	fake.is_going_down = false;
 	fake.control_ms = 0;
-	assert_int_equal(fixture->driver->operations->progress(fixture->host, GUEST, &progress, &fixture->error), 0);
+	assert_int_equal(
+		fixture->driver->operations->progress(fixture->host, LIBVIRT_GUEST, &progress, &fixture->error), 0);
 	assert_int_equal(fake.job_questions, 1);
 }
 
 static void a_guest_that_goes_down_is_stopping_and_waited_for(void **state)
 {
-	struct fixture *fixture = *state;
+	struct libvirt_fixture *fixture = *state;
 	struct timespec began, ended;
 
-	define(fixture, GUEST, "");
+	define(fixture, LIBVIRT_GUEST, "");
 	bring_into(fixture, GUEST_RUNNING);
 	fake.is_going_down = true;
-	assert_int_equal(look(fixture, GUEST).state, GUEST_STOPPING);
+	assert_int_equal(look(fixture, LIBVIRT_GUEST).state, GUEST_STOPPING);
 	assert_int_equal(remove_guest(fixture, GUEST_SET(GUEST_RUNNING) | GUEST_SET_OFF), -ESTALE);
 	clock_gettime(CLOCK_MONOTONIC, &began);
-	assert_int_equal(fixture->driver->operations->stop_guest(fixture->host, GUEST, 0, &fixture->error), 0);
+	assert_int_equal(fixture->driver->operations->stop_guest(fixture->host, LIBVIRT_GUEST, 0, &fixture->error), 0);
 	clock_gettime(CLOCK_MONOTONIC, &ended);
 	assert_true(ended.tv_sec - began.tv_sec >= 5); /* it is not cut off at once, but in the end */
-	assert_int_equal(look(fixture, GUEST).state, GUEST_SHUT_OFF);
+	assert_int_equal(look(fixture, LIBVIRT_GUEST).state, GUEST_SHUT_OFF);
 }
 
 static const struct guest_facts *listed(const struct guest_list *list, const char *uuid)
@@ -362,18 +322,18 @@ static const struct guest_facts *listed(const struct guest_list *list, const cha
 
 static void a_guest_that_cannot_be_read_is_listed_as_silent(void **state)
 {
-	struct fixture *fixture = *state;
+	struct libvirt_fixture *fixture = *state;
 	CLEANUP_GUESTS struct guest_list list = { 0 };
 
-	define(fixture, GUEST, "");
+	define(fixture, LIBVIRT_GUEST, "");
 	bring_into(fixture, GUEST_RUNNING);
 	define(fixture, OTHER_GUEST, "");
 	fake.control_state = VIR_DOMAIN_CONTROL_OCCUPIED;
 	fake.control_ms = 20000;
 	assert_int_equal(fixture->driver->operations->list_guests(fixture->host, &list, &fixture->error), 0);
-	assert_true(listed(&list, GUEST)->is_silent);
-	assert_int_equal(listed(&list, GUEST)->view.state, GUEST_RUNNING);
-	assert_int_equal(listed(&list, GUEST)->memory_mb, 8);
+	assert_true(listed(&list, LIBVIRT_GUEST)->is_silent);
+	assert_int_equal(listed(&list, LIBVIRT_GUEST)->view.state, GUEST_RUNNING);
+	assert_int_equal(listed(&list, LIBVIRT_GUEST)->memory_mb, 8);
 	assert_false(listed(&list, OTHER_GUEST)->is_silent);
 	assert_int_equal(fake.job_questions, 0);
 	guest_list_clear(&list);
@@ -381,46 +341,46 @@ static void a_guest_that_cannot_be_read_is_listed_as_silent(void **state)
 	fake.control_state = VIR_DOMAIN_CONTROL_OK;
 	fake.breaks_definitions = true;
 	assert_int_equal(fixture->driver->operations->list_guests(fixture->host, &list, &fixture->error), 0);
-	assert_true(listed(&list, GUEST)->is_silent);
-	assert_null(listed(&list, GUEST)->facts);
-	assert_string_equal(listed(&list, GUEST)->domain_name, "guest-1111");
+	assert_true(listed(&list, LIBVIRT_GUEST)->is_silent);
+	assert_null(listed(&list, LIBVIRT_GUEST)->facts);
+	assert_string_equal(listed(&list, LIBVIRT_GUEST)->domain_name, "guest-1111");
 	assert_int_equal(listed(&list, OTHER_GUEST)->view.state, GUEST_SHUT_OFF);
 }
 
 static void a_guest_is_defined_over_one_that_is_off_alone(void **state)
 {
-	struct fixture *fixture = *state;
-	CLEANUP_FREE char *definition = definition_of(GUEST, "");
+	struct libvirt_fixture *fixture = *state;
+	CLEANUP_FREE char *definition = libvirt_guest_definition(LIBVIRT_GUEST, "");
 	const struct hypervisor_operations *operations = fixture->driver->operations;
 
 	if (operations->define(fixture->host, definition, true, &fixture->error) < 0)
 		fail_msg("%s", fixture->error.text);
-	assert_true(look(fixture, GUEST).has_autostart);
+	assert_true(look(fixture, LIBVIRT_GUEST).has_autostart);
 	assert_int_equal(operations->define(fixture->host, definition, false, &fixture->error), 0);
-	assert_false(look(fixture, GUEST).has_autostart);
+	assert_false(look(fixture, LIBVIRT_GUEST).has_autostart);
 	bring_into(fixture, GUEST_RUNNING);
 	assert_int_equal(operations->define(fixture->host, definition, true, &fixture->error), -ESTALE);
 	assert_non_null(strstr(fixture->error.text, "running"));
-	assert_false(look(fixture, GUEST).has_autostart);
+	assert_false(look(fixture, LIBVIRT_GUEST).has_autostart);
 	assert_int_equal(operations->define(fixture->host, "<domain/>", true, &fixture->error), -EINVAL);
 }
 
 static void autostart_is_set(void **state)
 {
-	struct fixture *fixture = *state;
+	struct libvirt_fixture *fixture = *state;
 	const struct hypervisor_operations *operations = fixture->driver->operations;
 
-	assert_int_equal(operations->set_autostart(fixture->host, GUEST, true, &fixture->error), -ENOENT);
-	define(fixture, GUEST, "");
-	assert_int_equal(operations->set_autostart(fixture->host, GUEST, true, &fixture->error), 0);
-	assert_true(look(fixture, GUEST).has_autostart);
-	assert_int_equal(operations->set_autostart(fixture->host, GUEST, false, &fixture->error), 0);
-	assert_false(look(fixture, GUEST).has_autostart);
+	assert_int_equal(operations->set_autostart(fixture->host, LIBVIRT_GUEST, true, &fixture->error), -ENOENT);
+	define(fixture, LIBVIRT_GUEST, "");
+	assert_int_equal(operations->set_autostart(fixture->host, LIBVIRT_GUEST, true, &fixture->error), 0);
+	assert_true(look(fixture, LIBVIRT_GUEST).has_autostart);
+	assert_int_equal(operations->set_autostart(fixture->host, LIBVIRT_GUEST, false, &fixture->error), 0);
+	assert_false(look(fixture, LIBVIRT_GUEST).has_autostart);
 }
 
-static void make_volume(const struct fixture *fixture, const char *name)
+static void make_volume(const struct libvirt_fixture *fixture, const char *name)
 {
-	virStoragePoolPtr pool = virStoragePoolLookupByName(fixture->connection, POOL);
+	virStoragePoolPtr pool = virStoragePoolLookupByName(fixture->connection, LIBVIRT_POOL);
 	CLEANUP_FREE char *definition =
 		text_format("<volume><name>%s</name><capacity unit='MiB'>1</capacity></volume>", name);
 	virStorageVolPtr volume = virStorageVolCreateXML(pool, definition, 0);
@@ -430,9 +390,9 @@ static void make_volume(const struct fixture *fixture, const char *name)
 	virStoragePoolFree(pool);
 }
 
-static bool has_volume(const struct fixture *fixture, const char *name)
+static bool has_volume(const struct libvirt_fixture *fixture, const char *name)
 {
-	virStoragePoolPtr pool = virStoragePoolLookupByName(fixture->connection, POOL);
+	virStoragePoolPtr pool = virStoragePoolLookupByName(fixture->connection, LIBVIRT_POOL);
 	virStorageVolPtr volume = virStorageVolLookupByName(pool, name);
 	bool is_there = volume != NULL;
 
@@ -442,9 +402,9 @@ static bool has_volume(const struct fixture *fixture, const char *name)
 	return is_there;
 }
 
-static void stop_pool(const struct fixture *fixture)
+static void stop_pool(const struct libvirt_fixture *fixture)
 {
-	virStoragePoolPtr pool = virStoragePoolLookupByName(fixture->connection, POOL);
+	virStoragePoolPtr pool = virStoragePoolLookupByName(fixture->connection, LIBVIRT_POOL);
 
 	assert_int_equal(virStoragePoolDestroy(pool), 0);
 	virStoragePoolFree(pool);
@@ -456,11 +416,11 @@ static void disks_are_there_with_all_their_bytes_or_named(void **state)
 		struct hypervisor_volume volume;
 		int result;
 	} cases[] = {
-		{ { POOL, "one", MIB }, 0 },           { { POOL, "one", 0 }, 0 },
-		{ { POOL, "one", MIB + 1 }, -ESTALE }, { { POOL, "missing", 0 }, -ESTALE },
+		{ { LIBVIRT_POOL, "one", MIB }, 0 },           { { LIBVIRT_POOL, "one", 0 }, 0 },
+		{ { LIBVIRT_POOL, "one", MIB + 1 }, -ESTALE }, { { LIBVIRT_POOL, "missing", 0 }, -ESTALE },
 		{ { "no-pool", "one", 0 }, -ESTALE },
 	};
-	struct fixture *fixture = *state;
+	struct libvirt_fixture *fixture = *state;
 	const struct hypervisor_operations *operations = fixture->driver->operations;
 
 	make_volume(fixture, "one");
@@ -480,8 +440,8 @@ static void disks_are_there_with_all_their_bytes_or_named(void **state)
 /* The disk in it keeps its capacity, which its first bytes have. */
 static void a_disk_whose_file_was_cut_off_is_not_whole(void **state)
 {
-	static const struct hypervisor_volume volume = { POOL, "one", MIB / 2 };
-	struct fixture *fixture = *state;
+	static const struct hypervisor_volume volume = { LIBVIRT_POOL, "one", MIB / 2 };
+	struct libvirt_fixture *fixture = *state;
 	const struct hypervisor_operations *operations = fixture->driver->operations;
 
 	make_volume(fixture, "one");
@@ -492,7 +452,7 @@ static void a_disk_whose_file_was_cut_off_is_not_whole(void **state)
 	assert_non_null(strstr(fixture->error.text, "524287 bytes instead of 524288"));
 }
 
-static int remove_volume(struct fixture *fixture, const char *pool, const char *name)
+static int remove_volume(struct libvirt_fixture *fixture, const char *pool, const char *name)
 {
 	const struct hypervisor_volume volume = { pool, name, 0 };
 
@@ -503,41 +463,41 @@ static void a_disk_that_a_guest_names_stays(void **state)
 {
 	static const char *const devices[] = {
 		"<disk type='file'><source file='/default-pool/one'/><target dev='vda'/></disk>",
-		"<disk type='volume'><source pool='" POOL "' volume='one'/><target dev='vda'/></disk>",
+		"<disk type='volume'><source pool='" LIBVIRT_POOL "' volume='one'/><target dev='vda'/></disk>",
 		"<disk type='block'><source dev='/default-pool/one'/><target dev='vda'/></disk>",
 	};
-	struct fixture *fixture = *state;
+	struct libvirt_fixture *fixture = *state;
 
 	make_volume(fixture, "one");
 	for (size_t i = 0; i < ARRAY_LENGTH(devices); i++) {
-		define(fixture, GUEST, devices[i]);
-		assert_int_equal(remove_volume(fixture, POOL, "one"), -ESTALE);
+		define(fixture, LIBVIRT_GUEST, devices[i]);
+		assert_int_equal(remove_volume(fixture, LIBVIRT_POOL, "one"), -ESTALE);
 		assert_non_null(strstr(fixture->error.text, "guest-1111"));
 		assert_true(has_volume(fixture, "one"));
 	}
-	define(fixture, GUEST, "");
+	define(fixture, LIBVIRT_GUEST, "");
 	fake.breaks_definitions = true; /* then it cannot be known */
-	assert_int_equal(remove_volume(fixture, POOL, "one"), -EIO);
+	assert_int_equal(remove_volume(fixture, LIBVIRT_POOL, "one"), -EIO);
 	assert_true(has_volume(fixture, "one"));
 	fake.breaks_definitions = false;
-	assert_int_equal(remove_volume(fixture, POOL, "one"), 0);
+	assert_int_equal(remove_volume(fixture, LIBVIRT_POOL, "one"), 0);
 	assert_false(has_volume(fixture, "one"));
-	assert_int_equal(remove_volume(fixture, POOL, "one"), 0);
+	assert_int_equal(remove_volume(fixture, LIBVIRT_POOL, "one"), 0);
 	assert_int_equal(remove_volume(fixture, "no-pool", "one"), -ENODEV);
 	stop_pool(fixture);
-	assert_int_equal(remove_volume(fixture, POOL, "one"), -ENODEV);
+	assert_int_equal(remove_volume(fixture, LIBVIRT_POOL, "one"), -ENODEV);
 }
 
 static void a_backing_file_is_used_too(void **state)
 {
-	static const char definition[] =
-		"<domain><uuid> " GUEST "\n</uuid><devices><disk><source file='/a/top'/><backingStore type='file'>"
-		"<source file='/a/base'/></backingStore></disk><tpm><backend "
-		"type='emulator'/></tpm></devices></domain>";
+	static const char definition[] = "<domain><uuid> " LIBVIRT_GUEST
+					 "\n</uuid><devices><disk><source file='/a/top'/><backingStore type='file'>"
+					 "<source file='/a/base'/></backingStore></disk><tpm><backend "
+					 "type='emulator'/></tpm></devices></domain>";
 	CLEANUP_FREE char *uuid = definition_uuid(definition);
 
 	(void)state;
-	assert_string_equal(uuid, GUEST);
+	assert_string_equal(uuid, LIBVIRT_GUEST);
 	assert_null(definition_uuid("<domain/>"));
 	assert_null(definition_uuid("none"));
 	assert_int_equal(definition_uses(definition, &(struct definition_volume){ .path = "/a/base" }), 1);

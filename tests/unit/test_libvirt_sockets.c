@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -18,6 +19,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "server/worker/libvirt/sockets.h"
 
 /* A listener on 127.0.0.1 that stands for libvirtd. */
@@ -135,6 +137,43 @@ static void a_uri_without_a_transport_leads_to_its_server(void **state)
 	assert_int_equal(socket_search_end(search, true).descriptor, -1);
 }
 
+/* Where the sockets of this process lead to, for a test that may have no IPv6; port 0: where they do. */
+static struct sockaddr_in6 fake_peer;
+
+int __real_getpeername(int descriptor, struct sockaddr *address, socklen_t *length);
+int __wrap_getpeername(int descriptor, struct sockaddr *address, socklen_t *length);
+
+int __wrap_getpeername(int descriptor, struct sockaddr *address, socklen_t *length)
+{
+	if (fake_peer.sin6_port == 0)
+		return __real_getpeername(descriptor, address, length);
+	assert_true(*length >= sizeof(fake_peer));
+	memcpy(address, &fake_peer, sizeof(fake_peer));
+	*length = sizeof(fake_peer);
+	return 0;
+}
+
+static void a_peer_by_ipv6_is_told_by_its_address_and_its_port(void **state)
+{
+	static const struct {
+		in_port_t port;
+		uint8_t last; /* of the address's bytes */
+		bool is_found;
+	} peers[] = { { 16514, 1, true }, { 16509, 1, false }, { 16514, 2, false } };
+	const struct server *server = *state;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(peers); i++) {
+		struct socket_search *search = socket_search_begin("qemu+tls://[2001:db8::1]/system");
+		CLEANUP_CLOSE int connection = connect_to(server);
+
+		fake_peer = (struct sockaddr_in6){ .sin6_family = AF_INET6, .sin6_port = htons(peers[i].port) };
+		assert_int_equal(inet_pton(AF_INET6, "2001:db8::", &fake_peer.sin6_addr), 1);
+		fake_peer.sin6_addr.s6_addr[15] = peers[i].last;
+		assert_int_equal(socket_search_end(search, true).descriptor, peers[i].is_found ? connection : -1);
+		fake_peer.sin6_port = 0;
+	}
+}
+
 struct second_search {
 	const struct server *server;
 	atomic_bool has_begun;
@@ -247,6 +286,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(of_two_sockets_to_the_host_none_is_taken, begin, end),
 		cmocka_unit_test_setup_teardown(a_connection_that_did_not_open_has_no_socket, begin, end),
 		cmocka_unit_test_setup_teardown(a_uri_without_a_transport_leads_to_its_server, begin, end),
+		cmocka_unit_test_setup_teardown(a_peer_by_ipv6_is_told_by_its_address_and_its_port, begin, end),
 		cmocka_unit_test_setup_teardown(searches_for_one_host_wait_for_each_other, begin, end),
 		cmocka_unit_test_setup_teardown(a_number_that_was_used_again_is_left_alone, begin, end),
 		cmocka_unit_test(a_connection_by_ssh_is_the_one_nameless_pair),

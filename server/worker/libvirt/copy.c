@@ -44,11 +44,22 @@ static void copy_end(struct copy *copy)
 	libvirt_cleanup_connection(&copy->target_connection);
 }
 
-/* One that did not finish is aborted by its release. */
-static void free_stream(virStreamPtr *stream)
+/* One that did not finish: released alone, it would go on on its host. */
+static void abort_stream(virStreamPtr *stream)
 {
-	if (*stream)
-		virStreamFree(*stream);
+	if (!*stream)
+		return;
+	virStreamAbort(*stream);
+	virStreamFree(*stream);
+}
+
+static int finish_stream(struct libvirt_host *host, virStreamPtr *stream, const char *what, struct error *error)
+{
+	virStreamPtr finished = TAKE_POINTER(*stream);
+	int result = virStreamFinish(finished) < 0 ? libvirt_error(host, error, what) : 0;
+
+	virStreamFree(finished);
+	return result;
 }
 
 static bool digest_begin(struct digest *digest)
@@ -150,7 +161,7 @@ static int pump(struct copy *copy, struct libvirt_host *reader, virStreamPtr fro
 static int begin_reading(struct libvirt_host *host, virConnectPtr connection, virStorageVolPtr volume,
 			 virStreamPtr *ret_stream, struct error *error)
 {
-	CLEANUP(free_stream) virStreamPtr stream = virStreamNew(connection, 0);
+	CLEANUP(abort_stream) virStreamPtr stream = virStreamNew(connection, 0);
 
 	if (!stream || virStorageVolDownload(volume, stream, 0, 0, VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM) < 0)
 		return libvirt_error(host, error, "read a disk");
@@ -161,8 +172,8 @@ static int begin_reading(struct libvirt_host *host, virConnectPtr connection, vi
 static int transfer(struct copy *copy, virStorageVolPtr from, virStorageVolPtr to, struct digest *digest,
 		    struct error *error)
 {
-	CLEANUP(free_stream) virStreamPtr reading = NULL;
-	CLEANUP(free_stream) virStreamPtr writing = virStreamNew(copy->target_connection, 0);
+	CLEANUP(abort_stream) virStreamPtr reading = NULL;
+	CLEANUP(abort_stream) virStreamPtr writing = virStreamNew(copy->target_connection, 0);
 	int result = begin_reading(copy->source, copy->source_connection, from, &reading, error);
 
 	if (result < 0)
@@ -170,36 +181,29 @@ static int transfer(struct copy *copy, virStorageVolPtr from, virStorageVolPtr t
 	if (!writing || virStorageVolUpload(to, writing, 0, 0, VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM) < 0)
 		return libvirt_error(copy->target, error, "write a disk");
 	result = pump(copy, copy->source, reading, writing, digest, error);
-	if (result < 0) {
-		virStreamAbort(reading);
-		virStreamAbort(writing);
-		return result;
-	}
-	if (virStreamFinish(reading) < 0)
-		return libvirt_error(copy->source, error, "read a disk to its end");
-	if (virStreamFinish(writing) < 0)
-		return libvirt_error(copy->target, error, "write a disk to its end");
-	digest_finish(digest);
-	return 0;
+	if (result == 0)
+		result = finish_stream(copy->source, &reading, "read a disk to its end", error);
+	if (result == 0)
+		result = finish_stream(copy->target, &writing, "write a disk to its end", error);
+	if (result == 0)
+		digest_finish(digest);
+	return result;
 }
 
 /* Reads the copy, and holds it against what was sent. */
 static int compare(struct copy *copy, virStorageVolPtr made, const struct digest *sent, struct error *error)
 {
-	CLEANUP(free_stream) virStreamPtr reading = NULL;
+	CLEANUP(abort_stream) virStreamPtr reading = NULL;
 	CLEANUP(digest_end) struct digest found = { 0 };
 	int result = digest_begin(&found) ? begin_reading(copy->target, copy->target_connection, made, &reading, error)
 					  : error_no_memory(error);
 
 	if (result == 0)
 		result = pump(copy, copy->target, reading, NULL, &found, error);
-	if (result < 0) {
-		if (reading)
-			virStreamAbort(reading);
+	if (result == 0)
+		result = finish_stream(copy->target, &reading, "read a copied disk to its end", error);
+	if (result < 0)
 		return result;
-	}
-	if (virStreamFinish(reading) < 0)
-		return libvirt_error(copy->target, error, "read a copied disk to its end");
 	digest_finish(&found);
 	if (found.bytes != sent->bytes || found.result_length != sent->result_length
 	    || memcmp(found.result, sent->result, sent->result_length) != 0)
