@@ -10,7 +10,7 @@
 static int answer_matching(struct request *request, bool has_servers, const char *policy, struct error *error)
 {
 	CLEANUP(hypervisor_query_clear) struct hypervisor_query query = { .request = request };
-	int result = hypervisor_query_begin(&query, policy, error);
+	int result = hypervisor_query_begin_all(&query, policy, error);
 	json_t *rows;
 
 	if (result <= 0)
@@ -61,7 +61,7 @@ int handle_hypervisor_statistics(struct request *request, struct error *error)
 		"vcpus_used",
 	};
 	CLEANUP(hypervisor_query_clear) struct hypervisor_query query = { .request = request, .is_detail = true };
-	int result = hypervisor_query_begin(&query, "os_compute_api:os-hypervisors:statistics", error);
+	int result = hypervisor_query_begin_all(&query, "os_compute_api:os-hypervisors:statistics", error);
 	json_t *sums;
 
 	if (result <= 0)
@@ -94,25 +94,20 @@ int handle_hypervisor_uptime(struct request *request, struct error *error)
 	CLEANUP(hypervisor_query_clear) struct hypervisor_query query = { .request = request };
 	int64_t now_us = clock_now_us(request->settings->clock);
 	int result = hypervisor_query_begin(&query, "os_compute_api:os-hypervisors:uptime", error);
-	const struct db_host *found = NULL;
+	CLEANUP_DB_HOST struct db_host host = { 0 };
 	json_t *document = NULL;
 
+	if (result > 0)
+		result = hypervisor_named(&query, &host, error);
 	if (result <= 0)
 		return result;
-	if (request->minor >= HYPERVISOR_UUIDS_SINCE_MINOR && !uuid_is_valid(request->id))
-		return request_reply_fault(request, 400, "Invalid uuid %s", request->id);
-	for (size_t i = 0; i < query.hosts.count && !found; i++)
-		if (hypervisor_is_id(request, &query.hosts.items[i], request->id))
-			found = &query.hosts.items[i];
-	if (!found)
-		return request_reply_fault(request, 404, "Hypervisor with ID '%s' could not be found.", request->id);
 	query.has_servers = false;
-	json_t *uptime = view_uptime(found, now_us);
+	json_t *uptime = view_uptime(&host, now_us);
 	if (!json_is_string(uptime)) {
 		json_decref(uptime);
 		return request_reply_fault(request, 501, "Virt driver does not implement uptime function.");
 	}
-	result = hypervisor_document(&query, found, &document, error);
+	result = hypervisor_document(&query, &host, &document, error);
 	if (result < 0) {
 		json_decref(uptime);
 		return result;

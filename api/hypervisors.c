@@ -8,8 +8,6 @@
 #include "db/hosts.h"
 #include "db/servers.h"
 
-#include <strings.h>
-
 #define UUIDS_SINCE_MINOR HYPERVISOR_UUIDS_SINCE_MINOR
 #define PAGES_SINCE_MINOR 33
 
@@ -113,30 +111,53 @@ int hypervisor_document(struct hypervisor_query *query, const struct db_host *ho
 	return 0;
 }
 
-bool hypervisor_is_id(const struct request *request, const struct db_host *host, const char *id)
+int hypervisor_named(struct hypervisor_query *query, struct db_host *ret_host, struct error *error)
 {
-	int64_t number;
+	struct request *request = query->request;
+	int64_t number = 0;
+	int result;
 
+	if (request->minor >= UUIDS_SINCE_MINOR && !uuid_is_valid(request->id))
+		return request_reply_fault(request, 400, "Invalid uuid %s", request->id);
 	if (request->minor >= UUIDS_SINCE_MINOR)
-		return strcasecmp(host->uuid, id) == 0;
-	return text_to_int64(id, 1, INT64_MAX, &number) && number == host->id;
+		result = db_host_by_uuid(query->session, request->id, ret_host, error);
+	else
+		result = text_to_int64(request->id, 1, INT64_MAX, &number)
+				 ? db_host_by_id(query->session, number, ret_host, error)
+				 : -ENOENT;
+	if (result == -ENOENT)
+		return request_reply_fault(request, 404, "Hypervisor with ID '%s' could not be found.", request->id);
+	return result < 0 ? result : 1;
 }
 
-/* Rows behind the marker; -ENOENT when no host has that id. */
-static int first_index(const struct hypervisor_query *query, const char *marker, size_t *ret_index)
+/* -ENOENT when no host has that id. Recorded: a marker may be the UUID before 2.53 too. */
+static int read_marker(const struct hypervisor_query *query, const char *marker, int64_t *ret_id, struct error *error)
 {
-	*ret_index = 0;
-	if (!marker)
-		return 0;
-	for (size_t i = 0; i < query->hosts.count; i++) {
-		/* Recorded: a marker may be the UUID before 2.53 too. */
-		if (hypervisor_is_id(query->request, &query->hosts.items[i], marker)
-		    || strcasecmp(query->hosts.items[i].uuid, marker) == 0) {
-			*ret_index = i + 1;
-			return 0;
-		}
-	}
-	return -ENOENT;
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	int64_t number;
+	int result = query->request->minor < UUIDS_SINCE_MINOR && text_to_int64(marker, 1, INT64_MAX, &number)
+			     ? db_host_by_id(query->session, number, &host, error)
+			     : db_host_by_uuid(query->session, marker, &host, error);
+
+	*ret_id = host.id;
+	return result;
+}
+
+/* The hosts that the page may show: one of a pattern is looked for among all. */
+static int read_hosts(struct hypervisor_query *query, struct error *error)
+{
+	const char *marker = parameter(&query->parameters, "marker");
+	/* Before pages all hosts come at once: there is no link that leads to the rest. */
+	int64_t limit =
+		query->request->minor >= PAGES_SINCE_MINOR ? parameter_limit(query->request, &query->parameters) : -1;
+	int64_t above_id = 0;
+	int result = marker ? read_marker(query, marker, &above_id, error) : 0;
+
+	if (result < 0 || limit == 0)
+		return result;
+	if (limit < 0 || parameter(&query->parameters, "hypervisor_hostname_pattern"))
+		limit = 0; /* all */
+	return db_host_page(query->session, above_id, limit, &query->hosts, error);
 }
 
 static json_t *next_links(const struct hypervisor_query *query, const struct db_host *last)
@@ -150,17 +171,16 @@ static json_t *next_links(const struct hypervisor_query *query, const struct db_
 }
 
 /* Fills `document` with the rows of the page; nothing is answered. */
-static int fill_page(struct hypervisor_query *query, size_t first, json_t *document, struct error *error)
+static int fill_page(struct hypervisor_query *query, json_t *document, struct error *error)
 {
 	const char *pattern = parameter(&query->parameters, "hypervisor_hostname_pattern");
 	const bool has_pages = query->request->minor >= PAGES_SINCE_MINOR;
-	/* Before pages all hosts come at once: there is no link that leads to the rest. */
 	const int64_t limit = has_pages ? parameter_limit(query->request, &query->parameters) : INT64_MAX;
 	json_t *rows = json_array();
 	const struct db_host *last = NULL;
 
 	json_object_set_new(document, "hypervisors", rows);
-	for (size_t i = first; i < query->hosts.count && (int64_t)json_array_size(rows) < limit; i++) {
+	for (size_t i = 0; i < query->hosts.count && (int64_t)json_array_size(rows) < limit; i++) {
 		const struct db_host *host = &query->hosts.items[i];
 		json_t *row = NULL;
 		int result;
@@ -189,7 +209,14 @@ int hypervisor_query_begin(struct hypervisor_query *query, const char *policy, s
 	    || !request_allows(request, policy, &target))
 		return 0;
 	result = db_read_begin(request->settings->database, &query->session, error);
-	if (result < 0)
+	return result < 0 ? result : 1;
+}
+
+int hypervisor_query_begin_all(struct hypervisor_query *query, const char *policy, struct error *error)
+{
+	int result = hypervisor_query_begin(query, policy, error);
+
+	if (result <= 0)
 		return result;
 	result = db_host_all(query->session, &query->hosts, error);
 	return result < 0 ? result : 1;
@@ -201,7 +228,6 @@ static int answer_list(struct request *request, bool is_detail, const char *poli
 	const char *marker;
 	const char *pattern;
 	json_t *document;
-	size_t first;
 	int result = hypervisor_query_begin(&query, policy, error);
 
 	if (result <= 0)
@@ -212,10 +238,13 @@ static int answer_list(struct request *request, bool is_detail, const char *poli
 		return request_reply_fault(request, 400,
 					   "The server could not comply with the request since it is either malformed "
 					   "or otherwise incorrect.");
-	if (first_index(&query, marker, &first) < 0)
+	result = read_hosts(&query, error);
+	if (result == -ENOENT)
 		return request_reply_fault(request, 400, "marker [%s] not found", marker);
+	if (result < 0)
+		return result;
 	document = json_object();
-	result = fill_page(&query, first, document, error);
+	result = fill_page(&query, document, error);
 	if (result < 0) {
 		json_decref(document);
 		return result;
@@ -240,21 +269,15 @@ int handle_hypervisor_detail(struct request *request, struct error *error)
 int handle_hypervisor_show(struct request *request, struct error *error)
 {
 	CLEANUP(hypervisor_query_clear) struct hypervisor_query query = { .request = request, .is_detail = true };
-	const struct db_host *found = NULL;
+	CLEANUP_DB_HOST struct db_host host = { 0 };
 	json_t *document = NULL;
 	int result = hypervisor_query_begin(&query, "os_compute_api:os-hypervisors:show", error);
 
+	if (result > 0)
+		result = hypervisor_named(&query, &host, error);
 	if (result <= 0)
 		return result;
-	if (request->minor >= UUIDS_SINCE_MINOR && !uuid_is_valid(request->id))
-		return request_reply_fault(request, 400, "Invalid uuid %s", request->id);
-	for (size_t i = 0; i < query.hosts.count && !found; i++) {
-		if (hypervisor_is_id(request, &query.hosts.items[i], request->id))
-			found = &query.hosts.items[i];
-	}
-	if (!found)
-		return request_reply_fault(request, 404, "Hypervisor with ID '%s' could not be found.", request->id);
-	result = hypervisor_document(&query, found, &document, error);
+	result = hypervisor_document(&query, &host, &document, error);
 	if (result < 0)
 		return result;
 	return request_reply_json(request, 200, json_pack("{s:o}", "hypervisor", document));

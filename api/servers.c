@@ -24,17 +24,47 @@ static struct view_server_scope scope_of(struct request *request, const struct p
 	};
 }
 
-static const struct db_host *find_host(const struct db_host_list *hosts, int64_t id)
+/* The hosts of a page's servers, each read once. */
+struct page_hosts {
+	struct db_session *session;
+	struct db_host_list list;
+};
+
+static void page_hosts_clear(struct page_hosts *hosts)
 {
-	for (size_t i = 0; i < hosts->count; i++) {
-		if (hosts->items[i].id == id)
-			return &hosts->items[i];
-	}
-	return NULL;
+	db_host_list_clear(&hosts->list);
 }
 
-static json_t *document_of(struct request *request, const struct db_server *server, const struct db_host_list *hosts,
-			   bool is_detail)
+/* *ret_host is NULL where the host is not there. */
+static int find_host(struct page_hosts *hosts, int64_t id, const struct db_host **ret_host, struct error *error)
+{
+	struct db_host_list *list = &hosts->list;
+
+	*ret_host = NULL;
+	for (size_t i = 0; i < list->count && !*ret_host; i++)
+		if (list->items[i].id == id)
+			*ret_host = &list->items[i];
+	if (*ret_host || id == 0)
+		return 0;
+	CLEANUP_DB_HOST struct db_host host = { 0 };
+	int result = db_host_by_id(hosts->session, id, &host, error);
+	if (result == -ENOENT)
+		error_clear(error);
+	if (result < 0)
+		return result == -ENOENT ? 0 : result;
+	struct db_host *grown = realloc(list->items, (list->count + 1) * sizeof(*grown));
+	if (!grown)
+		return error_no_memory(error);
+	list->items = grown;
+	grown[list->count] = host;
+	host = (struct db_host){ 0 };
+	*ret_host = &grown[list->count++];
+	return 0;
+}
+
+/* NULL: failed. */
+static json_t *document_of(struct request *request, const struct db_server *server, struct page_hosts *hosts,
+			   bool is_detail, struct error *error)
 {
 	const struct policy_target target = policy_target_project(server->project_id);
 	struct view_server_scope scope;
@@ -45,8 +75,7 @@ static json_t *document_of(struct request *request, const struct db_server *serv
 		return view_server_brief(server, &base);
 	}
 	scope = scope_of(request, &target, true);
-	scope.host = find_host(hosts, server->host_id);
-	return view_server(server, &scope);
+	return find_host(hosts, server->host_id, &scope.host, error) < 0 ? NULL : view_server(server, &scope);
 }
 
 /* Sorts by what was asked for; then the first row is that behind the marker. -ENOENT: no row is it. */
@@ -65,8 +94,8 @@ static int sort(const struct server_query *query, struct db_server_list *list, s
 	return marker ? -ENOENT : 0;
 }
 
-/* The page's rows: those selected from `first` on. A negative result is server_query_selects'. */
-static int add_rows(struct server_query *query, const struct db_server_list *list, const struct db_host_list *hosts,
+/* The page's rows: those selected from `first` on. -EINVAL is server_query_selects': answered. */
+static int add_rows(struct server_query *query, const struct db_server_list *list, struct page_hosts *hosts,
 		    bool is_detail, size_t first, json_t *rows, const char **ret_last, struct error *error)
 {
 	const int64_t limit = parameter_limit(query->request, &query->parameters);
@@ -78,13 +107,16 @@ static int add_rows(struct server_query *query, const struct db_server_list *lis
 			return result;
 		if (!result)
 			continue;
-		json_array_append_new(rows, document_of(query->request, &list->items[i], hosts, is_detail));
+		json_t *row = document_of(query->request, &list->items[i], hosts, is_detail, error);
+		if (!row)
+			return error->code ? -error->code : error_no_memory(error);
+		json_array_append_new(rows, row);
 		*ret_last = list->items[i].uuid;
 	}
 	return 0;
 }
 
-static int reply_list(struct server_query *query, const struct db_server_list *list, const struct db_host_list *hosts,
+static int reply_list(struct server_query *query, const struct db_server_list *list, struct page_hosts *hosts,
 		      bool is_detail, size_t first, struct error *error)
 {
 	struct request *request = query->request;
@@ -109,7 +141,7 @@ static int answer_list(struct server_query *query, bool is_detail, struct error 
 	struct request *request = query->request;
 	CLEANUP_DB_READ struct db_session *session = NULL;
 	CLEANUP_DB_SERVERS struct db_server_list list = { 0 };
-	CLEANUP_DB_HOSTS struct db_host_list hosts = { 0 };
+	CLEANUP(page_hosts_clear) struct page_hosts hosts = { 0 };
 	int64_t limit = parameter_limit(request, &query->parameters);
 	const char *marker = parameter_marker(&query->parameters);
 	size_t first = 0;
@@ -117,9 +149,8 @@ static int answer_list(struct server_query *query, bool is_detail, struct error 
 
 	if (result < 0)
 		return result;
-	if (is_detail)
-		result = db_host_all(session, &hosts, error);
-	if (result == 0 && !query->is_empty && (limit > 0 || marker))
+	hosts.session = session;
+	if (!query->is_empty && (limit > 0 || marker))
 		result = db_server_find(session, &query->filter, &list, error);
 	if (result == 0 && !query->is_empty)
 		result = sort(query, &list, &first);

@@ -1,6 +1,7 @@
 /* Hosts and their services, and what stands on a host. */
 #include "db/hosts.h"
 
+#include "base/cleanup.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "db/chores.h"
@@ -118,12 +119,23 @@ int db_host_gone(struct db_session *session, struct db_host_list *ret_hosts, str
 
 int db_host_by_uuid(struct db_session *session, const char *uuid, struct db_host *ret_host, struct error *error)
 {
-	return row_by_text(session, &host_row, SELECT_HOSTS " WHERE hosts.uuid = ?1", uuid, ret_host, error);
+	return row_by_text(session, &host_row, SELECT_HOSTS " WHERE hosts.uuid = lower(?1)", uuid, ret_host, error);
 }
 
 int db_host_all(struct db_session *session, struct db_host_list *ret_hosts, struct error *error)
 {
-	struct query query = { .select = SELECT_HOSTS, .order = "ORDER BY hosts.id" };
+	return db_host_page(session, 0, 0, ret_hosts, error);
+}
+
+int db_host_page(struct db_session *session, int64_t above_id, int64_t limit, struct db_host_list *ret_hosts,
+		 struct error *error)
+{
+	const struct query_condition conditions[] = { CONDITION_NUMBER("hosts.id > ?#", above_id) };
+	struct query query = { .select = SELECT_HOSTS,
+			       .order = "ORDER BY hosts.id",
+			       .conditions = conditions,
+			       .condition_count = ARRAY_LENGTH(conditions),
+			       .limit = limit };
 	struct row_list rows;
 	int result = query_read_all(session, &host_row, &query, &rows, error);
 

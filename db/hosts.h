@@ -96,9 +96,13 @@ void db_host_usage_list_clear(struct db_host_usage_list *list);
 
 int db_host_by_id(struct db_session *session, int64_t id, struct db_host *ret_host, struct error *error);
 int db_host_by_name(struct db_session *session, const char *name, struct db_host *ret_host, struct error *error);
+/* In upper or lower case. */
 int db_host_by_uuid(struct db_session *session, const char *uuid, struct db_host *ret_host, struct error *error);
 /* All, by id. */
 int db_host_all(struct db_session *session, struct db_host_list *ret_hosts, struct error *error);
+/* Those whose ids are above `above_id`, by id, at most `limit` of them (0: all). */
+int db_host_page(struct db_session *session, int64_t above_id, int64_t limit, struct db_host_list *ret_hosts,
+		 struct error *error);
 /* Where the server's guest may be by what is written here: the host that its row says, and those of its unfinished job, its
  * claims, its saved definitions and its chores. By id. */
 int db_host_naming_server(struct db_session *session, const char *server_uuid, struct db_host_list *ret_hosts,

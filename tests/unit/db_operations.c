@@ -325,6 +325,7 @@ static int load_event(struct db_session *session, void *context, struct error *e
 READING(host_by_id, struct db_host, CLEANUP_DB_HOST, db_host_by_id(session, 1, &read, error))
 READING(host_by_name, struct db_host, CLEANUP_DB_HOST, db_host_by_name(session, "one", &read, error))
 READING(hosts, struct db_host_list, CLEANUP_DB_HOSTS, db_host_all(session, &read, error))
+READING(hosts_page, struct db_host_list, CLEANUP_DB_HOSTS, db_host_page(session, 1, 1, &read, error))
 READING(gone_hosts, struct db_host_list, CLEANUP_DB_HOSTS, db_host_gone(session, &read, error))
 READING(hosts_naming_server, struct db_host_list, CLEANUP_DB_HOSTS,
 	db_host_naming_server(session, SERVER, &read, error))
@@ -470,6 +471,7 @@ const struct db_operation db_operations[] = {
 	READ(host_by_id),
 	READ(host_by_name),
 	READ(hosts),
+	READ(hosts_page),
 	READ(gone_hosts),
 	READ(hosts_naming_server),
 	READ(host_usage),

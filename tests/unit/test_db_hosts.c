@@ -162,6 +162,28 @@ static int64_t hosts_left(struct db_fixture *fixture)
 	return (int64_t)hosts.count;
 }
 
+static void a_page_of_hosts_begins_above_an_id_and_ends_at_its_limit(void **state)
+{
+	static const struct {
+		int64_t above, limit; /* `above`: the place of the host in the list, from 1; 0: none */
+		size_t first, count;
+	} pages[] = { { 0, 0, 0, 3 }, { 0, 2, 0, 2 }, { 1, 0, 1, 2 }, { 1, 1, 1, 1 }, { 3, 1, 3, 0 } };
+	struct db_fixture *fixture = *state;
+	const int64_t ids[] = { db_fixture_host(fixture, "one"), db_fixture_host(fixture, "two"),
+				db_fixture_host(fixture, "three") };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(pages); i++) {
+		CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
+		CLEANUP_DB_HOSTS struct db_host_list hosts = { 0 };
+
+		OK(db_host_page(session, pages[i].above ? ids[pages[i].above - 1] : 0, pages[i].limit, &hosts,
+				&fixture->error));
+		assert_int_equal(hosts.count, pages[i].count);
+		for (size_t j = 0; j < hosts.count; j++)
+			assert_int_equal(hosts.items[j].id, ids[pages[i].first + j]);
+	}
+}
+
 static void check_is_kept(struct db_fixture *fixture, db_write_fn bind, size_t place, const char *words)
 {
 	struct two_hosts hosts = { .id = db_fixture_host(fixture, "one"), .other_id = db_fixture_host(fixture, "two") };
@@ -253,6 +275,7 @@ static void host_that_is_down_and_kept_says_the_way_out(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(a_page_of_hosts_begins_above_an_id_and_ends_at_its_limit),
 		TEST(host_with_servers_is_kept),
 		TEST(host_that_jobs_leave_is_kept),
 		TEST(host_that_jobs_go_to_is_kept),
