@@ -67,13 +67,13 @@ void discovery_look_again(struct discovery *discovery, int64_t host_id)
 		bring_forward(discovery, host, GATHER_MS);
 }
 
-/* A job has changed, and may have ended: what was left to it is the host's to tell again. */
-static void look_behind_jobs(struct discovery *discovery)
+/* The job has changed, and may have ended: what was left to it is its hosts' to tell again. */
+static void look_behind_job(struct discovery *discovery, int64_t id)
 {
 	LOCK_SCOPE(&discovery->mutex);
 
 	for (size_t i = 0; i < discovery->host_count; i++)
-		if (discovery->hosts[i]->is_left_to_job)
+		if (left_jobs_have(&discovery->hosts[i]->left_to, id))
 			bring_forward(discovery, discovery->hosts[i], OUTDATED_MS);
 }
 
@@ -90,7 +90,7 @@ static void on_row_changed(void *context, enum db_table table, int64_t id)
 	struct discovery *discovery = context;
 
 	if (table == DB_TABLE_JOBS)
-		look_behind_jobs(discovery);
+		look_behind_job(discovery, id);
 	if (table != DB_TABLE_HOSTS)
 		return;
 	LOCK_SCOPE(&discovery->mutex);
@@ -189,6 +189,7 @@ static void close_left_hosts(struct discovery *discovery)
 		discovery->hypervisor->operations->close_host(host->handle);
 		free(host->address);
 		free(host->down_reason);
+		left_jobs_clear(&host->left_to);
 		free(host);
 	}
 	pthread_mutex_lock(&discovery->mutex);
@@ -315,6 +316,7 @@ static int write_guests(struct db_session *session, struct reading *reading, str
 	pthread_mutex_lock(&discovery->mutex);
 	newest_reading = discovery->newest_reading;
 	pthread_mutex_unlock(&discovery->mutex);
+	left_jobs_clear(&reading->found.left_to);
 	reading->found = (struct discovered_host){ .host_id = reading->host->id,
 						   .settings = discovery->settings,
 						   .missed = &discovery->missed,
@@ -403,6 +405,20 @@ static void plan_next(struct discovery *discovery, struct seen_host *host, bool 
 		host->due_ms = next_ms;
 }
 
+/* One that was not written took nothing, and left nothing either. */
+static void take_left_jobs(struct reading *reading)
+{
+	struct left_jobs *left_to = &reading->host->left_to;
+
+	if (reading->is_up && reading->is_written) {
+		left_jobs_clear(left_to);
+		*left_to = reading->found.left_to;
+		reading->found.left_to = (struct left_jobs){ 0 };
+		left_jobs_close(left_to);
+	}
+	left_jobs_clear(&reading->found.left_to);
+}
+
 /* The reading ends, and the host is free for the next. True in *ret_came_up: it was down, or not read yet. */
 static void take_reading(struct reading *reading, bool *ret_came_up)
 {
@@ -424,7 +440,7 @@ static void take_reading(struct reading *reading, bool *ret_came_up)
 	host->is_left = host->is_left || reading->is_removed;
 	discovery->unread -= !host->was_read;
 	host->was_read = true;
-	host->is_left_to_job = reading->found.is_left_to_job;
+	take_left_jobs(reading);
 	plan_next(discovery, host, reading->found.is_outdated);
 	drop_left_hosts(discovery);
 	host_facts_clear(&reading->facts);

@@ -26,11 +26,13 @@ static bool is_kept(const char *vm_state)
 }
 
 /* 1 when an unfinished job moves the server, 0 when none does. */
-static int is_moving(struct db_session *session, const char *uuid, struct error *error)
+static int is_moving(struct db_session *session, const char *uuid, struct left_jobs *left_to, struct error *error)
 {
 	CLEANUP_DB_JOB struct db_job job = { 0 };
 	int result = db_job_unfinished_of_server(session, uuid, &job, error);
 
+	if (result == 0)
+		result = left_jobs_add(left_to, job.id, error);
 	if (result == 0)
 		return 1;
 	if (result != -ENOENT)
@@ -168,9 +170,8 @@ static int update(struct db_session *session, struct db_server *server, const st
 static int is_left_alone(struct db_session *session, const char *uuid, struct discovered_host *host,
 			 struct error *error)
 {
-	int result = is_moving(session, uuid, error);
+	int result = is_moving(session, uuid, &host->left_to, error);
 
-	host->is_left_to_job = host->is_left_to_job || result == 1;
 	if (result != 0 || !db_server_changed_since(session, uuid, host->change_number))
 		return result;
 	host->is_outdated = true;

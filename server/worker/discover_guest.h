@@ -4,6 +4,7 @@
 #include "db/servers.h"
 #include "server/settings.h"
 #include "server/worker/hypervisor.h"
+#include "server/worker/left_jobs.h"
 #include "server/worker/missed.h"
 
 struct error;
@@ -18,7 +19,8 @@ struct discovered_host {
 	int64_t newest_reading;
 	int64_t newest_change;
 	bool is_outdated; /* out: a server changed while the host was read, and was left alone: it is to be read again */
-	bool is_left_to_job; /* out: a job has one of its servers, which was left alone: it is to be read again when that has ended */
+	struct left_jobs
+		left_to; /* out: they have some of its servers, which were left alone: it is to be read again when one ends */
 	bool has_missed; /* out: a guest is missed that was not missed before */
 };
 

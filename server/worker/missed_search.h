@@ -6,6 +6,7 @@
 
 #include "db/hosts.h"
 #include "server/worker/hypervisor.h"
+#include "server/worker/left_jobs.h"
 #include "server/worker/missed.h"
 
 #define DISCOVERY_THREADS 4
@@ -24,7 +25,7 @@ struct seen_host {
 	bool is_up;
 	char *down_reason; /* as it was told last; NULL: it is up */
 	bool was_read;
-	bool is_left_to_job; /* what it showed last of a server was not taken, since a job has that */
+	struct left_jobs left_to; /* what it showed last of their servers was not taken */
 	bool is_searched; /* to be read for a guest that is missed, when nothing else is due */
 	int64_t good_reading; /* the newest that the host answered and that is written; 0: none */
 };

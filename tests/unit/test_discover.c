@@ -299,10 +299,34 @@ static void a_reading_that_left_one_guest_to_its_job_says_so_after_the_others_to
 	struct showing showing = reading_of(fixture, one);
 	showing.guest = guest_with(GUEST_SHUT_OFF);
 	db_fixture_write(fixture, show_in_session, &showing);
-	assert_true(showing.host.is_left_to_job);
 	showing.guest = other;
 	db_fixture_write(fixture, show_in_session, &showing);
-	assert_true(showing.host.is_left_to_job);
+	assert_int_equal(showing.host.left_to.count, 1);
+	assert_int_equal(showing.host.left_to.ids[0], job.id);
+	left_jobs_clear(&showing.host.left_to);
+}
+
+static void a_job_is_among_those_that_were_added_alone(void **state)
+{
+	static const int64_t ids[] = { 70, -3, 12, 9000000000, 1 };
+	struct db_fixture *fixture = *state;
+	struct left_jobs jobs = { 0 };
+
+	assert_false(left_jobs_have(&jobs, 0));
+	for (int64_t i = 100; i < 150; i++)
+		OK(left_jobs_add(&jobs, 2 * i, &fixture->error));
+	for (size_t i = 0; i < ARRAY_LENGTH(ids); i++)
+		OK(left_jobs_add(&jobs, ids[i], &fixture->error));
+	left_jobs_close(&jobs);
+	for (size_t i = 0; i < ARRAY_LENGTH(ids); i++) {
+		assert_true(left_jobs_have(&jobs, ids[i]));
+		assert_false(left_jobs_have(&jobs, ids[i] + 1));
+	}
+	for (int64_t i = 100; i < 150; i++)
+		assert_true(left_jobs_have(&jobs, 2 * i) && !left_jobs_have(&jobs, 2 * i + 1));
+	left_jobs_clear(&jobs);
+	left_jobs_close(&jobs);
+	assert_int_equal(jobs.count, 0);
 }
 
 static int place_in_session(struct db_session *session, void *context, struct error *error)
@@ -505,6 +529,7 @@ int main(void)
 		TEST(all_that_a_guests_metadata_tells_is_written),
 		TEST(a_hosts_word_ends_no_state_that_it_knows_nothing_of),
 		TEST(a_guest_that_is_on_its_way_is_there_and_says_nothing),
+		TEST(a_job_is_among_those_that_were_added_alone),
 		TEST(a_reading_that_left_one_guest_to_its_job_says_so_after_the_others_too),
 		TEST(a_reading_that_is_older_than_the_row_changes_nothing),
 		TEST(a_reading_is_also_older_than_what_another_hosts_reading_wrote),

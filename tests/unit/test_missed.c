@@ -18,12 +18,13 @@
 #include "db_fixture.h"
 #include "server/worker/discover.h"
 
-#define UUID      "11111111-0000-4000-8000-000000000001"
-#define MANY      10000
-#define SWARM     40
-#define STEP_US   10000
-#define SOON_MS   15000
-#define SETTLE_MS 1500
+#define UUID       "11111111-0000-4000-8000-000000000001"
+#define OTHER_UUID "22222222-0000-4000-8000-000000000001"
+#define MANY       10000
+#define SWARM      40
+#define STEP_US    10000
+#define SOON_MS    15000
+#define SETTLE_MS  1500
 
 /* Hosts are read by events and for what is missed; not by themselves, and one that is down not again. */
 static const struct hypervisor_settings settings = {
@@ -366,6 +367,13 @@ static void a_host_whose_reading_came_too_late_is_read_again_soon(void **state)
 	assert_int_equal(host_at(fixture, two)->asked, 3);
 }
 
+static void wait_until_asked(struct missed_fixture *fixture, int64_t wanted)
+{
+	for (int i = 0; all_asked(fixture) < wanted && i < SOON_MS * 1000 / STEP_US; i++)
+		usleep(STEP_US);
+	assert_int_equal(all_asked(fixture), wanted);
+}
+
 static int only_end_job(struct db_session *session, void *context, struct error *error)
 {
 	struct db_job *job = context;
@@ -389,6 +397,29 @@ static void what_a_host_showed_of_a_guest_that_a_job_had_is_read_again_when_that
 	stays_at(fixture, "compute-1");
 	db_fixture_write(fixture->db, only_end_job, &job);
 	wait_for_place(fixture, "");
+}
+
+/* With a thousand jobs at once the hosts would else be read without a pause. */
+static void a_host_is_not_read_again_for_the_jobs_of_others(void **state)
+{
+	struct missed_fixture *fixture = *state;
+	int64_t one = add_host(fixture, "compute-1");
+	struct db_job job = { .phase = "accepted", .kind = "cold", .server_uuid = UUID, .source_host_id = one };
+	struct db_job other = { .phase = "accepted", .kind = "cold", .server_uuid = OTHER_UUID, .source_host_id = one };
+
+	host_at(fixture, one)->state = GUEST_RUNNING;
+	begin(fixture);
+	wait_for_place(fixture, "compute-1");
+	db_fixture_write(fixture->db, insert_job, &job);
+	int64_t asked = all_asked(fixture);
+	tell_event(fixture, one);
+	wait_until_asked(fixture, asked + 1);
+	db_fixture_write(fixture->db, insert_job, &other);
+	db_fixture_write(fixture->db, only_end_job, &other);
+	stays_at(fixture, "compute-1");
+	assert_int_equal(all_asked(fixture), asked + 1);
+	db_fixture_write(fixture->db, only_end_job, &job);
+	wait_until_asked(fixture, asked + 2);
 }
 
 static void a_guest_that_no_host_has_is_forgotten(void **state)
@@ -700,6 +731,7 @@ int main(void)
 		TEST(a_cold_move_is_not_undone_by_a_reading_that_began_before_it),
 		TEST(a_host_whose_reading_came_too_late_is_read_again_soon),
 		TEST(what_a_host_showed_of_a_guest_that_a_job_had_is_read_again_when_that_has_ended),
+		TEST(a_host_is_not_read_again_for_the_jobs_of_others),
 		TEST(a_guest_that_no_host_has_is_forgotten),
 		TEST(a_guest_that_is_off_on_another_host_is_found_there_before_it_is_forgotten),
 		TEST(what_a_move_left_is_not_taken_for_a_guest_that_a_third_host_has),
