@@ -20,7 +20,7 @@ class Scale:
     def __init__(self, is_quick):
         self.hosts = 10 if is_quick else 100
         self.seconds = 0.1 if is_quick else 1  # of requests that write nothing
-        self.accepts = {1: 10, 16: 32} if is_quick else {1: 300, 16: 1600, 64: 3200, 256: 5120}  # a round's, by connections
+        self.accepts = {1: 10, 16: 32} if is_quick else {1: 200, 16: 800, 64: 1600, 256: 2560}  # a round's, by connections
 
 
 class Builds:
