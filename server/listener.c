@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "server/certificate.h"
+#include "server/epoll_bound.h"
 #include "server/forwarded.h"
 #include "server/http_measures.h"
 #include "server/probes.h"
@@ -391,6 +392,10 @@ static int start_daemon(struct listener *listener, struct error *error)
 					{ MHD_OPTION_END, 0, NULL } };
 	struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
 
+	if (result == 0 && !epoll_bound_holds())
+		result = error_set(error, ENOTSUP,
+				   "listener: this build cannot bound how many events libmicrohttpd takes at a time: "
+				   "link it as it comes");
 	if (result < 0)
 		return result;
 	if (address.ss_family == AF_INET6)

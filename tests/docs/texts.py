@@ -18,7 +18,8 @@ CONVERSION = re.compile(r"%[-#0 +]*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?:hh|h|ll|l|z|j|
 WHOLE = {
     "error_set": "{}", "error_set_errno": "{}: \1", "error_wrap": "{}: \1", "request_reply_fault": "{}", "action_refuse": "{}",
     "config_problem": "{}", "simulated_fail": "{}", "log_error": "{}", "command_report": "{}", "fprintf": "{}", "verb_refuse": "{}",
-    "look_found": "{}", "libvirt_error": "host \1: cannot {}: \1", "out_of_reach": "host \1: cannot connect: {}",
+    "look_found": "{}", "libvirt_error": "host \1: cannot {}: \1", "finish_stream": "host \1: cannot {}: \1",
+    "out_of_reach": "host \1: cannot connect: {}",
     "end_lost": "The server could not be brought back: {}",
 }
 # Calls whose strings are no texts of errors: of libraries, of SQL, of what is printed when all is well.

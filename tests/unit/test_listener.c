@@ -165,6 +165,19 @@ static void wait_for_waiting(struct api *api, size_t count)
 	pthread_mutex_unlock(&api->mutex);
 }
 
+static void wait_for_target(struct api *api, const char *target)
+{
+	for (int i = 0; i < PATIENCE_MS; i++) {
+		pthread_mutex_lock(&api->mutex);
+		bool is_there = text_equal(api->last_target, target);
+		pthread_mutex_unlock(&api->mutex);
+		if (is_there)
+			return;
+		usleep(1000);
+	}
+	fail_msg("%s does not come", target);
+}
+
 static void the_target_and_the_body_reach_the_api_as_they_were_sent(void **state)
 {
 	struct fixture *fixture = *state;
@@ -376,6 +389,35 @@ static void a_connection_beyond_the_limit_waits_until_another_one_ends(void **st
 	assert_true(is_readable(beyond, PATIENCE_MS));
 	close(served[0]);
 	close(served[2]);
+}
+
+/* Just as many requests at once as libmicrohttpd takes events at a time, and a few more and fewer. */
+static void all_requests_that_come_at_once_are_answered(void **state)
+{
+	struct fixture *fixture = *state;
+	int connections[132];
+
+	fixture->settings.threads = 1;
+	start_again(fixture, NULL);
+	for (size_t count = 125; count < ARRAY_LENGTH(connections); count++) {
+		CLEANUP_CLOSE int holder = connect_to(fixture);
+
+		for (size_t i = 0; i < count; i++) {
+			connections[i] = connect_to(fixture);
+			assert_answered(connections[i]);
+		}
+		pthread_mutex_lock(&fixture->api.held);
+		send_text(holder, "GET /hold HTTP/1.1\r\nHost: a\r\n\r\n");
+		wait_for_target(&fixture->api, "/hold"); /* the thread is busy now */
+		for (size_t i = 0; i < count; i++)
+			send_text(connections[i], "GET /now HTTP/1.1\r\nHost: a\r\n\r\n");
+		pthread_mutex_unlock(&fixture->api.held);
+		for (size_t i = 0; i < count; i++)
+			if (!is_readable(connections[i], PATIENCE_MS))
+				fail_msg("request %zu of %zu is not answered", i + 1, count);
+		for (size_t i = 0; i < count; i++)
+			close(connections[i]);
+	}
 }
 
 static void an_address_has_its_own_limit_of_connections(void **state)
@@ -684,6 +726,7 @@ int main(void)
 		TEST(a_body_of_just_the_limit_is_kept_whole),
 		TEST(a_head_of_just_the_limit_is_taken),
 		TEST(a_connection_beyond_the_limit_waits_until_another_one_ends),
+		TEST(all_requests_that_come_at_once_are_answered),
 		TEST(an_address_has_its_own_limit_of_connections),
 		TEST(an_address_without_a_limit_of_its_own_has_all_connections),
 		TEST(fewer_connections_than_threads_are_served_too),
