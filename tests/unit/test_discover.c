@@ -70,6 +70,7 @@ static void show(struct db_fixture *fixture, int64_t host_id, struct guest_facts
 
 	showing.guest = guest;
 	db_fixture_write(fixture, show_in_session, &showing);
+	left_jobs_clear(&showing.host.left_to);
 }
 
 static void show_nothing(struct db_fixture *fixture, int64_t host_id)
@@ -78,6 +79,7 @@ static void show_nothing(struct db_fixture *fixture, int64_t host_id)
 
 	showing.shows_nothing = true;
 	db_fixture_write(fixture, show_in_session, &showing);
+	left_jobs_clear(&showing.host.left_to);
 }
 
 static bool all_were_asked(void *context, int64_t host_id, int64_t noted)
