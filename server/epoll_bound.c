@@ -8,10 +8,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-__attribute__((visibility("default"))) int epoll_wait(int descriptor, struct epoll_event *events, int room,
-						      int timeout_ms)
+__attribute__((visibility("default"))) int epoll_wait(int epfd, struct epoll_event *events, int maxevents, int timeout)
 {
-	return epoll_pwait(descriptor, events, room > 1 ? room - 1 : room, timeout_ms, NULL);
+	return epoll_pwait(epfd, events, maxevents > 1 ? maxevents - 1 : maxevents, timeout, NULL);
 }
 
 bool epoll_bound_holds(void)

@@ -169,8 +169,8 @@ static void a_page_of_hosts_begins_above_an_id_and_ends_at_its_limit(void **stat
 		size_t first, count;
 	} pages[] = { { 0, 0, 0, 3 }, { 0, 2, 0, 2 }, { 1, 0, 1, 2 }, { 1, 1, 1, 1 }, { 3, 1, 3, 0 } };
 	struct db_fixture *fixture = *state;
-	const int64_t ids[] = { db_fixture_host(fixture, "one"), db_fixture_host(fixture, "two"),
-				db_fixture_host(fixture, "three") };
+	const int64_t ids[6] = { db_fixture_host(fixture, "one"), db_fixture_host(fixture, "two"),
+				 db_fixture_host(fixture, "three") };
 
 	for (size_t i = 0; i < ARRAY_LENGTH(pages); i++) {
 		CLEANUP_DB_READ struct db_session *session = db_fixture_read(fixture);
@@ -179,7 +179,7 @@ static void a_page_of_hosts_begins_above_an_id_and_ends_at_its_limit(void **stat
 		OK(db_host_page(session, pages[i].above ? ids[pages[i].above - 1] : 0, pages[i].limit, &hosts,
 				&fixture->error));
 		assert_int_equal(hosts.count, pages[i].count);
-		for (size_t j = 0; j < hosts.count; j++)
+		for (size_t j = 0; j < pages[i].count; j++)
 			assert_int_equal(hosts.items[j].id, ids[pages[i].first + j]);
 	}
 }
