@@ -4,12 +4,16 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "libvirt_fixture.h"
 
+#include "base/cleanup.h"
 #include "base/text.h"
 #include "server/settings.h"
 #include "server/worker/libvirt/driver.h"
@@ -42,6 +46,33 @@ struct hypervisor_host *libvirt_fixture_open(struct libvirt_fixture *fixture, co
 
 	assert_int_equal(fixture->driver->operations->open_host(fixture->driver, &address, &host, &fixture->error), 0);
 	return host;
+}
+
+void libvirt_two_hosts_begin(struct libvirt_two_hosts *hosts)
+{
+	char uri[96];
+
+	libvirt_fixture_begin(&hosts->fixture, 5);
+	snprintf(hosts->folder, sizeof(hosts->folder), "/tmp/migrationd-host-XXXXXX");
+	assert_non_null(mkdtemp(hosts->folder));
+	snprintf(hosts->node, sizeof(hosts->node), "%s/node.xml", hosts->folder);
+	CLEANUP_FCLOSE FILE *file = fopen(hosts->node, "we");
+	assert_non_null(file);
+	assert_true(fputs("<node><pool type='dir'><name>" LIBVIRT_POOL "</name><target><path>/" LIBVIRT_POOL
+			  "</path></target><volume><name>one</name><capacity>65536</capacity></volume></pool></node>",
+			  file)
+		    >= 0);
+	assert_int_equal(fflush(file), 0);
+	snprintf(uri, sizeof(uri), "test://%s", hosts->node);
+	hosts->source = libvirt_fixture_open(&hosts->fixture, "two", uri);
+}
+
+void libvirt_two_hosts_end(struct libvirt_two_hosts *hosts)
+{
+	hosts->fixture.driver->operations->close_host(hosts->source);
+	libvirt_fixture_end(&hosts->fixture);
+	unlink(hosts->node);
+	rmdir(hosts->folder);
 }
 
 char *libvirt_guest_definition(const char *uuid, const char *devices)

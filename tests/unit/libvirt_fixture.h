@@ -23,6 +23,16 @@ void libvirt_fixture_begin(struct libvirt_fixture *fixture, int connect_timeout_
 void libvirt_fixture_end(struct libvirt_fixture *fixture);
 struct hypervisor_host *libvirt_fixture_open(struct libvirt_fixture *fixture, const char *name, const char *uri);
 
+/* Beside the fixture's host a source of its own, named two, whose pool of the same name has the volume one, of 64 KiB. */
+struct libvirt_two_hosts {
+	struct libvirt_fixture fixture;
+	struct hypervisor_host *source;
+	char folder[32], node[64];
+};
+
+void libvirt_two_hosts_begin(struct libvirt_two_hosts *hosts);
+void libvirt_two_hosts_end(struct libvirt_two_hosts *hosts);
+
 /* A guest's definition with these devices (heap, the caller's). */
 char *libvirt_guest_definition(const char *uuid, const char *devices);
 /* libvirt's own call of that name; `ret_function` points to a pointer to a function. */

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -18,13 +17,6 @@
 
 #define DISK  "<disk type='file'><source file='/" LIBVIRT_POOL "/one'/><target dev='vda'/></disk>"
 #define TRIES 20 /* of a pool that is busy: a second in all */
-
-/* The source is a host of its own, with the guest and its disk; the target is the test driver's. */
-struct bench {
-	struct libvirt_fixture fixture;
-	struct hypervisor_host *source;
-	char folder[32], node[64];
-};
 
 static struct {
 	const char *appears; /* this volume is seen when the source's pools are read again; NULL: none */
@@ -75,39 +67,23 @@ virStorageVolPtr virStorageVolCreateXML(virStoragePoolPtr pool, const char *xmlD
 
 static int begin(void **state)
 {
-	static struct bench bench;
-	char uri[96];
+	static struct libvirt_two_hosts bench;
 
 	memset(&fake, 0, sizeof(fake));
-	libvirt_fixture_begin(&bench.fixture, 5);
-	snprintf(bench.folder, sizeof(bench.folder), "/tmp/migrationd-check-XXXXXX");
-	assert_non_null(mkdtemp(bench.folder));
-	snprintf(bench.node, sizeof(bench.node), "%s/node.xml", bench.folder);
-	CLEANUP_FCLOSE FILE *file = fopen(bench.node, "we");
-	assert_non_null(file);
-	assert_true(fputs("<node><pool type='dir'><name>" LIBVIRT_POOL "</name><target><path>/" LIBVIRT_POOL
-			  "</path></target><volume><name>one</name><capacity>65536</capacity></volume></pool></node>",
-			  file)
-		    >= 0);
-	assert_int_equal(fflush(file), 0);
-	snprintf(uri, sizeof(uri), "test://%s", bench.node);
-	bench.source = libvirt_fixture_open(&bench.fixture, "two", uri);
+	libvirt_two_hosts_begin(&bench);
 	*state = &bench;
 	return 0;
 }
 
 static int end(void **state)
 {
-	struct bench *bench = *state;
+	struct libvirt_two_hosts *bench = *state;
 
-	bench->fixture.driver->operations->close_host(bench->source);
-	libvirt_fixture_end(&bench->fixture);
-	unlink(bench->node);
-	rmdir(bench->folder);
+	libvirt_two_hosts_end(bench);
 	return 0;
 }
 
-static void put_guest(struct bench *bench, const char *devices)
+static void put_guest(struct libvirt_two_hosts *bench, const char *devices)
 {
 	CLEANUP_FREE char *definition = libvirt_guest_definition(LIBVIRT_GUEST, devices);
 
@@ -115,7 +91,7 @@ static void put_guest(struct bench *bench, const char *devices)
 		fail_msg("%s", bench->fixture.error.text);
 }
 
-static int check_cold(struct bench *bench, struct check_result *ret_check)
+static int check_cold(struct libvirt_two_hosts *bench, struct check_result *ret_check)
 {
 	return bench->fixture.driver->operations->check_cold(bench->source, bench->fixture.host, LIBVIRT_GUEST,
 							     ret_check, &bench->fixture.error);
@@ -123,7 +99,7 @@ static int check_cold(struct bench *bench, struct check_result *ret_check)
 
 static void a_move_copies_disks_when_there_are_some_on_one_host_alone(void **state)
 {
-	struct bench *bench = *state;
+	struct libvirt_two_hosts *bench = *state;
 	struct check_result check = { 0 };
 
 	put_guest(bench, "");
@@ -148,7 +124,7 @@ static void a_wish_that_does_not_fit_the_disks_is_refused(void **state)
 		{ "", BLOCK_MIGRATION_YES, true, false },   { DISK, BLOCK_MIGRATION_AUTO, false, true },
 		{ DISK, BLOCK_MIGRATION_YES, false, true }, { DISK, BLOCK_MIGRATION_NO, true, false },
 	};
-	struct bench *bench = *state;
+	struct libvirt_two_hosts *bench = *state;
 
 	for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
 		const struct live_options options = { .block_migration = rows[i].wish };
@@ -168,7 +144,7 @@ static void a_wish_that_does_not_fit_the_disks_is_refused(void **state)
 /* That is an answer, and another host may have it; a pool that cannot be read is none. */
 static void a_host_without_the_pool_refuses_the_disk(void **state)
 {
-	struct bench *bench = *state;
+	struct libvirt_two_hosts *bench = *state;
 	struct check_result check = { 0 };
 	virStoragePoolPtr pool = virStoragePoolLookupByName(bench->fixture.connection, LIBVIRT_POOL);
 
@@ -183,7 +159,7 @@ static void a_host_without_the_pool_refuses_the_disk(void **state)
 
 static void a_disk_that_the_pool_does_not_list_yet_is_found(void **state)
 {
-	struct bench *bench = *state;
+	struct libvirt_two_hosts *bench = *state;
 	struct check_result check = { 0 };
 
 	put_guest(bench, "<disk type='file'><source file='/" LIBVIRT_POOL "/new'/><target dev='vda'/></disk>");
@@ -196,7 +172,7 @@ static void a_disk_that_the_pool_does_not_list_yet_is_found(void **state)
 /* Another move's marker is made in it: that takes a moment. Only then its name is tried there. */
 static void a_busy_pool_is_read_again_for_a_second(void **state)
 {
-	struct bench *bench = *state;
+	struct libvirt_two_hosts *bench = *state;
 	struct check_result check = { 0 };
 
 	put_guest(bench, DISK);

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -289,54 +288,31 @@ static bool is_cancelled(void *context)
 	return fake.is_cancelled;
 }
 
-/* A host of its own has the disk; the test driver's other one has not. */
-struct bench {
-	struct libvirt_fixture fixture;
-	struct hypervisor_host *source;
-	char folder[32], node[64];
-};
-
 static int begin(void **state)
 {
-	static struct bench bench;
-	char uri[96];
+	static struct libvirt_two_hosts bench;
 
 	memset(&fake, 0, sizeof(fake));
 	fake.flipped = NOWHERE;
 	for (size_t i = 0; i < sizeof(extents) / sizeof(*extents); i++)
 		for (size_t end = fake.disk_length + extents[i].length; fake.disk_length < end; fake.disk_length++)
 			fake.disk[fake.disk_length] = extents[i].is_hole ? 0 : (char)(fake.disk_length % 251 + 1);
-	libvirt_fixture_begin(&bench.fixture, 5);
-	snprintf(bench.folder, sizeof(bench.folder), "/tmp/migrationd-copy-XXXXXX");
-	assert_non_null(mkdtemp(bench.folder));
-	snprintf(bench.node, sizeof(bench.node), "%s/node.xml", bench.folder);
-	CLEANUP_FCLOSE FILE *file = fopen(bench.node, "we");
-	assert_non_null(file);
-	assert_true(fputs("<node><pool type='dir'><name>" LIBVIRT_POOL "</name><target><path>/" LIBVIRT_POOL
-			  "</path></target><volume><name>one</name><capacity>65536</capacity></volume></pool></node>",
-			  file)
-		    >= 0);
-	assert_int_equal(fflush(file), 0);
-	snprintf(uri, sizeof(uri), "test://%s", bench.node);
-	bench.source = libvirt_fixture_open(&bench.fixture, "two", uri);
+	libvirt_two_hosts_begin(&bench);
 	*state = &bench;
 	return 0;
 }
 
 static int end(void **state)
 {
-	struct bench *bench = *state;
+	struct libvirt_two_hosts *bench = *state;
 
 	for (size_t i = 0; i < fake.stream_count; i++)
 		virStreamFree(fake.streams[i].stream);
-	bench->fixture.driver->operations->close_host(bench->source);
-	libvirt_fixture_end(&bench->fixture);
-	unlink(bench->node);
-	rmdir(bench->folder);
+	libvirt_two_hosts_end(bench);
 	return 0;
 }
 
-static int copy(struct bench *bench)
+static int copy(struct libvirt_two_hosts *bench)
 {
 	static const struct volume_journal journal = { journal_begin, journal_complete, journal_forget, NULL };
 	CLEANUP_FREE char *definition = libvirt_guest_definition(LIBVIRT_GUEST, DISK);
@@ -362,7 +338,7 @@ static void check_streams(enum stream_end expected)
 
 static void a_disk_with_holes_is_copied_as_it_is(void **state)
 {
-	struct bench *bench = *state;
+	struct libvirt_two_hosts *bench = *state;
 
 	if (copy(bench) < 0)
 		fail_msg("%s", bench->fixture.error.text);
@@ -384,7 +360,7 @@ static void a_copy_that_is_not_what_was_sent_does_not_count(void **state)
 
 		place += extents[i].length;
 		for (size_t j = 0; j < sizeof(places) / sizeof(*places); j++) {
-			struct bench *bench = *state;
+			struct libvirt_two_hosts *bench = *state;
 
 			fake.flipped = places[j];
 			if (copy(bench) != -EIO || !strstr(bench->fixture.error.text, "is not what was sent there"))
@@ -401,7 +377,7 @@ static void every_stream_is_ended_once_whatever_fails(void **state)
 {
 	for (int after = 0; after <= 2; after++)
 		for (enum stream_call call = CALL_DOWNLOAD; call < CALL_COUNT; call++) {
-			struct bench *bench = *state;
+			struct libvirt_two_hosts *bench = *state;
 
 			if (after > 0 && (call >= CALL_FINISH_READING || call <= CALL_UPLOAD))
 				continue;
@@ -421,7 +397,7 @@ static void every_stream_is_ended_once_whatever_fails(void **state)
 
 static void a_copy_that_is_ended_gives_up_its_streams(void **state)
 {
-	struct bench *bench = *state;
+	struct libvirt_two_hosts *bench = *state;
 
 	fake.is_cancelled = true;
 	assert_int_equal(copy(bench), -ECANCELED);

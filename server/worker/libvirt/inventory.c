@@ -127,12 +127,11 @@ static int read_guest(struct libvirt_host *host, virDomainPtr domain, const stru
 static void leave_out_last(struct guest_list *list)
 {
 	struct guest_facts *last = &list->items[list->count - 1];
-	struct guest_list gone = { calloc(1, sizeof(*last)), 1 };
+	struct guest_list gone = { calloc(1, sizeof(*last)), 0 };
 
 	list->count--;
 	if (gone.items)
-		*gone.items = *last;
-	gone.count = gone.items ? 1 : 0;
+		gone.items[gone.count++] = *last;
 	*last = (struct guest_facts){ 0 };
 	guest_list_clear(&gone);
 }
